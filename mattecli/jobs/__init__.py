@@ -1,0 +1,1 @@
+"""The library API: an options record in, a report out."""

@@ -1,0 +1,1 @@
+"""Networks, what they need, and their weights."""

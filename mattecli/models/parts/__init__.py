@@ -1,0 +1,1 @@
+"""Encoders and blocks that several networks share."""

@@ -1,0 +1,106 @@
+"""The table of models. Rows are written out; nothing registers itself."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mattecli.errors import UsageError
+from mattecli.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from mattecli.models.base import MattingModel
+
+__all__ = ["DEFAULT_MODEL", "MODELS", "find_spec", "model_class", "network_specs"]
+
+DEFAULT_MODEL = "modnet"
+
+_MODNET = "Ke et al., MODNet, AAAI 2022, arXiv 2011.11961 (versions 1 and 2)"
+_MODNET_KEYS: dict[str, tuple[int | None, ...]] = {
+    "f_branch.conv_f.0.layers.0.weight": (16, 35, 3, 3)
+}
+
+
+def _modnet(name: str, title: str, weights: str = "") -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        title=title,
+        paper=_MODNET,
+        module="mattecli.models.modnet",
+        factory="MODNet",
+        size_rule="short-side",
+        size=512,
+        multiple=32,
+        minimum=32,
+        signature=_MODNET_KEYS,
+        licence="Apache-2.0",
+        weights=weights,
+    )
+
+
+def _classical(name: str, title: str, paper: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        title=title,
+        paper=paper,
+        module="mattecli.models.classical",
+        factory="solve",
+        kind="classical",
+        needs=frozenset({"trimap"}),
+        licence="none needed (no weights; PyMatting is MIT)",
+    )
+
+
+_ROWS = (
+    _modnet("modnet", "people, from the photo alone"),
+    _modnet("modnet:photographic", "MODNet's authors' weights for photos", "modnet:photographic"),
+    _modnet("modnet:webcam", "MODNet's authors' weights for webcams", "modnet:webcam"),
+    _classical(
+        "closed-form",
+        "any subject, from a trimap; the usual choice without weights",
+        "Levin et al., A Closed-Form Solution to Natural Image Matting, TPAMI 2008",
+    ),
+    _classical("knn", "any subject, from a trimap", "Chen et al., KNN Matting, TPAMI 2013"),
+    _classical(
+        "lkm",
+        "any subject, from a trimap; large kernels, little memory",
+        "He et al., Fast Matting Using Large Kernel Matting Laplacian Matrices, CVPR 2010",
+    ),
+    _classical(
+        "rw",
+        "any subject, from a trimap",
+        "Grady et al., Random Walks for Interactive Alpha-Matting, VIIP 2005",
+    ),
+    _classical(
+        "lbdm",
+        "any subject, from a trimap",
+        "Zheng and Kambhamettu, Learning Based Digital Matting, ICCV 2009",
+    ),
+)
+
+MODELS: dict[str, ModelSpec] = {row.name: row for row in _ROWS}
+"""All models by name, in the order in which they are listed."""
+
+
+def find_spec(name: str) -> ModelSpec:
+    """The row called ``name``.
+
+    Raises:
+        UsageError: no such model; lists those that exist.
+    """
+    try:
+        return MODELS[name]
+    except KeyError:
+        known = ", ".join(MODELS)
+        raise UsageError(f"there is no model {name!r}", remedy=f"choose one of: {known}") from None
+
+
+def network_specs() -> list[ModelSpec]:
+    """The rows that are networks."""
+    return [row for row in MODELS.values() if row.kind == "network"]
+
+
+def model_class(spec: ModelSpec) -> type[MattingModel]:
+    """The network's class; imports its module (and torch)."""
+    found: type[MattingModel] = getattr(import_module(spec.module), spec.factory)
+    return found

@@ -1,0 +1,70 @@
+"""What a matting model needs and how it is recognised, as data (no torch here)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["ModelSpec", "Need", "SizeRule"]
+
+Need = Literal["trimap", "background", "segmentation"]
+"""An input beside the photo: a trimap, a background plate, a rough subject mask."""
+
+SizeRule = Literal["full", "short-side", "fixed"]
+"""At which size the network sees a photo.
+
+full
+    Its own size, padded up to ``multiple``.
+short-side
+    Scaled so that the shorter side is ``size``, both sides rounded to ``multiple``.
+fixed
+    A square of ``size``; the aspect ratio is not kept.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One row of the registry.
+
+    Attributes:
+        name: name on the command line, ``system`` or ``system:variant``.
+        title: one line for people.
+        paper: where the method is published.
+        module: module that holds the implementation, imported only when asked for.
+        factory: name of the class in ``module``.
+        kind: ``network`` (torch, weights) or ``classical`` (a solver without weights).
+        needs: inputs beside the photo.
+        size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
+            is what both sides must divide by, ``minimum`` the smallest side.
+        gives_foreground: the network estimates foreground colours too.
+        tileable: a large photo may be computed in overlapping tiles.
+        signature: state-dict keys and shapes by which a checkpoint is recognised
+            (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length.
+        licence: licence of the weights that are meant.
+        weights: name of the row in the table of published files, or "" if none exist.
+        built_in: file name of weights inside the package, or "".
+    """
+
+    name: str
+    title: str
+    paper: str
+    module: str
+    factory: str
+    kind: Literal["network", "classical"] = "network"
+    needs: frozenset[Need] = frozenset()
+    size_rule: SizeRule = "full"
+    size: int = 0
+    multiple: int = 1
+    minimum: int = 1
+    gives_foreground: bool = False
+    tileable: bool = False
+    signature: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    licence: str = ""
+    weights: str = ""
+    built_in: str = ""
+
+    @property
+    def system(self) -> str:
+        """The name without its variant."""
+        return self.name.partition(":")[0]

@@ -1,0 +1,117 @@
+"""The one place where pixel values change their type: levels, floats, tensors.
+
+Levels are uint8 (0..255) or uint16 (0..65535). Floats are float32 with 0..1 for the same range.
+Integers are made by rounding to nearest, never by truncation, except in ``truncated_levels``,
+which exists for reproducing published scripts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mattecli.records import Array
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "batch_from_image",
+    "image_from_tensor",
+    "levels_max",
+    "to_float",
+    "to_levels",
+    "truncated_levels",
+]
+
+Float32 = npt.NDArray[np.float32]
+
+
+def levels_max(dtype: npt.DTypeLike) -> int:
+    """The level of white: 255 for uint8, 65535 for uint16.
+
+    Raises:
+        TypeError: for any other type.
+    """
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.uint8), np.dtype(np.uint16)):
+        raise TypeError(f"{kind} is not a type of levels")
+    return int(np.iinfo(kind).max)
+
+
+def to_float(image: Array) -> Float32:
+    """Levels as float32 0..1; floats are returned as float32, unscaled and unclipped.
+
+    Raises:
+        TypeError: for types other than uint8, uint16 and floats.
+    """
+    if np.issubdtype(image.dtype, np.floating):
+        return image.astype(np.float32, copy=False)
+    # One pass, without an intermediate array.
+    scaled: Float32 = np.multiply(
+        image, np.float32(1.0 / levels_max(image.dtype)), dtype=np.float32
+    )
+    return scaled
+
+
+def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
+    """Floats 0..1 (clipped, NaN becomes 0) or levels as levels of ``dtype``, rounded to nearest.
+
+    Raises:
+        TypeError: if ``dtype`` is neither uint8 nor uint16.
+    """
+    white = levels_max(dtype)
+    if image.dtype == np.dtype(dtype):
+        return image
+    if image.dtype == np.uint16:  # to uint8: 257 levels fall on one
+        return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.dtype == np.uint8:  # to uint16
+        return image.astype(np.uint16) * np.uint16(257)
+    scaled = np.multiply(np.nan_to_num(image, nan=0.0), np.float32(white), dtype=np.float32)
+    np.clip(scaled, 0, white, out=scaled)
+    levels: Array = np.rint(scaled, out=scaled).astype(dtype)
+    return levels
+
+
+def truncated_levels(image: Array) -> npt.NDArray[np.uint8]:
+    """Floats 0..1 as uint8 by truncation, as published scripts do it."""
+    scaled = np.clip(image.astype(np.float32, copy=False) * np.float32(255), 0, 255)
+    return scaled.astype(np.uint8)
+
+
+def batch_from_image(image: Array, device: torch.device | str = "cpu") -> torch.Tensor:
+    """An image as a float32 batch of one in 0..1 (unclipped for floats).
+
+    Args:
+        image: H,W or H,W,3; uint8, uint16 or float.
+        device: where the tensor lives; levels travel as levels and are scaled there.
+
+    Returns:
+        1,1,H,W or 1,3,H,W.
+    """
+    import torch  # late: trimap and composite run without it
+
+    planes = image[None, None] if image.ndim == 2 else image.transpose(2, 0, 1)[None]
+    if image.dtype == np.uint16:
+        planes = planes.astype(np.int32)  # not every torch operator knows uint16
+    tensor = torch.from_numpy(np.ascontiguousarray(planes)).to(device)
+    if tensor.is_floating_point():
+        return tensor.to(torch.float32)
+    return tensor.to(torch.float32).div_(levels_max(image.dtype))
+
+
+def image_from_tensor(tensor: torch.Tensor) -> Float32:
+    """One image of a batch, as float32 H,W (one channel) or H,W,C.
+
+    Args:
+        tensor: C,H,W or H,W, any float type, any device.
+    """
+    array: npt.NDArray[Any] = tensor.detach().float().cpu().numpy()
+    if array.ndim == 2:
+        return np.ascontiguousarray(array)
+    if array.shape[0] == 1:
+        return np.ascontiguousarray(array[0])
+    return np.ascontiguousarray(cv2.merge(list(array)))

@@ -1,0 +1,1 @@
+"""Losses, data, recipes and the trainer."""
