@@ -79,7 +79,8 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
 def truncated_levels(image: Array) -> npt.NDArray[np.uint8]:
     """Floats 0..1 as uint8 by truncation, as published scripts do it."""
     scaled = np.clip(image.astype(np.float32, copy=False) * np.float32(255), 0, 255)
-    return scaled.astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = scaled.astype(np.uint8)
+    return levels
 
 
 def batch_from_image(image: Array, device: torch.device | str = "cpu") -> torch.Tensor:
