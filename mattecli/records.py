@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Picture", "Size"]
+__all__ = ["Array", "ItemRecord", "Picture", "Report", "Size", "Status"]
+
+Status: TypeAlias = Literal["done", "skipped", "planned", "failed"]
 
 Array = npt.NDArray[Any]
 """An image: H,W (grey) or H,W,3 (RGB); uint8, uint16, or float32 in 0..1."""
@@ -61,3 +64,60 @@ class Picture:
     def bit_depth(self) -> int:
         """8, 16 or 32 bits a channel."""
         return int(np.dtype(self.color.dtype).itemsize) * 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """What became of one input.
+
+    Attributes:
+        source: the input's path, or ``-``.
+        status: done, skipped (outputs were there), planned (dry run) or failed.
+        outputs: where each kind of output is, or will be; ``-`` is standard output.
+        error: why it failed, in one line.
+        size: the photo's size, upright, once known.
+        notes: what the user should know about it.
+        seconds: time by stage.
+        trouble: the exception behind ``error``, for tracebacks.
+    """
+
+    source: str
+    status: Status
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+    size: Size | None = None
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    trouble: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The account of a run.
+
+    Attributes:
+        settings: what every item was done with: model, weights' checksum, device, options.
+        done, skipped, failed, planned: numbers of inputs.
+        total: number of inputs; those that an interrupted or failing-fast run never reached are
+            in none of the other numbers.
+        seconds: wall time.
+        interrupted: whether a signal ended it.
+        stages: seconds by stage, summed over threads.
+    """
+
+    settings: Mapping[str, object]
+    total: int
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    planned: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    stages: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; 1 some failed; 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.failed else 0

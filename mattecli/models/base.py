@@ -53,6 +53,15 @@ class MattingModel(nn.Module):
     """
 
     @classmethod
+    def fresh(cls, variant: str = "") -> Self:
+        """A network with random weights.
+
+        Args:
+            variant: of the registry row, for classes that several rows share.
+        """
+        return cls()
+
+    @classmethod
     @abstractmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:
         """A network sized from the tensors of ``state`` and strictly loaded with them.
@@ -63,6 +72,21 @@ class MattingModel(nn.Module):
         Raises:
             CheckpointError: keys are missing or unknown, or shapes do not fit.
         """
+
+    @classmethod
+    def from_stored(cls, state: Mapping[str, Tensor], options: Mapping[str, str]) -> Self:
+        """As `from_state`, with what the record of the weights tells beside the tensors.
+
+        Args:
+            state: as for `from_state`.
+            options: text by name; each network says which it knows.
+
+        Raises:
+            CheckpointError: an option is unknown or makes no sense, or `from_state` raises it.
+        """
+        if options:
+            raise CheckpointError(f"{cls.__name__} has no option {', '.join(options)}")
+        return cls.from_state(state)
 
     @abstractmethod
     def estimate(self, inputs: ModelInput) -> Estimate:

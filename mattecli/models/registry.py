@@ -38,6 +38,59 @@ def _modnet(name: str, title: str, weights: str = "") -> ModelSpec:
     )
 
 
+_SHM = ModelSpec(
+    name="shm",
+    title="people, from the photo alone; for weights of your own",
+    paper="Chen et al., Semantic Human Matting, ACM Multimedia 2018, arXiv 1809.01354",
+    module="mattecli.models.shm",
+    factory="SHM",
+    size_rule="short-side",
+    size=320,
+    multiple=16,
+    minimum=16,
+    signature={
+        "t_net.feature.head_conv.0.weight": (32, 3, 3, 3),
+        "m_net.en_conv_bn_relu_1.0.weight": (16, 6, 3, 3),
+    },
+    licence="none needed (no weights are published)",
+)
+
+_DIM = "Xu et al., Deep Image Matting, CVPR 2017, arXiv 1703.03872"
+_DIM_LICENCE = "non-commercial (terms of the training data)"
+
+_DIM_VGG = ModelSpec(
+    name="dim",
+    title="any subject, from a trimap",
+    paper=_DIM,
+    module="mattecli.models.dim",
+    factory="DIM",
+    needs=frozenset({"trimap"}),
+    multiple=32,
+    minimum=32,
+    tileable=True,
+    signature={"conv1_1.weight": (64, 4, 3, 3), "deconv6_1.weight": (512, 512, 1, 1)},
+    licence=_DIM_LICENCE,
+    weights="dim",
+)
+
+_DIM_SEGNET = ModelSpec(
+    name="dim:segnet",
+    title="any subject, from a trimap; without refinement",
+    paper=_DIM,
+    module="mattecli.models.dim_segnet",
+    factory="DIMSegNet",
+    needs=frozenset({"trimap"}),
+    minimum=32,
+    tileable=True,
+    signature={
+        "down1.conv1.cbr_unit.0.weight": (64, 4, 3, 3),
+        "up1.conv.cbr_unit.0.weight": (1, 64, 5, 5),
+    },
+    licence=_DIM_LICENCE,
+    weights="dim:segnet",
+)
+
+
 def _classical(name: str, title: str, paper: str) -> ModelSpec:
     return ModelSpec(
         name=name,
@@ -55,6 +108,9 @@ _ROWS = (
     _modnet("modnet", "people, from the photo alone"),
     _modnet("modnet:photographic", "MODNet's authors' weights for photos", "modnet:photographic"),
     _modnet("modnet:webcam", "MODNet's authors' weights for webcams", "modnet:webcam"),
+    _SHM,
+    _DIM_VGG,
+    _DIM_SEGNET,
     _classical(
         "closed-form",
         "any subject, from a trimap; the usual choice without weights",

@@ -1,0 +1,65 @@
+"""Assembles the commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mattecli import __version__
+from mattecli.cli import composite, matte, models, trimap
+from mattecli.cli.render import catch_signals, finish, say
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="mattecli",
+    help="Takes the foreground out of photos in bulk.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+app.command("matte")(matte.matte)
+app.command("trimap")(trimap.trimap)
+app.command("composite")(composite.composite)
+app.add_typer(models.app, name="models")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mattecli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Takes the foreground out of photos in bulk."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; the exit status is as in the README.
+
+    Args:
+        arguments: the command line without the program's name.
+    """
+    catch_signals()
+    command = typer.main.get_command(app)
+    usage_error = typer.BadParameter.__mro__[2]  # the parser's root, whichever one Typer carries
+    debug = "--debug" in arguments or bool(os.environ.get("MATTECLI_DEBUG"))
+    try:
+        return finish(
+            lambda: command.main(list(arguments), prog_name="mattecli", standalone_mode=False),
+            usage_error,
+            debug=debug,
+        )
+    except typer.Abort:
+        say("mattecli: interrupted")
+        return 130

@@ -1,0 +1,89 @@
+"""``--config``: a TOML file with the options' defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mattecli.errors import UsageError
+from mattecli.settings import DeviceOptions, InputOptions, OutputOptions, RunOptions
+
+__all__ = ["config_parameter"]
+
+_NOT_IN_FILES = {"inputs", "config", "dry_run"}
+_COMMON = {
+    item.name
+    for record in (InputOptions, OutputOptions, RunOptions, DeviceOptions)
+    for item in dataclasses.fields(record)
+}
+
+
+def config_parameter(names: set[str]) -> inspect.Parameter:
+    """The ``--config`` option of a command whose options are called ``names``."""
+
+    def load(context: typer.Context, path: Path | None) -> Path | None:
+        if path is not None:
+            command = context.info_name or ""
+            context.default_map = _defaults(path, command, names - _NOT_IN_FILES)
+        return path
+
+    info = typer.Option(
+        "--config",
+        help="TOML file with defaults for these options; the command line wins",
+        metavar="FILE",
+        envvar="MATTECLI_CONFIG",
+        show_envvar=False,
+        is_eager=True,  # before the options whose defaults it holds
+        callback=load,
+        rich_help_panel="Run",
+    )
+    return inspect.Parameter(
+        "config",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[Path | None, info],
+    )
+
+
+def _defaults(path: Path, command: str, names: set[str]) -> dict[str, Any]:
+    """Option defaults for ``command``: the common keys, then those of its own table.
+
+    Raises:
+        UsageError: the file cannot be read, is no TOML, or names an unknown option.
+    """
+    try:
+        with path.open("rb") as stream:
+            document = tomllib.load(stream)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read ({error.strerror})", path=path, remedy="check --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"is no valid TOML ({error})", path=path) from error
+    table = document.get("tool", {}).get("mattecli", document)
+    own = table.get(command, {})
+    common = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    _refuse_unknown(common, names | _COMMON, path, command)
+    _refuse_unknown(own, names, path, command)
+    found = {_field(key): value for key, value in common.items() if _field(key) in names}
+    return found | {_field(key): value for key, value in own.items()}
+
+
+def _field(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _refuse_unknown(table: dict[str, Any], names: set[str], path: Path, command: str) -> None:
+    for key in table:
+        if _field(key) not in names:
+            raise UsageError(
+                f"{key!r} is no option of {command!r}",
+                path=path,
+                remedy=f"see 'mattecli {command} --help'; what only another command knows belongs"
+                " in a table of that command's name",
+            )

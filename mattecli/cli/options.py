@@ -1,0 +1,145 @@
+"""Turns an options record into the parameters of a command, and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import typer
+
+from mattecli.cli.config import config_parameter
+
+__all__ = ["takes"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """One option: the groups that lead to it, its field and its type."""
+
+    path: tuple[str, ...]
+    item: dataclasses.Field[Any]
+    hint: Any
+    panel: str
+
+    @property
+    def name(self) -> str:
+        return self.item.name
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed values of an option that takes several of them, separated by commas."""
+        element = get_args(self.hint)[0] if get_origin(self.hint) is tuple else None
+        return get_args(element) if get_origin(element) is Literal else ()
+
+
+def takes(record: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None]]:
+    """Decorator: a Typer command whose parameters are the fields of ``record`` and its groups.
+
+    The decorated function is called with one filled record.
+    """
+    leaves = list(_leaves(record))
+
+    def decorate(function: Callable[[R], None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**values: Any) -> None:
+            values.pop("config", None)
+            function(_build(record, leaves, values))
+
+        parameters = [_parameter(leaf) for leaf in leaves]
+        parameters.append(config_parameter({leaf.name for leaf in leaves}))
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return decorate
+
+
+def _leaves(record: type[Any], path: tuple[str, ...] = ()) -> Iterator[_Leaf]:
+    hints = get_type_hints(record)
+    panel = (record.__doc__ or "").strip().rstrip(".")
+    for item in dataclasses.fields(record):
+        hint = hints[item.name]
+        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+            yield from _leaves(hint, (*path, item.name))
+        else:
+            yield _Leaf(path, item, hint, panel)
+
+
+def _parameter(leaf: _Leaf) -> inspect.Parameter:
+    meta = leaf.item.metadata
+    variable = f"MATTECLI_{leaf.name.upper()}" if meta["env"] else None
+    default: Any = leaf.item.default
+    if get_origin(leaf.hint) is tuple:
+        default = ",".join(default) if leaf.choices else (list(default) or None)
+    info: Any
+    if meta["flags"]:
+        info = typer.Option(
+            *meta["flags"],
+            help=meta["help"],
+            metavar=meta["metavar"] or None,
+            envvar=variable,
+            show_envvar=False,
+            rich_help_panel=leaf.panel,
+        )
+    else:
+        info = typer.Argument(help=meta["help"], metavar=meta["metavar"], show_default=False)
+    return inspect.Parameter(
+        leaf.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[_cli_type(leaf), info],
+    )
+
+
+def _cli_type(leaf: _Leaf) -> Any:
+    if leaf.choices:
+        return str
+    if get_origin(leaf.hint) is tuple:
+        element: Any = get_args(leaf.hint)[0]
+        return list[element] | None
+    return leaf.hint
+
+
+def _build(record: type[R], leaves: list[_Leaf], values: dict[str, Any]) -> R:
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for leaf in leaves:
+        groups.setdefault(leaf.path, {})[leaf.name] = _value(leaf, values[leaf.name])
+    return _fill(record, (), groups)
+
+
+def _fill(
+    record: type[R], path: tuple[str, ...], groups: dict[tuple[str, ...], dict[str, Any]]
+) -> R:
+    hints = get_type_hints(record)
+    nested = {
+        item.name: _fill(hints[item.name], (*path, item.name), groups)
+        for item in dataclasses.fields(record)  # type: ignore[arg-type]  # R is a dataclass
+        if dataclasses.is_dataclass(hints[item.name])
+    }
+    return record(**groups.get(path, {}), **nested)
+
+
+def _value(leaf: _Leaf, value: Any) -> Any:
+    if leaf.choices:
+        return _listed(leaf, value)
+    return tuple(value or ()) if get_origin(leaf.hint) is tuple else value
+
+
+def _listed(leaf: _Leaf, text: str) -> tuple[str, ...]:
+    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    wrong = [word for word in words if word not in leaf.choices]
+    if wrong or not words:
+        flag = leaf.item.metadata["flags"][0]
+        raise typer.BadParameter(
+            f"{wrong[0]!r} is not one of {', '.join(leaf.choices)}"
+            if wrong
+            else "nothing is named",
+            param_hint=flag,
+        )
+    return words

@@ -1,0 +1,183 @@
+"""The only printing: progress, warnings, results, errors, exit statuses.
+
+Standard output carries data alone (JSON lines here; images are written by the jobs). Everything
+for people goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from mattecli.errors import MattecliError, shown_path
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from mattecli.records import ItemRecord, Report
+    from mattecli.settings import RunOptions
+
+__all__ = ["Console", "catch_signals", "finish", "say"]
+
+_LOG_SECONDS = 5.0
+
+
+def say(text: str) -> None:
+    """One line to standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+class Console:
+    """Shows a run to the person at the terminal, or to a log."""
+
+    def __init__(self, run: RunOptions) -> None:
+        self._run = run
+        self._bar: tqdm[object] | None = None
+        self._total = 0
+        self._count = 0
+        self._begin = self._last = time.monotonic()
+        self._stages: dict[str, float] = {}
+
+    def started(self, total: int) -> None:
+        """Begin to count ``total`` inputs."""
+        self._total = total
+        self._begin = self._last = time.monotonic()
+        if total > 1 and not self._run.quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="image", file=sys.stderr, dynamic_ncols=True)
+
+    def note(self, text: str, *, detail: bool = False) -> None:
+        """A remark about the run; a detail is for ``--verbose``."""
+        if not self._run.quiet and (self._run.verbose or not detail):
+            self._line(text)
+
+    def item(self, record: ItemRecord) -> None:
+        """One input has ended."""
+        from mattecli.media.report import as_json
+
+        self._count += 1
+        if record.error is not None:
+            self._line(f"failed: {record.error}")
+            if self._run.debug and record.trouble is not None:
+                self._line("".join(traceback.format_exception(record.trouble)).rstrip())
+        elif record.status == "planned" and not self._run.json:
+            for kind, path in record.outputs.items():
+                self._line(f"{shown_path(record.source)} -> {shown_path(path)} ({kind})")
+        for note in record.notes:
+            self.note(f"{shown_path(record.source)}: {note}")
+        if self._run.json:
+            _print_json(as_json(record))
+        self._advance(record)
+
+    def finished(self, report: Report) -> None:
+        """The account at the end."""
+        from mattecli.media.report import summary_as_json
+
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if self._run.json:
+            _print_json(summary_as_json(report))
+        if self._run.verbose and report.stages:
+            shares = ", ".join(f"{name} {value:.2f} s" for name, value in report.stages.items())
+            self.note(f"time by stage, all threads: {shares}")
+        if report.total > 1 or report.skipped or report.interrupted:
+            self.note(_summary(report))
+
+    def _advance(self, record: ItemRecord) -> None:
+        for name, seconds in record.seconds.items():
+            self._stages[name] = self._stages.get(name, 0.0) + seconds
+        if self._bar is not None:
+            rates = " ".join(
+                f"{name} {self._count / value:.1f}/s"
+                for name, value in self._stages.items()
+                if value > 0
+            )
+            self._bar.set_postfix_str(rates, refresh=False)
+            self._bar.update()
+            return
+        now = time.monotonic()
+        if self._total > 1 and now - self._last >= _LOG_SECONDS:
+            self._last = now
+            rate = self._count / (now - self._begin)
+            left = (self._total - self._count) / rate
+            self.note(f"{self._count} of {self._total}, {rate:.1f} a second, {left:.0f} s left")
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            say(text)
+
+
+def _summary(report: Report) -> str:
+    counts = [(report.done, "done"), (report.skipped, "skipped (outputs were there)")]
+    counts += [(report.planned, "planned"), (report.failed, "failed")]
+    text = ", ".join(f"{count} {name}" for count, name in counts if count) or "nothing done"
+    left = report.total - sum(count for count, _ in counts)
+    if left:
+        text += f", {left} not reached"
+    begin = "interrupted: " if report.interrupted else ""
+    return f"{begin}{text}, of {report.total}, in {report.seconds:.1f} s"
+
+
+def _print_json(record: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
+
+
+def catch_signals() -> None:
+    """SIGTERM ends a run as SIGINT does; a second signal ends it at once."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(130))
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+
+
+def finish(command: Callable[[], object], usage_error: type[Exception], *, debug: bool) -> int:
+    """Run a command and turn what it raises into one line and an exit status."""
+    try:
+        result = command()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except MattecliError as error:
+        _explain(str(error), debug=debug)
+        return error.exit_code
+    except usage_error as error:
+        _explain(_usage(error), debug=debug)
+        return 2
+    except KeyboardInterrupt:
+        say("mattecli: interrupted")
+        return 130
+    except BrokenPipeError:
+        # Nothing more can be said on standard output, not even by the interpreter's own flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _explain("standard output was closed by its reader", debug=debug)
+        return 1
+
+
+def _usage(error: Exception) -> str:
+    """One line out of the parser's error, with the way to the command's help."""
+    message = " ".join(str(getattr(error, "format_message", lambda: error)()).split())
+    context = getattr(error, "ctx", None)
+    path = getattr(context, "command_path", "mattecli")
+    return f"{message.rstrip('.')}; see '{path} --help'"
+
+
+def _explain(text: str, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    say(f"mattecli: {text}")

@@ -1,0 +1,118 @@
+"""The face that every way to an alpha shows to the jobs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mattecli.ops.pixels import Float32, to_float
+from mattecli.records import Array, Size
+
+__all__ = ["Estimator", "Matte", "Photo", "Prepared"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo:
+    """What a model gets for one photo; all upright.
+
+    Attributes:
+        color: H,W,3 RGB; uint8, uint16 or float32; may be smaller than ``full``.
+        full: size of the photo, and of the alpha that comes back.
+        trimap: H,W of 0, 128, 255 at full size.
+        background: plate, H,W,3 RGB at full size.
+        mask: rough subject mask, uint8 H,W at full size.
+    """
+
+    color: Array
+    full: Size
+    trimap: Array | None = None
+    background: Array | None = None
+    mask: Array | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A photo at the size that the network sees.
+
+    Attributes:
+        color: h,w,3, as in Photo.
+        inner: the part of ``color`` that is photo; the rest is padding at the right and bottom.
+        full: size of the alpha that comes back.
+        trimap, background, mask: h,w, as in Photo.
+    """
+
+    color: Array
+    inner: Size
+    full: Size
+    trimap: Array | None = None
+    background: Array | None = None
+    mask: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """What photos of one batch have in common."""
+        return self.color.shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matte:
+    """What an estimator found.
+
+    Attributes:
+        alpha: h,w, float32 0..1.
+        foreground: h,w,3 RGB, float32 0..1, where the estimator has colours of its own.
+    """
+
+    alpha: Float32
+    foreground: Float32 | None = None
+
+
+class Estimator(ABC):
+    """Turns photos into alphas: a network, a solver, or an authors' script.
+
+    Attributes:
+        short_side: a photo may be decoded down to this short side; None: every pixel counts.
+        batch: photos of equal shape that are estimated at once, at most.
+        lanes: threads that may estimate at the same time.
+    """
+
+    short_side: int | None = None
+    batch: int = 1
+    lanes: int = 1
+
+    @abstractmethod
+    def prepare(self, photo: Photo) -> Prepared:
+        """What can be done ahead of the estimator's turn, in another thread."""
+
+    @abstractmethod
+    def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
+        """One matte for each photo, at the estimator's size.
+
+        Args:
+            group: 1 to ``batch`` photos of equal shape.
+        """
+
+    @abstractmethod
+    def describe(self) -> dict[str, object]:
+        """What is worth saying in a report: device, precision, batch."""
+
+    @staticmethod
+    def restore(matte: Matte, full: Size) -> Matte:
+        """A matte at the photo's size."""
+        if Size.of(matte.alpha) == full:
+            return matte
+        colours = matte.foreground
+        return Matte(
+            alpha=_enlarged(matte.alpha, full),
+            foreground=None if colours is None else _enlarged(colours, full),
+        )
+
+
+def _enlarged(image: Float32, full: Size) -> Float32:
+    # Cubic keeps edges that grow many times smooth; its overshoot is cut off.
+    grown = cv2.resize(image, full, interpolation=cv2.INTER_CUBIC)
+    return to_float(np.clip(grown, 0, 1, out=grown))

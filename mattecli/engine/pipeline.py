@@ -1,0 +1,252 @@
+"""Bounded, ordered stages: the only place where threads are made.
+
+Items flow source -> stage -> stage -> outcomes. Each stage has its own worker threads and may
+take items one by one or in groups of one key (batches). How much is under way at once is bounded
+by a budget in units of the caller's choice (pixels, say), so memory does not grow with the number
+of items. Outcomes come back in the order of the source. An item that fails leaves the pipeline
+with its error; the others go on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from mattecli.errors import UsageError
+
+__all__ = ["Outcome", "Stage", "run_stages"]
+
+T = TypeVar("T")
+_END = None
+_KEYS_AT_ONCE = 4  # how many kinds of items may be waiting for company
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage(Generic[T]):
+    """One step of the pipeline.
+
+    Attributes:
+        name: what ``seconds`` of an outcome are booked under.
+        work: called with a group of 1 to ``group`` items of equal ``key``; changes them in place.
+            An exception fails every item of the group.
+        workers: number of threads.
+        group: the largest group.
+        key: items with equal keys may share a group.
+    """
+
+    name: str
+    work: Callable[[Sequence[T]], None]
+    workers: int = 1
+    group: int = 1
+    key: Callable[[T], Hashable] = field(default=lambda _item: None)
+
+
+@dataclass(slots=True)
+class Outcome(Generic[T]):
+    """What became of one item.
+
+    Attributes:
+        item: the item as the last stage left it.
+        error: what a stage raised, or None.
+        seconds: time spent by stage name; a group's time is shared equally.
+    """
+
+    item: T
+    error: Exception | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class _Budget:
+    """Admits items while the sum of their costs stays within a total, one at least."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._used = 0
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def take(self, cost: int) -> bool:
+        """Wait for room; False once closed."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._closed or self._used == 0 or self._used + cost <= self._total
+            )
+            self._used += cost
+            return not self._closed
+
+    def give(self, cost: int) -> None:
+        with self._changed:
+            self._used -= cost
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket(Generic[T]):
+    """An item under way: its place in the order and its share of the budget."""
+
+    index: int
+    cost: int
+    outcome: Outcome[T]
+
+
+class _Run(Generic[T]):
+    def __init__(self, stages: Sequence[Stage[T]], budget: int) -> None:
+        self.stages = stages
+        self.budget = _Budget(budget)
+        self.stopping = threading.Event()
+        self.queues: list[queue.SimpleQueue[_Ticket[T] | None]] = [
+            queue.SimpleQueue() for _ in stages
+        ]
+        self.done: queue.SimpleQueue[_Ticket[T] | int | BaseException] = queue.SimpleQueue()
+
+    def feed(self, items: Iterable[T], cost: Callable[[T], int]) -> None:
+        """Admit items as the budget allows, then tell the consumer how many there were."""
+        count = 0
+        try:
+            for item in items:
+                share = cost(item)
+                if not self.budget.take(share) or self.stopping.is_set():
+                    break
+                self.queues[0].put(_Ticket(count, share, Outcome(item)))
+                count += 1
+        except BaseException as error:  # noqa: BLE001 - handed to the consumer, who raises it
+            self.done.put(error)
+        self.done.put(count)
+
+    def leave(self, ticket: _Ticket[T]) -> None:
+        self.budget.give(ticket.cost)
+        self.done.put(ticket)
+
+    def serve(self, number: int) -> None:
+        """Body of one worker thread of stage ``number``."""
+        stage, inbox = self.stages[number], self.queues[number]
+        waiting: deque[_Ticket[T]] = deque()
+        while True:
+            if not waiting:
+                ticket = inbox.get()
+                if ticket is _END:
+                    inbox.put(_END)  # for the stage's other workers
+                    return
+                waiting.append(ticket)
+            self._collect(stage, inbox, waiting)
+            self._process(number, self._take_group(stage, waiting))
+
+    @staticmethod
+    def _collect(
+        stage: Stage[T], inbox: queue.SimpleQueue[_Ticket[T] | None], waiting: deque[_Ticket[T]]
+    ) -> None:
+        """Add what is already there, without waiting for more."""
+        enough = 1 if stage.group == 1 else stage.group * _KEYS_AT_ONCE
+        while len(waiting) < enough:
+            try:
+                ticket = inbox.get_nowait()
+            except queue.Empty:
+                return
+            if ticket is _END:
+                inbox.put(_END)
+                return
+            waiting.append(ticket)
+
+    @staticmethod
+    def _take_group(stage: Stage[T], waiting: deque[_Ticket[T]]) -> list[_Ticket[T]]:
+        """The oldest item and those of its key, oldest first."""
+        key = stage.key(waiting[0].outcome.item)
+        group = [t for t in waiting if stage.key(t.outcome.item) == key][: stage.group]
+        for ticket in group:
+            waiting.remove(ticket)
+        return group
+
+    def _process(self, number: int, group: list[_Ticket[T]]) -> None:
+        stage = self.stages[number]
+        if self.stopping.is_set():
+            return
+        begin = time.perf_counter()
+        error: Exception | None = None
+        try:
+            stage.work([ticket.outcome.item for ticket in group])
+        except Exception as caught:  # noqa: BLE001 - the boundary: one item's failure is recorded
+            error = caught
+        share = (time.perf_counter() - begin) / len(group)
+        last = number + 1 == len(self.stages)
+        for ticket in group:
+            ticket.outcome.seconds[stage.name] = share
+            ticket.outcome.error = error
+            if last or error is not None:
+                self.leave(ticket)
+            else:
+                self.queues[number + 1].put(ticket)
+
+
+def run_stages(
+    items: Iterable[T],
+    stages: Sequence[Stage[T]],
+    *,
+    budget: int,
+    cost: Callable[[T], int] = lambda _item: 1,
+) -> Iterator[Outcome[T]]:
+    """Send ``items`` through ``stages`` and yield their outcomes in order.
+
+    Closing the iterator early stops the pipeline: nothing more is admitted, and what is under way
+    ends at the next stage border.
+
+    Args:
+        items: read from a thread, only as fast as the budget allows.
+        stages: at least one.
+        budget: the sum of costs that may be under way; a costlier item goes alone.
+        cost: what one item takes of the budget while it is under way.
+
+    Raises:
+        UsageError: without stages.
+        Exception: whatever the source iterator raised, after the outcomes before it.
+    """
+    if not stages:
+        raise UsageError("a pipeline needs at least one stage")
+    run = _Run(stages, budget)
+    threads = [threading.Thread(target=run.feed, args=(items, cost), name="feed", daemon=True)]
+    threads += [
+        threading.Thread(target=run.serve, args=(number,), name=stage.name, daemon=True)
+        for number, stage in enumerate(stages)
+        for _ in range(stage.workers)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield from _in_order(run)
+    finally:
+        run.stopping.set()
+        run.budget.close()
+        for inbox in run.queues:
+            inbox.put(_END)
+        for thread in threads:
+            thread.join()
+
+
+def _in_order(run: _Run[T]) -> Iterator[Outcome[T]]:
+    """Outcomes as their turn comes; those ahead of it hold only what the caller left in them."""
+    early: dict[int, Outcome[T]] = {}
+    expected: int | None = None
+    failure: BaseException | None = None
+    turn = 0
+    while expected is None or turn < expected:
+        message = run.done.get()
+        if isinstance(message, int):
+            expected = message
+        elif isinstance(message, BaseException):
+            failure = message
+        else:
+            early[message.index] = message.outcome
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
+    if failure is not None:
+        raise failure

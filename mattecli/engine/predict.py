@@ -1,0 +1,159 @@
+"""The one wrapper round a network: size rule, device, precision, batch."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterable, Sequence
+
+import cv2
+import torch
+from torch import Tensor
+
+from mattecli.engine.devices import describe_device, find_devices, find_precision
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.sizes import NetworkSize, network_size
+from mattecli.errors import UsageError
+from mattecli.models.base import Estimate, MattingModel, ModelInput
+from mattecli.models.spec import ModelSpec
+from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor
+from mattecli.records import Array, Size
+from mattecli.settings import DeviceOptions
+
+__all__ = ["NetworkEstimator"]
+
+
+class NetworkEstimator(Estimator):
+    """Runs one network, or a copy of it on each of several devices.
+
+    A batch always has its full number of photos (a short one is filled up), so that a photo's
+    alpha does not depend on its company.
+
+    Args:
+        network: in evaluation mode; moved to the first device.
+        spec: its row in the registry.
+        options: devices, precision, batch size.
+        size: short side that the network sees, in place of the model's own.
+
+    Raises:
+        UsageError: a device is missing, or a number makes no sense for this model.
+    """
+
+    def __init__(
+        self,
+        network: MattingModel,
+        spec: ModelSpec,
+        options: DeviceOptions,
+        *,
+        size: int | None = None,
+    ) -> None:
+        if size is not None and (spec.size_rule == "full" or size < spec.minimum):
+            raise UsageError(
+                f"--size {size} is not for {spec.name}",
+                remedy="it sees photos at their own size; leave --size out"
+                if spec.size_rule == "full"
+                else f"give {spec.minimum} or more",
+            )
+        self._spec = spec
+        self._size = size
+        self._devices = find_devices(options)
+        self._dtypes = [find_precision(options.precision, device) for device in self._devices]
+        self._copies = [network.to(self._devices[0])]
+        self._copies += [copy.deepcopy(network).to(device) for device in self._devices[1:]]
+        self._free = list(range(len(self._devices)))
+        self._lock = threading.Lock()
+        self.short_side = None if spec.size_rule == "full" else size or spec.size
+        self.batch = _batch_size(options.batch_size, self._devices[0], spec)
+        self.lanes = len(self._devices)
+
+    def prepare(self, photo: Photo) -> Prepared:
+        """Scale a photo to what the network sees, and pad it."""
+        size = network_size(photo.full, self._spec, self._size)
+
+        def fitted(companion: Array | None) -> Array | None:
+            return None if companion is None else _fitted(companion, size)
+
+        return Prepared(
+            color=_fitted(photo.color, size),
+            inner=size.scaled,
+            full=photo.full,
+            trimap=fitted(photo.trimap),
+            background=fitted(photo.background),
+            mask=fitted(photo.mask),
+        )
+
+    def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
+        """Mattes at the network's size, without the padding."""
+        with self._lock:
+            number = self._free.pop()
+        try:
+            found = self._run(number, group)
+        finally:
+            with self._lock:
+                self._free.append(number)
+        return [_matte(found, i, item.inner) for i, item in enumerate(group)]
+
+    def describe(self) -> dict[str, object]:
+        """Devices, precision and batch size."""
+        return {
+            "device": ", ".join(describe_device(device) for device in self._devices),
+            "precision": str(self._dtypes[0]).removeprefix("torch."),
+            "batch_size": self.batch,
+        }
+
+    def _run(self, number: int, group: Sequence[Prepared]) -> Estimate:
+        network, device, dtype = self._copies[number], self._devices[number], self._dtypes[number]
+        filled = [*group, *[group[-1]] * (self.batch - len(group))]
+
+        def batch(images: Iterable[Array]) -> Tensor:
+            return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
+
+        def companion(images: Iterable[Array | None]) -> Tensor | None:
+            present = [image for image in images if image is not None]
+            return batch(present) if present else None
+
+        inputs = ModelInput(
+            src=batch(item.color for item in filled),
+            trimap=companion(item.trimap for item in filled),
+            bgr=companion(item.background for item in filled),
+            seg=companion(item.mask for item in filled),
+        )
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
+        ):
+            return network.estimate(inputs)
+
+
+def _matte(found: Estimate, index: int, inner: Size) -> Matte:
+    def cut(batch: Tensor) -> Float32:
+        return image_from_tensor(batch[index, :, : inner.height, : inner.width].float().clamp(0, 1))
+
+    return Matte(alpha=cut(found.pha), foreground=None if found.fgr is None else cut(found.fgr))
+
+
+def _batch_size(wanted: str, device: torch.device, spec: ModelSpec) -> int:
+    """Auto is 1 where batches gain nothing: on a CPU, and for photos at their own sizes."""
+    if wanted == "auto":
+        return 8 if device.type == "cuda" and spec.size_rule != "full" else 1
+    if not wanted.isdigit() or int(wanted) < 1:
+        raise UsageError(f"--batch-size {wanted!r} is no number", remedy="give auto, 1 or more")
+    return int(wanted)
+
+
+def _fitted(image: Array, size: NetworkSize) -> Array:
+    """The image scaled, and padded at the right and bottom by reflection."""
+    right = size.padded.width - size.scaled.width
+    below = size.padded.height - size.scaled.height
+    scaled = _scaled(image, size.scaled)
+    if not right and not below:
+        return scaled
+    return cv2.copyMakeBorder(scaled, 0, below, 0, right, cv2.BORDER_REFLECT_101)
+
+
+def _scaled(color: Array, size: Size) -> Array:
+    have = Size.of(color)
+    if have == size:
+        return color
+    shrinks = size.width <= have.width and size.height <= have.height
+    return cv2.resize(color, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)

@@ -1,0 +1,53 @@
+"""Sizes: what a network sees of a photo."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mattecli.models.spec import ModelSpec
+from mattecli.records import Size
+
+__all__ = ["NetworkSize", "network_size"]
+
+_LONGEST = 4
+"""A photo longer than four times its short side is scaled down further, to bound the memory."""
+
+
+class NetworkSize(NamedTuple):
+    """How a photo meets a network: scaled to one size, then padded to another."""
+
+    scaled: Size
+    padded: Size
+
+
+def network_size(photo: Size, spec: ModelSpec, short_side: int | None = None) -> NetworkSize:
+    """The size at which a network sees a photo.
+
+    Args:
+        photo: size of the photo.
+        spec: the model's row, with its size rule.
+        short_side: in place of the model's own; ignored by the rule ``full``.
+    """
+    if spec.size_rule == "full":
+        return NetworkSize(photo, Size(*(_up(side, spec) for side in photo)))
+    target = short_side or spec.size
+    if spec.size_rule == "fixed":
+        side = _near(target, spec)
+        return NetworkSize(Size(side, side), Size(side, side))
+    short, long = min(photo), max(photo)
+    scale = min(target / short, target * _LONGEST / long)
+    size = Size(*(_near(side * scale, spec) for side in photo))
+    return NetworkSize(size, size)
+
+
+def _near(side: float, spec: ModelSpec) -> int:
+    """The nearest allowed length: the picture is stretched by half a multiple at most."""
+    return max(round(side / spec.multiple) * spec.multiple, _floor(spec))
+
+
+def _up(side: int, spec: ModelSpec) -> int:
+    return max(-(-side // spec.multiple) * spec.multiple, _floor(spec))
+
+
+def _floor(spec: ModelSpec) -> int:
+    return -(-spec.minimum // spec.multiple) * spec.multiple

@@ -1,0 +1,155 @@
+"""What all jobs on folders of images share: from a plan of tasks to a report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
+
+from mattecli.engine.pipeline import Outcome, Stage, run_stages
+from mattecli.errors import MattecliError, shown_path
+from mattecli.jobs.plan import Task
+from mattecli.media.report import LineReport
+from mattecli.records import ItemRecord, Report
+from mattecli.settings import RunOptions
+
+__all__ = ["Observer", "Work", "run_tasks"]
+
+T = TypeVar("T", bound=Task)
+
+_PIXELS_UNDER_WAY = 64_000_000
+_TASKS_PER_WORKER = 4
+
+
+class Observer(Protocol):
+    """Who watches a run: the console, or a caller's own object."""
+
+    def started(self, total: int) -> None:
+        """The number of inputs is known."""
+
+    def note(self, text: str, *, detail: bool = False) -> None:
+        """A remark about the run as a whole."""
+
+    def item(self, record: ItemRecord) -> None:
+        """One input has ended; called in the order of the inputs."""
+
+    def finished(self, report: Report) -> None:
+        """Everything has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work(Generic[T]):
+    """Tasks, and the stages they go through.
+
+    Attributes:
+        tasks: in the order of the report.
+        stages: what is done with those that are not settled by the plan already.
+        settings: what every item is done with, for the report.
+    """
+
+    tasks: Sequence[T]
+    stages: Sequence[Stage[T]]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
+    """Do the work; one task's failure never stops the others unless ``fail_fast``.
+
+    Returns:
+        The account, also after SIGINT and SIGTERM.
+    """
+    begin = time.perf_counter()
+    account = _Account(work, run, observer)
+    observer.started(len(work.tasks))
+    try:
+        with closing(_records(work, run)) as records:
+            for record in records:
+                account.add(record)
+                if record.status == "failed" and run.fail_fast:
+                    break
+    except KeyboardInterrupt:
+        account.report = replace(account.report, interrupted=True)
+    return account.close(time.perf_counter() - begin)
+
+
+class _Account:
+    """Counts records and passes them on."""
+
+    def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
+        settings = dict(work.settings)
+        self.report = Report(settings=settings, total=len(work.tasks))
+        self._observer = observer
+        self._files = [LineReport(path, settings) for path in run.report]
+        self._stages: dict[str, float] = {}
+
+    def add(self, record: ItemRecord) -> None:
+        count = getattr(self.report, record.status) + 1
+        self.report = replace(self.report, **{record.status: count})
+        for name, seconds in record.seconds.items():
+            self._stages[name] = self._stages.get(name, 0.0) + seconds
+        for file in self._files:
+            file.add(record)
+        self._observer.item(record)
+
+    def close(self, seconds: float) -> Report:
+        self.report = replace(self.report, seconds=seconds, stages=self._stages)
+        for file in self._files:
+            file.close(self.report)
+        self._observer.finished(self.report)
+        return self.report
+
+
+def _records(work: Work[T], run: RunOptions) -> Iterator[ItemRecord]:
+    """Settled tasks and worked ones, in order."""
+    open_tasks = [task for task in work.tasks if task.settled is None]
+    if run.dry_run:
+        for task in work.tasks:
+            yield task.settled or task.record("planned")
+        return
+    outcomes = _outcomes(open_tasks, work.stages, run)
+    with closing(outcomes):
+        for task in work.tasks:
+            yield task.settled or _record(next(outcomes))
+
+
+def _outcomes(
+    tasks: Iterable[T], stages: Sequence[Stage[T]], run: RunOptions
+) -> Iterator[Outcome[T]]:
+    workers = max(stage.workers * stage.group for stage in stages)
+    most = _TASKS_PER_WORKER * workers
+    least_cost = _PIXELS_UNDER_WAY // most
+    return run_stages(
+        tasks,
+        stages,
+        budget=_PIXELS_UNDER_WAY,
+        cost=lambda task: max(task.source_pixels(), least_cost),
+    )
+
+
+def _record(outcome: Outcome[T]) -> ItemRecord:
+    task, error = outcome.item, outcome.error
+    if error is None:
+        return replace(task.record("done"), seconds=outcome.seconds)
+    return replace(
+        task.record("failed"),
+        outputs={},
+        error=_reason(error, task),
+        trouble=error,
+        seconds=outcome.seconds,
+    )
+
+
+def _reason(error: Exception, task: Task) -> str:
+    """One line: file, cause, remedy."""
+    if isinstance(error, MattecliError):
+        return str(error) if error.path is not None else f"{task.shown}: {error}"
+    if isinstance(error, MemoryError):
+        return f"{task.shown}: ran out of memory; use fewer --workers or a machine with more"
+    if isinstance(error, OSError):
+        where = shown_path(os.fsdecode(error.filename)) if error.filename else task.shown
+        return f"{where}: {error.strerror or error}"
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{task.shown}: unexpected failure ({what}); run it with --debug and report it"

@@ -1,0 +1,202 @@
+"""Background Matting V2: alpha and foreground from a photo and a picture of its empty background.
+
+Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, arXiv 2012.07810. A coarse
+network looks at the whole scene at low resolution; a refiner repairs those 4x4 cells of the full
+picture in which the coarse network expects an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from mattecli.errors import CheckpointError
+from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
+from mattecli.models.parts.aspp import ASPP
+from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
+from mattecli.models.parts.pyramid import Pyramid
+from mattecli.models.parts.refiner import Coarse, RefineOptions, Refiner, resize
+from mattecli.models.parts.resnet import DilatedResNet
+
+__all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions"]
+
+Backbone = DilatedMobileNetV2 | DilatedResNet
+
+_HIDDEN = 32
+_KERNEL_SIZES = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class BGMv2Output:
+    """What the network predicts; h,w is the coarse size (H,W without a refiner).
+
+    Attributes:
+        pha: alpha, N,1,H,W, 0..1.
+        fgr: foreground colours, N,3,H,W, RGB, 0..1.
+        pha_sm, fgr_sm: the same at the coarse size.
+        err_sm: expected absolute error of ``pha_sm``, N,1,h,w, 0..1.
+        hid_sm: hidden features, N,32,h,w, not negative.
+        ref_sm: 1 for refined cells, else 0; N,1,H/4,W/4; None without a refiner.
+    """
+
+    pha: Tensor
+    fgr: Tensor
+    pha_sm: Tensor
+    fgr_sm: Tensor
+    err_sm: Tensor
+    hid_sm: Tensor
+    ref_sm: Tensor | None = None
+
+
+class Decoder(nn.Module):
+    """Enlarges the deepest map step by step, with a shortcut at each (section 4.1).
+
+    Args:
+        in_channels: channels of the deepest map.
+        shortcuts: channels of the shortcuts at 1/8, 1/4, 1/2 and full size.
+        out_channels: channels of the result.
+    """
+
+    def __init__(
+        self, in_channels: int, shortcuts: tuple[int, int, int, int], out_channels: int
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels + shortcuts[0], 128, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(128)
+        self.conv2 = nn.Conv2d(128 + shortcuts[1], 64, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.conv3 = nn.Conv2d(64 + shortcuts[2], 48, 3, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(48)
+        self.conv4 = nn.Conv2d(48 + shortcuts[3], out_channels, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor, maps: Pyramid) -> Tensor:
+        """The deepest map and the shortcuts to N,out,H,W."""
+        x = self.relu(self.bn1(self.conv1(_join(x, maps.x3))))
+        x = self.relu(self.bn2(self.conv2(_join(x, maps.x2))))
+        x = self.relu(self.bn3(self.conv3(_join(x, maps.x1))))
+        y: Tensor = self.conv4(_join(x, maps.x0))
+        return y
+
+
+class BGMv2(MattingModel):
+    """The coarse network, and the refiner where there is one.
+
+    Args:
+        backbone: the encoder, of 6 input channels.
+        refiner: None gives the network of the base training stage.
+        options: how to refine; None chooses by the picture's size.
+
+    Attributes:
+        options: as above; may be set at any time.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        refiner: Refiner | None = None,
+        options: RefineOptions | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.aspp = ASPP(backbone.out_channels)
+        self.decoder = Decoder(256, (*backbone.shortcuts, 3 + 3), 1 + 3 + 1 + _HIDDEN)
+        self.refiner = refiner
+        self.options = options
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor], options: RefineOptions | None = None) -> Self:
+        """A network with the backbone and the refiner that ``state`` has tensors for.
+
+        Args:
+            state: flat state dict; without ``refiner.*`` it is the base stage's network.
+            options: how to refine; None chooses by the picture's size.
+
+        Raises:
+            CheckpointError: keys or shapes belong to no such network.
+        """
+        network = cls(_backbone_of(state), _refiner_of(state), options)
+        load_strictly(network, state)
+        return network
+
+    def forward(self, src: Tensor, bgr: Tensor) -> BGMv2Output:
+        """Alpha and foreground at full size, and the coarse estimate behind them.
+
+        Args:
+            src: photo, N,3,H,W, RGB, 0..1; H and W are multiples of 4 where there is a refiner.
+            bgr: its empty background, same shape and range.
+        """
+        if self.refiner is None:
+            return _base_output(self._coarse(src, bgr), src)
+        height, width = src.shape[-2:]
+        options = self.options or RefineOptions.for_size(width, height)
+        scale = options.backbone_scale
+        coarse_size = (max(1, int(height * scale)), max(1, int(width * scale)))
+        src_sm, bgr_sm = resize(src, coarse_size), resize(bgr, coarse_size)
+        coarse = self._coarse(src_sm, bgr_sm)
+        small = _base_output(coarse, src_sm)
+        refined = self.refiner(src, bgr, coarse, options)
+        return BGMv2Output(
+            pha=refined.pha.clamp(0, 1),
+            fgr=(refined.fres + src).clamp(0, 1),
+            pha_sm=small.pha,
+            fgr_sm=small.fgr,
+            err_sm=small.err_sm,
+            hid_sm=small.hid_sm,
+            ref_sm=refined.ref,
+        )
+
+    def estimate(self, inputs: ModelInput) -> Estimate:
+        """Alpha and foreground of a batch; sides are multiples of 4.
+
+        Raises:
+            ValueError: the background plate is missing.
+        """
+        if inputs.bgr is None:
+            raise ValueError("BGMv2 needs a background plate")
+        out: BGMv2Output = self(inputs.src, inputs.bgr)
+        return Estimate(pha=out.pha, fgr=out.fgr)
+
+    def _coarse(self, src: Tensor, bgr: Tensor) -> Coarse:
+        maps = self.backbone(torch.cat((src, bgr), dim=1))
+        channels: Tensor = self.decoder(self.aspp(maps.x4), maps)
+        return Coarse(
+            pha=channels[:, :1].clamp(0, 1),
+            fres=channels[:, 1:4],
+            err=channels[:, 4:5].clamp(0, 1),
+            hid=channels[:, 5:].relu(),
+        )
+
+
+def _base_output(coarse: Coarse, src: Tensor) -> BGMv2Output:
+    fgr = (coarse.fres + src).clamp(0, 1)
+    return BGMv2Output(coarse.pha, fgr, coarse.pha, fgr, coarse.err, coarse.hid)
+
+
+def _join(x: Tensor, shortcut: Tensor) -> Tensor:
+    height, width = shortcut.shape[-2:]
+    return torch.cat((resize(x, (height, width)), shortcut), dim=1)
+
+
+def _backbone_of(state: Mapping[str, Tensor]) -> Backbone:
+    if "backbone.features.0.0.weight" in state:
+        return DilatedMobileNetV2(in_channels=6)
+    blocks = 0
+    while f"backbone.layer3.{blocks}.conv1.weight" in state:
+        blocks += 1
+    if blocks == 0:
+        raise CheckpointError("no backbone of Background Matting V2 is in it")
+    return DilatedResNet(in_channels=6, layer3_blocks=blocks)
+
+
+def _refiner_of(state: Mapping[str, Tensor]) -> Refiner | None:
+    if not any(key.startswith("refiner.") for key in state):
+        return None
+    weight = state.get("refiner.conv1.weight")
+    if weight is None or weight.ndim != 4 or weight.shape[-1] not in _KERNEL_SIZES:
+        raise CheckpointError("refiner.conv1.weight is missing or of another network")
+    return Refiner(kernel_size=int(weight.shape[-1]))

@@ -1,0 +1,283 @@
+"""Downloads one file: in pieces if it must be, checked, and never taken for whole when it is not.
+
+The only module of the package that contacts anybody, and only when `fetch` is called.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+from urllib.parse import urlsplit
+
+from mattecli import __version__
+from mattecli.errors import MattecliError, ModelUnavailableError, ResourceError, UsageError
+from mattecli.models.store import file_digest
+
+__all__ = ["Order", "Progress", "fetch"]
+
+_CHUNK = 2**18
+_MOST_BYTES = 2**31
+_PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Progress(Protocol):
+    """Told how far a download is."""
+
+    def transferred(self, done: int, total: int | None) -> None:
+        """``done`` of ``total`` bytes are on disk; ``total`` is None where nobody knows it."""
+
+    def note(self, text: str) -> None:
+        """A remark: what is tried again, and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to download.
+
+    Attributes:
+        address: where from; ``http`` only where ``insecure`` allows it.
+        part: the file that grows; a rest of an earlier try is continued where that is safe.
+        size: exact size in bytes, None where unknown.
+        sha256: digest in hex, "" where unknown.
+        insecure: plain ``http`` is accepted, for addresses that the user typed.
+        stall: seconds without a byte after which a connection is given up.
+        tries: connections that are tried before giving up.
+        pause: seconds between two tries.
+    """
+
+    address: str
+    part: Path
+    size: int | None = None
+    sha256: str = ""
+    insecure: bool = False
+    stall: float = 30.0
+    tries: int = 5
+    pause: float = 1.0
+
+
+class _InterruptedError(Exception):
+    """The connection ended early; what has come is kept."""
+
+
+def fetch(order: Order, progress: Progress) -> str:
+    """Download ``order`` to its part file, whole and checked.
+
+    Returns:
+        The file's SHA-256 in hex.
+
+    Raises:
+        ModelUnavailableError: the address has no such file, stalls, or has other bytes than the
+            order says. A rest that can be continued later stays in the part file.
+        ResourceError: the disk does not take it.
+        UsageError: the address is no ``https`` address.
+    """
+    _check_scheme(order.address, order.insecure)
+    for attempt in range(1, order.tries + 1):
+        try:
+            _receive(order, progress)
+            break
+        except _InterruptedError as error:
+            if attempt == order.tries:
+                raise ModelUnavailableError(
+                    f"{order.address} {error}, {order.tries} times",
+                    remedy="run the same command again to continue",
+                ) from error
+            progress.note(f"{order.address} {error}; trying again")
+            time.sleep(order.pause)
+    return _checked_digest(order)
+
+
+def _checked_digest(order: Order) -> str:
+    size, digest = order.part.stat().st_size, file_digest(order.part)
+    problem = ""
+    if order.size is not None and size != order.size:
+        problem = f"has {size:,} bytes instead of {order.size:,}"
+    elif order.sha256 and digest != order.sha256:
+        problem = f"has SHA-256 {digest} instead of {order.sha256}"
+    if problem:
+        _discard(order)
+        raise ModelUnavailableError(f"{order.address} {problem}; not kept")
+    _state_path(order).unlink(missing_ok=True)
+    return digest
+
+
+def _receive(order: Order, progress: Progress) -> None:
+    """One connection: whatever is missing from the part file is asked for and appended."""
+    begin = _resumable(order)
+    if begin and begin == order.size:
+        return
+    try:
+        response = _open(order, begin)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and begin:  # the rest does not fit what is offered now
+            _discard(order)
+            raise _InterruptedError("has changed since the download began") from error
+        if error.code in _PASSING_STATUS:
+            raise _InterruptedError(f"answers {error.code} ({error.reason})") from error
+        raise ModelUnavailableError(
+            f"{order.address} answers {error.code} ({error.reason})"
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _InterruptedError(f"cannot be reached ({_reason(error)})") from error
+    with response:
+        begin = _begin_of(response, begin)
+        total = _total(order, response, begin)
+        _remember(order, response)
+        _copy(response, order, _Extent(begin, total), progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """The bytes that a response holds: from ``begin`` up to ``total`` (None: until it ends)."""
+
+    begin: int
+    total: int | None
+
+
+def _copy(
+    response: http.client.HTTPResponse, order: Order, extent: _Extent, progress: Progress
+) -> None:
+    done = extent.begin
+    try:
+        file: IO[bytes]
+        with order.part.open("r+b" if done else "wb") as file:
+            file.truncate(done)
+            file.seek(done)
+            while chunk := _read(response, order.stall):
+                done += len(chunk)
+                if done > (extent.total or _MOST_BYTES):
+                    raise ModelUnavailableError(f"{order.address} sends more than it announced")
+                file.write(chunk)
+                progress.transferred(done, extent.total)
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be written ({error.strerror or error})",
+            path=order.part,
+            remedy="free some space and run the same command again to continue",
+        ) from error
+    if extent.total is not None and done < extent.total:
+        raise _InterruptedError(f"ended after {done:,} of {extent.total:,} bytes")
+
+
+def _read(response: http.client.HTTPResponse, stall: float) -> bytes:
+    try:
+        return response.read1(_CHUNK)
+    except TimeoutError as error:
+        raise _InterruptedError(f"sent nothing for {stall:g} seconds") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _InterruptedError(f"broke off ({_reason(error)})") from error
+
+
+def _open(order: Order, begin: int) -> http.client.HTTPResponse:
+    headers = {"User-Agent": f"mattecli/{__version__}", "Accept-Encoding": "identity"}
+    if begin:
+        headers["Range"] = f"bytes={begin}-"
+        validator = _state(order).get("validator")
+        if validator:
+            headers["If-Range"] = validator
+    request = urllib.request.Request(order.address, headers=headers)
+    opener = urllib.request.build_opener(_Redirects(order.insecure))
+    response: http.client.HTTPResponse = opener.open(request, timeout=order.stall)
+    return response
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but not from ``https`` to anything weaker."""
+
+    def __init__(self, insecure: bool) -> None:
+        self._insecure = insecure
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        _check_scheme(newurl, self._insecure and urlsplit(req.full_url).scheme == "http")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_scheme(address: str, insecure: bool) -> None:
+    parts = urlsplit(address)
+    if parts.scheme not in ({"https", "http"} if insecure else {"https"}) or not parts.netloc:
+        raise UsageError(f"{address} is no https address")
+
+
+def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:
+    """Where the response's bytes begin: 0 when the server sends the whole file again."""
+    if response.status != 206:
+        return 0
+    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != asked:
+        raise _InterruptedError("answers with other bytes than it was asked for")
+    return asked
+
+
+def _total(order: Order, response: http.client.HTTPResponse, begin: int) -> int | None:
+    """The whole file's size, as far as anybody says."""
+    length = response.headers.get("Content-Length", "")
+    announced = begin + int(length) if length.isdecimal() else None
+    if announced is not None and announced > _MOST_BYTES:
+        raise ModelUnavailableError(f"{order.address} announces {announced:,} bytes; refused")
+    if order.size is not None and announced not in (None, order.size):
+        _discard(order)
+        raise ModelUnavailableError(
+            f"{order.address} has {announced:,} bytes instead of {order.size:,}"
+        )
+    return announced or order.size
+
+
+def _resumable(order: Order) -> int:
+    """How many bytes of an earlier try can be kept.
+
+    A rest is only continued with bytes of the same version of the same file: the server must have
+    named the version (ETag, Last-Modified), or the digest must be known.
+    """
+    state = _state(order)
+    same = state.get("address") == order.address and bool(state.get("validator") or order.sha256)
+    if not same or not order.part.is_file():
+        return 0
+    size = order.part.stat().st_size
+    return size if order.size is None or size <= order.size else 0
+
+
+def _state_path(order: Order) -> Path:
+    return order.part.with_name(order.part.name + ".json")
+
+
+def _state(order: Order) -> dict[str, str]:
+    try:
+        state: dict[str, str] = json.loads(_state_path(order).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state
+
+
+def _remember(order: Order, response: http.client.HTTPResponse) -> None:
+    tag = response.headers.get("ETag", "")
+    strong = tag if tag and not tag.startswith("W/") else ""
+    validator = strong or response.headers.get("Last-Modified", "")
+    text = json.dumps({"address": order.address, "validator": validator})
+    _state_path(order).write_text(text, "utf-8")
+
+
+def _discard(order: Order) -> None:
+    order.part.unlink(missing_ok=True)
+    _state_path(order).unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause or type(cause).__name__)

@@ -1,0 +1,1 @@
+"""Weights files as bytes: containers and pickles, read without running anything in them."""

@@ -1,0 +1,83 @@
+"""PyTorch's container since 1.6: a zip archive of uncompressed entries (TorchScript's, too)."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+import sys
+import zipfile
+from typing import IO, cast
+
+from mattecli.errors import CheckpointError
+from mattecli.models.formats.container import Container, checked_span
+from mattecli.models.formats.names import shown_name
+from mattecli.models.formats.unpickle import Unpickler
+
+__all__ = ["read_zip"]
+
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, lengths of name and extra field
+_MOST_ENTRIES = 20_000
+
+
+def read_zip(data: mmap.mmap) -> Container:
+    """The pickled object and the places of its storages.
+
+    Entries are looked up in the central directory and read straight from ``data``, so nothing is
+    ever inflated: what is compressed is refused.
+
+    Raises:
+        CheckpointError: cut short, damaged, compressed, or not PyTorch's.
+    """
+    entries = _directory(data)
+    pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(pickles) != 1:
+        raise CheckpointError("a zip archive, but not one that PyTorch wrote")
+    folder = pickles[0].removesuffix("data.pkl")
+    order = entries.get(f"{folder}byteorder")
+    if order is not None and _bytes(data, order).decode("ascii", "replace") != sys.byteorder:
+        raise CheckpointError("written by a machine with another byte order")
+    unpickler = Unpickler()
+    root = unpickler.read(io.BytesIO(_bytes(data, entries[pickles[0]])))
+    spans = {}
+    for key, storage in unpickler.storages.items():
+        entry = entries.get(f"{folder}data/{key}")
+        if entry is None:
+            raise CheckpointError(f"damaged: storage {shown_name(key)} is missing")
+        place = _place(data, entry)
+        spans[key] = checked_span(storage, place.start, place.stop)
+    scripted = any(name.startswith(f"{folder}code/") for name in entries)
+    return Container("torchscript" if scripted else "pytorch", root, spans)
+
+
+def _directory(data: mmap.mmap) -> dict[str, zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(cast(IO[bytes], data)) as archive:
+            listed = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
+        raise CheckpointError(f"cut short or damaged ({shown_name(error)})") from error
+    entries = {entry.filename: entry for entry in listed}
+    if len(entries) != len(listed) or len(listed) > _MOST_ENTRIES:
+        raise CheckpointError("damaged: its directory has repeated or far too many entries")
+    return entries
+
+
+def _place(data: mmap.mmap, entry: zipfile.ZipInfo) -> range:
+    """Where an entry's bytes lie."""
+    name = shown_name(entry.filename)
+    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+        raise CheckpointError(
+            f"entry {name} is compressed or encrypted, which PyTorch never writes; refused"
+        )
+    if not 0 <= entry.header_offset <= len(data) - _LOCAL_HEADER.size:
+        raise CheckpointError(f"cut short or damaged: entry {name} lies outside the file")
+    signature, *lengths = _LOCAL_HEADER.unpack_from(data, entry.header_offset)
+    start = entry.header_offset + _LOCAL_HEADER.size + sum(lengths)
+    if signature != b"PK\x03\x04" or start + entry.file_size > len(data):
+        raise CheckpointError(f"cut short or damaged: entry {name} lies outside the file")
+    return range(start, start + entry.file_size)
+
+
+def _bytes(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
+    place = _place(data, entry)
+    return data[place.start : place.stop]

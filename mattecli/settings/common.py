@@ -1,0 +1,112 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mattecli.settings.option import option
+
+__all__ = ["DeviceOptions", "Existing", "InputOptions", "OutputOptions", "Precision", "RunOptions"]
+
+Existing: TypeAlias = Literal["overwrite", "skip", "error"]
+Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """Inputs."""
+
+    inputs: tuple[str, ...] = option(
+        (), help="Files, folders or quoted globs; - is standard input", metavar="INPUT..."
+    )
+    recursive: bool = option(False, "--recursive", "-r", help="Read folders recursively")
+    files_from: str | None = option(
+        None,
+        "--files-from",
+        help="Read more inputs from FILE, one a line; - is standard input",
+        metavar="FILE",
+    )
+    null: bool = option(False, "--null", "-0", help="Names in --files-from end in NUL")
+    shard: str | None = option(
+        None,
+        "--shard",
+        help="Do the i-th of n parts of the inputs (job arrays), i from 0",
+        metavar="I/N",
+    )
+    max_pixels: int = option(
+        512_000_000, "--max-pixels", help="Refuse images that claim more pixels than this"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """Outputs."""
+
+    output: str | None = option(
+        None,
+        "--output",
+        "-o",
+        help="Folder for many inputs, file for one, - for standard output",
+        metavar="PATH",
+    )
+    name: str = option(
+        "{dir}/{stem}-{kind}{ext}",
+        "--name",
+        help="How outputs are named: {dir} {stem} {kind} {ext} {name} {index}",
+    )
+    format: Literal["png", "tiff", "webp"] = option(
+        "png", "--format", help="File format of the outputs (all lossless)"
+    )
+    existing: Existing = option(
+        "overwrite",
+        "--existing",
+        help="What to do where outputs exist: overwrite, skip (resume) or error",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Run."""
+
+    workers: int = option(
+        0, "--workers", help="Threads that decode, and as many that finish; 0 is one a core"
+    )
+    fail_fast: bool = option(False, "--fail-fast", help="Stop at the first input that fails")
+    dry_run: bool = option(
+        False, "--dry-run", help="List what would be read and written, and do nothing", env=False
+    )
+    json: bool = option(
+        False, "--json", help="One JSON object per input on standard output, then a summary"
+    )
+    report: tuple[Path, ...] = option(
+        (),
+        "--report",
+        help="Write a report: FILE.jsonl or FILE.html (may be repeated)",
+        metavar="FILE",
+    )
+    quiet: bool = option(False, "--quiet", "-q", help="Only errors")
+    verbose: bool = option(
+        False, "--verbose", "-v", help="Say device, precision, batch and seconds by stage"
+    )
+    debug: bool = option(False, "--debug", help="Show tracebacks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceOptions:
+    """Device."""
+
+    device: str = option(
+        "auto", "--device", help="auto, cpu, cuda, cuda:1 or mps; one that is missing is an error"
+    )
+    devices: str | None = option(
+        None, "--devices", help="Several GPUs by number, such as 0,1", metavar="LIST"
+    )
+    precision: Precision = option("auto", "--precision", help="Arithmetic of the network")
+    batch_size: str = option(
+        "auto",
+        "--batch-size",
+        help="Images of equal size that go through the network at once",
+        metavar="auto|N",
+    )

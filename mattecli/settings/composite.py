@@ -1,0 +1,56 @@
+"""Options of ``mattecli composite``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from mattecli.settings.common import InputOptions, OutputOptions, RunOptions
+from mattecli.settings.option import option
+
+__all__ = ["BlendOptions", "CompositeOptions", "Fit"]
+
+Fit: TypeAlias = Literal["cover", "contain", "stretch", "tile"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlendOptions:
+    """Composite."""
+
+    background: str = option(
+        "white",
+        "--background",
+        "-b",
+        help="A colour, an image, a folder of images, transparent, or blur",
+        metavar="COLOUR|IMAGE|FOLDER|transparent|blur",
+    )
+    alpha: str | None = option(
+        None,
+        "--alpha",
+        help="Alpha for photos without one: a file, or a folder with one for each",
+        metavar="PATH|FOLDER",
+    )
+    decontaminate: bool = option(
+        True,
+        "--decontaminate/--no-decontaminate",
+        help="Estimate the foreground colours of photos given with --alpha",
+    )
+    fit: Fit = option("cover", "--fit", help="How a background image fills the frame")
+    offset: str = option(
+        "0,0", "--offset", help="Moves the subject right and down, in pixels", metavar="X,Y"
+    )
+    scale: float = option(1.0, "--scale", help="Enlarges the subject about its centre")
+    linear: bool = option(False, "--linear", help="Blend in linear light")
+    each_background: bool = option(
+        False, "--each-background", help="Every foreground over every background of the folder"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompositeOptions:
+    """Options of ``mattecli composite``."""
+
+    source: InputOptions = field(default_factory=InputOptions)
+    target: OutputOptions = field(default_factory=OutputOptions)
+    blend: BlendOptions = field(default_factory=BlendOptions)
+    run: RunOptions = field(default_factory=RunOptions)

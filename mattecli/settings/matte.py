@@ -1,0 +1,85 @@
+"""Options of ``mattecli matte``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mattecli.settings.common import DeviceOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings.option import option
+
+__all__ = ["ForegroundChoice", "Kind", "MatteOptions", "ModelOptions", "PixelOptions"]
+
+Kind: TypeAlias = Literal["alpha", "foreground", "composite", "trimap", "mask", "preview"]
+ForegroundChoice: TypeAlias = Literal["blur-fusion", "multilevel", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """Model."""
+
+    model: str | None = option(
+        None,
+        "--model",
+        "-m",
+        help="Which model ('mattecli models list'); chosen by what is given when left out",
+        metavar="NAME[:VARIANT]",
+    )
+    weights: Path | None = option(
+        None, "--weights", help="Weights to use instead of the installed ones", metavar="FILE"
+    )
+    trimap: str | None = option(
+        None,
+        "--trimap",
+        help="Trimap for all photos, or a folder with one for each",
+        metavar="PATH|FOLDER",
+    )
+    size: int | None = option(
+        None, "--size", help="Short side that the network sees (default: the model's own)"
+    )
+    reference: bool = option(
+        False, "--reference", help="Reproduce the authors' own script, to the level"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelOptions:
+    """Results."""
+
+    write: tuple[Kind, ...] = option(
+        ("alpha", "foreground"),
+        "--write",
+        "-w",
+        help="What to write, separated by commas: alpha, foreground, composite, trimap, mask,"
+        " preview",
+        metavar="KINDS",
+    )
+    foreground: ForegroundChoice = option(
+        "blur-fusion", "--foreground", help="How foreground colours are estimated"
+    )
+    bit_depth: Literal["8", "16", "auto"] = option(
+        "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"
+    )
+    premultiply: bool = option(
+        False, "--premultiply", help="Write the foreground premultiplied (associated alpha)"
+    )
+    rgb: bool = option(False, "--rgb", help="Write the foreground's colours without alpha")
+    background_fill: str = option(
+        "white",
+        "--background-fill",
+        help="Background of the composite: a colour, an image, or blur",
+        metavar="COLOUR|IMAGE|blur",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatteOptions:
+    """Options of ``mattecli matte``."""
+
+    source: InputOptions = field(default_factory=InputOptions)
+    target: OutputOptions = field(default_factory=OutputOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    pixels: PixelOptions = field(default_factory=PixelOptions)
+    device: DeviceOptions = field(default_factory=DeviceOptions)
+    run: RunOptions = field(default_factory=RunOptions)

@@ -1,0 +1,1 @@
+"""Training losses, one module a system; pure functions of tensors."""

@@ -1,0 +1,179 @@
+"""Labelled photos, decoded once and kept as raw pixels on disk.
+
+Decoding and separating a photo costs more than a training step; from the store a picture is a
+slice of a memory map, shared by all processes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from mattecli.errors import ImageReadError, PairingError
+from mattecli.training.decontaminate import separate
+
+__all__ = ["Entry", "PictureStore", "Subject", "build_store", "image_files"]
+
+Levels = npt.NDArray[np.uint8]
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_CHANNELS = 10  # photo 3, foreground 3, background 3, alpha 1
+_PHOTO, _FRONT, _BACK, _ALPHA = slice(0, 3), slice(3, 6), slice(6, 9), 9
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a picture lies in the store, and its subject's box.
+
+    Attributes:
+        name: file name without folder.
+        offset: of its first byte.
+        height, width: pixels.
+        box: left, top, right, bottom of alpha >= 0.5 (right and bottom exclusive); all 0 where
+            nobody is in the picture.
+        fit_to_move: the picture's sides and top do not cut the subject, so that it may be put
+            anywhere (a cut at the bottom belongs at the bottom of a new picture).
+    """
+
+    name: str
+    offset: int
+    height: int
+    width: int
+    box: tuple[int, int, int, int]
+    fit_to_move: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A labelled photo and its layers; colours H,W,3 RGB, alpha H,W."""
+
+    photo: Levels
+    foreground: Levels
+    background: Levels
+    alpha: Levels
+
+
+class PictureStore:
+    """Read access to a folder made by ``build_store``.
+
+    Args:
+        folder: holds ``pictures.raw``, ``index.json`` and ``plates.raw``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        index = json.loads((folder / "index.json").read_text())
+        self.entries = [_entry(row) for row in index["pictures"]]
+        self.plates = [_entry(row) for row in index["plates"]]
+        self._pixels = np.memmap(folder / "pictures.raw", np.uint8, "r")
+        self._plate_pixels = np.memmap(folder / "plates.raw", np.uint8, "r") if self.plates else None
+        self.movable = [i for i, entry in enumerate(self.entries) if entry.fit_to_move]
+
+    def subject(self, index: int) -> Subject:
+        """The labelled photo number ``index``."""
+        planes = _slice(self._pixels, self.entries[index], _CHANNELS)
+        return Subject(
+            planes[..., _PHOTO], planes[..., _FRONT], planes[..., _BACK], planes[..., _ALPHA]
+        )
+
+    def plate(self, index: int) -> Levels:
+        """The photo without people number ``index``, H,W,3 RGB."""
+        assert self._plate_pixels is not None
+        return _slice(self._plate_pixels, self.plates[index], 3)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in ``folder``, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+
+
+def build_store(data: Path, split: str, folder: Path) -> PictureStore:
+    """Decode ``data`` into ``folder``, unless that was done before.
+
+    Args:
+        data: holds ``SPLIT/image``, ``SPLIT/alpha`` (same stems) and, optionally, ``backgrounds``.
+        split: name of the part, for example ``train``.
+        folder: where the pixels go; about ten bytes for each pixel.
+
+    Raises:
+        PairingError: a photo has no alpha, or one of another size.
+        ImageReadError: a file cannot be decoded.
+    """
+    index = folder / "index.json"
+    if not index.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = _write(folder / "pictures.raw", _pictures(data / split))
+        plates_folder = data / "backgrounds"
+        plates = _write(folder / "plates.raw", _plates(plates_folder))
+        part = index.with_suffix(".part")
+        rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
+        part.write_text(json.dumps(rows))
+        part.replace(index)  # last: its presence says that the pixels are complete
+    return PictureStore(folder)
+
+
+def _pictures(folder: Path) -> Iterator[tuple[str, Levels]]:
+    alphas = {path.stem: path for path in image_files(folder / "alpha")}
+    for path in tqdm(image_files(folder / "image"), desc="reading photos", unit="photo"):
+        if path.stem not in alphas:
+            raise PairingError(
+                "has no alpha", path=path, remedy=f"add {path.stem} to {folder / 'alpha'}"
+            )
+        photo = _read(path, cv2.IMREAD_COLOR_RGB)
+        alpha = _read(alphas[path.stem], cv2.IMREAD_GRAYSCALE)
+        if alpha.shape != photo.shape[:2]:
+            raise PairingError("alpha has another size than its photo", path=alphas[path.stem])
+        layers = separate(photo, alpha)
+        yield path.name, np.dstack((photo, layers.foreground, layers.background, alpha))
+
+
+def _plates(folder: Path) -> Iterator[tuple[str, Levels]]:
+    for path in image_files(folder) if folder.is_dir() else ():
+        yield path.name, _read(path, cv2.IMREAD_COLOR_RGB)
+
+
+def _read(path: Path, flags: int) -> Levels:
+    image = cv2.imread(str(path), flags)
+    if image is None:
+        raise ImageReadError("cannot be decoded as an image", path=path)
+    return np.asarray(image, np.uint8)
+
+
+def _write(path: Path, images: Iterator[tuple[str, Levels]]) -> list[Entry]:
+    entries: list[Entry] = []
+    with path.open("wb") as file:
+        for name, planes in images:
+            entries.append(_described(name, file.tell(), planes))
+            file.write(np.ascontiguousarray(planes).tobytes())
+    return entries
+
+
+def _described(name: str, offset: int, planes: Levels) -> Entry:
+    height, width = planes.shape[:2]
+    alpha = planes[..., _ALPHA] >= 128 if planes.shape[2] == _CHANNELS else np.zeros((1, 1), bool)
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    if not rows.size:
+        return Entry(name, offset, height, width, (0, 0, 0, 0), False)
+    left, top = int(columns[0]), int(rows[0])
+    right, bottom = int(columns[-1]) + 1, int(rows[-1]) + 1
+    upper = alpha[: top + (bottom - top) * 2 // 3]  # shoulders may be cut low at the sides
+    cut = alpha[0].any() or upper[:, 0].any() or upper[:, -1].any()
+    return Entry(name, offset, height, width, (left, top, right, bottom), not cut)
+
+
+def _entry(row: dict[str, object]) -> Entry:
+    box: Sequence[int] = row.pop("box")  # type: ignore[assignment] # JSON written by us
+    return Entry(**row, box=tuple(box))  # type: ignore[arg-type] # JSON written by us
+
+
+def _slice(pixels: npt.NDArray[np.uint8], entry: Entry, channels: int) -> Levels:
+    count = entry.height * entry.width * channels
+    flat: Levels = pixels[entry.offset : entry.offset + count]
+    return flat.reshape(entry.height, entry.width, channels)

@@ -1,0 +1,485 @@
+"""Error metrics: recorded values of published programs, brute-force float64 oracles, properties."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from mattecli.errors import InputError, TrimapError, UsageError
+from mattecli.ops.connectivity import connected_steps, connectivity_error
+from mattecli.ops.metrics import (
+    ImagePair,
+    Mask,
+    absolute_error,
+    gradient_error,
+    gradient_kernels,
+    squared_error,
+    temporal_error,
+)
+from mattecli.ops.protocols import PROTOCOLS, Measure, ProtocolName, protocol_for
+from mattecli.ops.scoring import Sample, mean_scores, score
+
+Array = npt.NDArray[Any]
+ErrorSum = Callable[[ImagePair, Mask | None], float]
+
+PARITY = Path(
+    os.environ.get(
+        "MATTECLI_PARITY", Path(__file__).resolve().parents[1].parent / "shared" / "parity"
+    )
+)
+FIXTURE = PARITY / "metrics.json"
+RECORDED = json.loads(FIXTURE.read_text()) if FIXTURE.exists() else {"entries": []}
+STILLS = [entry for entry in RECORDED["entries"] if "dim_sad" in entry["values"]]
+SUMS: Mapping[str, ErrorSum] = {
+    "absolute": absolute_error,
+    "squared": squared_error,
+    "gradient": gradient_error,
+    "slope": lambda pair, region: gradient_error(pair, region, stretch=False),
+    "connectivity": connectivity_error,
+}
+
+needs_fixture = pytest.mark.skipif(
+    not FIXTURE.exists(), reason=f"no {FIXTURE.name} in {PARITY} (set MATTECLI_PARITY)"
+)
+
+
+# --- the recorded values of the programs ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def arrays() -> Mapping[str, Array]:
+    with np.load(PARITY / RECORDED["npz"]) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def recorded(name: str) -> Mapping[str, Any]:
+    return next(entry for entry in RECORDED["entries"] if entry["name"] == name)
+
+
+def within(expected: float | None) -> object:
+    """Equal to ``expected`` within the fixture's own tolerance."""
+    bounds = RECORDED["tolerance"]
+    if expected is None:
+        return None
+    return pytest.approx(expected, rel=bounds["rel"], abs=bounds["abs"])
+
+
+@needs_fixture
+@pytest.mark.parametrize("name", ["dim", "rvm", "rvm-hr", "mmedit"])
+@pytest.mark.parametrize("entry", STILLS, ids=[entry["name"] for entry in STILLS])
+def test_recorded_still(entry: Mapping[str, Any], name: ProtocolName, arrays: Any) -> None:
+    pred, truth, trimap = (arrays[key] for key in entry["inputs"])
+    scores = score(Sample(alpha=ImagePair.of(pred, truth), trimap=trimap), protocol_for(name))
+
+    prefix = f"{name.replace('-', '_')}_"
+    expected = {
+        key.removeprefix(prefix): value
+        for key, value in entry["values"].items()
+        if key.startswith(prefix) and not (name == "rvm" and key.startswith("rvm_hr_"))
+    }
+    assert scores == {metric: within(value) for metric, value in expected.items()}
+
+
+@needs_fixture
+@pytest.mark.parametrize("name", ["rvm", "rvm-hr"])
+def test_recorded_sequence(name: ProtocolName, arrays: Any) -> None:
+    entry = recorded("sequence")
+    pred, truth = (arrays[key] for key in entry["inputs"])
+    pairs = [ImagePair.of(*frame) for frame in zip(pred, truth, strict=True)]
+    protocol = protocol_for(name, frames=True)
+    rows = [
+        score(Sample(alpha=pair, before=before), protocol)
+        for pair, before in zip(pairs, [None, *pairs], strict=False)
+    ]
+
+    expected = entry["values"][f"{name.replace('-', '_')}_dtssd"]
+    assert [row["dtssd"] for row in rows] == [within(value) for value in expected]
+    mean = entry["values"]["rvm_clip_mean_counting_first_frame"]
+    assert mean_scores(rows)["dtssd"] == within(mean)
+
+
+@needs_fixture
+def test_recorded_foreground(arrays: Any) -> None:
+    entry = recorded("foreground")
+    pred, truth, alpha = (arrays[key] for key in entry["inputs"])
+    sample = Sample(alpha=ImagePair.of(alpha, alpha), colors=ImagePair.of(pred, truth))
+    scores = score(sample, protocol_for("rvm", colors=True))
+    assert scores["fgr_mse"] == within(entry["values"]["rvm_fgr_mse"])
+    assert scores["fgr_mad"] == within(entry["values"]["rvm_fgr_mad"])
+
+
+@needs_fixture
+def test_recorded_gradient_filter(arrays: Any) -> None:
+    kernels = gradient_kernels()
+    ours = np.outer(kernels.smooth, kernels.derivative)
+    np.testing.assert_allclose(ours, arrays["grad_filter_x"], atol=1e-12)
+
+
+# --- brute force in float64, written from the definitions ----------------------------------------
+
+
+def as_alpha(levels: Array) -> npt.NDArray[np.float64]:
+    return levels / np.iinfo(levels.dtype).max
+
+
+def oracle(name: str, pred: Array, truth: Array, region: Array) -> float:
+    p, t = as_alpha(pred), as_alpha(truth)
+    if name == "absolute":
+        error = abs(p - t)
+    elif name == "squared":
+        error = (p - t) ** 2
+    elif name in ("gradient", "slope"):
+        stretch = name == "gradient"
+        error = (oracle_slope(p, stretch) - oracle_slope(t, stretch)) ** 2
+    else:
+        level = oracle_connected(pred, truth)
+        error = abs(oracle_phi(p, level) - oracle_phi(t, level))
+    return float(error[region != 0].sum())
+
+
+def oracle_slope(alpha: npt.NDArray[np.float64], stretch: bool) -> npt.NDArray[np.float64]:
+    if stretch:
+        spread = alpha.max() - alpha.min()
+        alpha = (alpha - alpha.min()) / spread if spread else np.zeros_like(alpha)
+    sigma = 1.4
+    gauss = [math.exp(-(x**2) / (2 * sigma**2)) for x in range(-4, 5)]
+    kernel = np.array([[gauss[i] * -(j - 4) * gauss[j] for j in range(9)] for i in range(9)])
+    kernel /= math.sqrt((kernel**2).sum())
+    height, width = alpha.shape
+    padded = np.pad(alpha, 4, mode="edge")
+    along_x, along_y = np.zeros_like(alpha), np.zeros_like(alpha)
+    for i in range(9):
+        for j in range(9):
+            shifted = padded[i : i + height, j : j + width]
+            along_x += kernel[i, j] * shifted
+            along_y += kernel[j, i] * shifted
+    return np.hypot(along_x, along_y)
+
+
+def oracle_connected(pred: Array, truth: Array) -> npt.NDArray[np.float64]:
+    white = int(np.iinfo(pred.dtype).max)
+    level = np.full(pred.shape, -1.0)
+    for step in range(1, 11):
+        both = (10 * pred.astype(int) >= white * step) & (10 * truth.astype(int) >= white * step)
+        level[(level == -1) & ~oracle_largest(both)] = (step - 1) / 10
+    level[level == -1] = 1
+    return level
+
+
+def oracle_largest(mask: Array) -> Array:
+    """The largest 4-connected part, by flood fill; the first in row order of equal ones."""
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
+    largest: set[tuple[int, int]] = set()
+    for seed in sorted(left):
+        part: set[tuple[int, int]] = set()
+        front = [seed]
+        while front:
+            y, x = front.pop()
+            if (y, x) in left:
+                left.remove((y, x))
+                part.add((y, x))
+                front += [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
+        if len(part) > len(largest):
+            largest = part
+    found = np.zeros(mask.shape, bool)
+    for y, x in largest:
+        found[y, x] = True
+    return found
+
+
+def oracle_phi(
+    alpha: npt.NDArray[np.float64], level: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    above = alpha - level
+    return 1 - above * (above >= 0.15)
+
+
+# Sparse levels make components, plateaus and exact tenths likely.
+levels8 = st.sampled_from([0, 0, 25, 26, 51, 64, 102, 128, 153, 191, 204, 254, 255, 255])
+sides = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)
+
+
+@st.composite
+def pairs_with_region(draw: st.DrawFn) -> tuple[Array, Array, Mask]:
+    shape = draw(sides)
+    deep = draw(st.booleans())
+    images = [draw(hnp.arrays(np.uint8, shape, elements=levels8)) for _ in range(2)]
+    if deep:
+        images = [image.astype(np.uint16) * 257 for image in images]
+    region = draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 1)))
+    return images[0], images[1], region
+
+
+@pytest.mark.parametrize("name", SUMS)
+@settings(max_examples=60, deadline=None)
+@given(case=pairs_with_region())
+def test_agrees_with_brute_force(name: str, case: tuple[Array, Array, Mask]) -> None:
+    pred, truth, region = case
+    ours = SUMS[name](ImagePair.of(pred, truth), region)
+    assert ours == pytest.approx(oracle(name, pred, truth, region), rel=2e-5, abs=2e-5)
+
+
+@pytest.mark.parametrize("name", SUMS)
+def test_agrees_with_brute_force_over_several_bands(name: str) -> None:
+    generator = np.random.default_rng(5)
+    pred, truth = (generator.choice([0, 60, 130, 255], (300, 11)).astype(np.uint8) for _ in "pt")
+    region = (generator.random((300, 11)) < 0.5).astype(np.uint8)
+    ours = SUMS[name](ImagePair.of(pred, truth), region)
+    assert ours == pytest.approx(oracle(name, pred, truth, region), rel=2e-5)
+
+
+# --- properties ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SUMS)
+@settings(max_examples=40, deadline=None)
+@given(case=pairs_with_region())
+def test_no_error_against_itself_and_the_same_with_roles_swapped(
+    name: str, case: tuple[Array, Array, Mask]
+) -> None:
+    pred, truth, region = case
+    error = SUMS[name]
+    assert error(ImagePair.of(pred, pred.copy()), region) == 0
+    there = error(ImagePair.of(pred, truth), region)
+    assert there == pytest.approx(error(ImagePair.of(truth, pred), region), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", SUMS)
+@settings(max_examples=40, deadline=None)
+@given(case=pairs_with_region())
+def test_sums_of_a_region_and_the_rest_add_up(name: str, case: tuple[Array, Array, Mask]) -> None:
+    pred, truth, region = case
+    pair = ImagePair.of(pred, truth)
+    parts = SUMS[name](pair, region) + SUMS[name](pair, 1 - region)
+    assert parts == pytest.approx(SUMS[name](pair, None), rel=1e-5, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=pairs_with_region())
+def test_bounds(case: tuple[Array, Array, Mask]) -> None:
+    pred, truth, region = case
+    pair = ImagePair.of(pred, truth)
+    absolute, squared = absolute_error(pair, region), squared_error(pair, region)
+    count = int(region.sum())
+    assert 0 <= squared <= absolute * (1 + 1e-9)
+    assert absolute <= count
+    assert absolute**2 <= squared * count * (1 + 1e-9)  # Cauchy-Schwarz
+    assert 0 <= connectivity_error(pair, region) <= count
+    assert gradient_error(pair, region) >= 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=pairs_with_region(), shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_nearer_to_the_truth_is_never_worse(
+    case: tuple[Array, Array, Mask], shares: tuple[float, float]
+) -> None:
+    pred, truth = (as_alpha(image).astype(np.float32) for image in case[:2])
+    near, far = sorted(shares)
+    for error in (absolute_error, squared_error):
+        nearer = error(ImagePair.of(truth + near * (pred - truth), truth))
+        assert nearer <= error(ImagePair.of(truth + far * (pred - truth), truth)) + 1e-5
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=pairs_with_region())
+def test_gradient_of_the_stretched_ignores_brightness_and_contrast(
+    case: tuple[Array, Array, Mask],
+) -> None:
+    pred, truth = (as_alpha(image).astype(np.float32) for image in case[:2])
+    plain = gradient_error(ImagePair.of(pred, truth))
+    flat = gradient_error(ImagePair.of(0.25 + 0.5 * pred, truth))
+    assert flat == pytest.approx(plain, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", SUMS)
+@settings(max_examples=30, deadline=None)
+@given(case=pairs_with_region())
+def test_depth_makes_no_difference(name: str, case: tuple[Array, Array, Mask]) -> None:
+    pred, truth = (np.round(as_alpha(image) * 255).astype(np.uint8) for image in case[:2])
+    shallow = SUMS[name](ImagePair.of(pred, truth), None)
+    deep_truth = truth.astype(np.uint16) * 257
+    assert SUMS[name](ImagePair.of(pred, deep_truth), None) == pytest.approx(shallow, rel=1e-5)
+    float_truth = as_alpha(truth).astype(np.float32)
+    mixed = SUMS[name](ImagePair.of(pred, float_truth), None)
+    assert mixed == pytest.approx(shallow, rel=1e-4, abs=1e-4)
+
+
+def test_sums_of_large_pictures_do_not_overflow() -> None:
+    for dtype in (np.uint8, np.uint16):
+        black = np.zeros((3000, 4000), dtype)
+        pair = ImagePair.of(black, ~black)
+        assert absolute_error(pair) == pytest.approx(12e6, rel=1e-12)
+        assert squared_error(pair) == pytest.approx(12e6, rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    frames=hnp.arrays(np.uint8, (2, 2, 5, 7)),
+    region=hnp.arrays(np.uint8, (5, 7), elements=st.integers(0, 1)),
+)
+def test_temporal_error_is_that_of_the_differences(frames: Array, region: Mask) -> None:
+    before, now = (ImagePair.of(*frame) for frame in frames)
+    p, t = (as_alpha(frames[1]) - as_alpha(frames[0])).astype(np.float64)
+    expected = float(((p - t) ** 2)[region != 0].sum())
+    assert temporal_error(now, before, region) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+# --- connectivity in particular ------------------------------------------------------------------
+
+
+def test_a_loose_part_is_an_error_only_where_the_two_differ() -> None:
+    truth = np.zeros((20, 20), np.uint8)
+    truth[2:12, 2:12] = 255
+    pred = truth.copy()
+    pred[15:17, 15:17] = 255  # four pixels that hang loose in the prediction alone
+    assert connectivity_error(ImagePair.of(pred, truth)) == pytest.approx(4)
+    assert connectivity_error(ImagePair.of(pred, pred)) == 0
+
+
+@pytest.mark.parametrize(("level", "steps"), [(50, 1), (51, 2), (152, 5), (153, 6), (255, 10)])
+def test_a_level_on_a_tenth_reaches_it(level: int, steps: int) -> None:
+    flat = np.full((3, 4), level, np.uint8)
+    assert (connected_steps(ImagePair.of(flat, flat)) == steps).all()
+    deep = flat.astype(np.uint16) * 257
+    assert (connected_steps(ImagePair.of(deep, deep)) == steps).all()
+
+
+def test_of_equally_large_parts_the_first_in_row_order_is_the_subject() -> None:
+    alpha = np.zeros((5, 9), np.uint8)
+    alpha[2:4, 0:2] = alpha[1:3, 5:7] = 255
+    steps = connected_steps(ImagePair.of(alpha, alpha))
+    assert (steps[1:3, 5:7] == 10).all()
+    assert steps.sum() == 4 * 10
+
+
+def test_corners_do_not_connect() -> None:
+    alpha = np.zeros((4, 4), np.uint8)
+    alpha[0, 0] = alpha[1, 1] = alpha[1, 2] = 255
+    assert connected_steps(ImagePair.of(alpha, alpha))[0, 0] == 0
+
+
+# --- protocols -----------------------------------------------------------------------------------
+
+
+def smooth_sample() -> Sample:
+    generator = np.random.default_rng(2)
+    truth = np.clip(np.add.outer(np.arange(30), np.arange(40)) * 5, 0, 255).astype(np.uint8)
+    pred = np.clip(truth + generator.normal(0, 9, truth.shape), 0, 255).astype(np.uint8)
+    trimap = np.select([truth < 80, truth > 200], [0, 255], 128).astype(np.uint8)
+    return Sample(alpha=ImagePair.of(pred, truth), trimap=trimap)
+
+
+def test_composition_1k_is_dim_in_the_scale_of_the_tables() -> None:
+    printed = score(smooth_sample(), protocol_for("dim"))
+    table = score(smooth_sample(), protocol_for("composition-1k"))
+    factors = {"sad": 1, "mse": 1000, "grad": 1e-3, "conn": 1e-3}
+    assert table == {
+        metric: pytest.approx(value * factors[metric]) for metric, value in printed.items() if value
+    }
+
+
+def test_plain_over_the_unknown_pixels_is_composition_1k_and_mad() -> None:
+    plain = score(smooth_sample(), protocol_for("plain", region="unknown"))
+    table = score(smooth_sample(), protocol_for("composition-1k"))
+    mad = plain.pop("mad")
+    assert plain == pytest.approx(table)
+    unknown = int((smooth_sample().trimap == 128).sum())  # type: ignore[union-attr]  # it has one
+    assert mad == pytest.approx((table["sad"] or 0) * 1e6 / unknown)
+
+
+def test_every_definition_names_its_region_and_scale() -> None:
+    def definition(name: ProtocolName, metric: str) -> str:
+        return next(m.definition for m in PROTOCOLS[name].measures if m.metric == metric)
+
+    assert definition("dim", "sad") == "sum of |p - t| over pixels where the trimap is 128, / 1000"
+    assert definition("rvm", "mad") == "mean of |p - t| over the whole picture, x 1000"
+    assert definition("mmedit", "mse") == (
+        "sum of (p - t)^2 over the whole picture, / count of pixels where the trimap is 128"
+    )
+    assert definition("rvm", "grad") != definition("rvm-hr", "grad")
+    assert definition("rvm", "dtssd").endswith("x 100")
+
+
+def test_two_measures_that_differ_are_defined_differently() -> None:
+    measures = {m for row in PROTOCOLS.values() for m in row.measures}
+    texts = {(m.metric, m.definition) for m in measures}
+    assert len(texts) == len(measures)
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"),
+    [("plain", False), ("dim", True), ("composition-1k", True), ("rvm", False), ("mmedit", True)],
+)
+def test_which_protocols_need_a_trimap(name: ProtocolName, needs: bool) -> None:
+    assert protocol_for(name).needs_trimap is needs
+
+
+def test_measures_follow_the_inputs() -> None:
+    def metrics(measures: tuple[Measure, ...]) -> list[str]:
+        return [measure.metric for measure in measures]
+
+    assert metrics(protocol_for("rvm").measures) == ["mad", "mse", "grad", "conn"]
+    assert "dtssd" in metrics(protocol_for("rvm", frames=True).measures)
+    assert metrics(protocol_for("rvm-hr", colors=True).measures)[-1] == "fgr_mse"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"region": "whole"}, {"frames": True}, {"colors": True}],
+    ids=lambda wish: next(iter(wish)),
+)
+def test_a_protocol_refuses_what_it_does_not_define(wish: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="dim"):
+        protocol_for("dim", **wish)
+
+
+def test_a_first_frame_has_no_dtssd_in_plain_and_zero_in_rvm() -> None:
+    sample = smooth_sample()
+    assert score(sample, protocol_for("plain", frames=True))["dtssd"] is None
+    assert score(sample, protocol_for("rvm", frames=True))["dtssd"] == 0
+
+
+def test_means_leave_out_what_has_no_value() -> None:
+    rows: list[dict[Any, float | None]] = [
+        {"mse": 1.0, "dtssd": None},
+        {"mse": 2.0, "dtssd": 4.0},
+        {"mse": None, "dtssd": None},
+    ]
+    assert mean_scores(rows) == {"mse": 1.5, "dtssd": 4.0}
+    assert mean_scores([{"dtssd": None}]) == {"dtssd": None}
+
+
+# --- refusals ------------------------------------------------------------------------------------
+
+
+def test_sizes_and_values_that_cannot_be_scored() -> None:
+    square, wide = np.zeros((8, 8), np.uint8), np.zeros((8, 9), np.uint8)
+    with pytest.raises(InputError, match="the prediction is 8x8, the truth 9x8"):
+        ImagePair.of(square, wide)
+    with pytest.raises(InputError, match="NaN"):
+        ImagePair.of(np.full((2, 2), np.nan, np.float32), square[:2, :2])
+    pair = ImagePair.of(square, square)
+    with pytest.raises(TrimapError, match="the trimap is 9x8"):
+        Sample(alpha=pair, trimap=wide)
+    with pytest.raises(InputError, match="the foregrounds are 9x8"):
+        Sample(alpha=pair, colors=ImagePair.of(np.dstack([wide] * 3), np.dstack([wide] * 3)))
+    with pytest.raises(InputError, match="the one before 9x8"):
+        temporal_error(pair, ImagePair.of(wide, wide))
+
+
+def test_a_sample_without_what_the_protocol_needs() -> None:
+    sample = Sample(alpha=ImagePair.of(np.zeros((4, 4), np.uint8), np.zeros((4, 4), np.uint8)))
+    for protocol in (protocol_for("dim"), protocol_for("mmedit"), protocol_for("rvm", colors=True)):
+        with pytest.raises(UsageError):
+            score(sample, protocol)
