@@ -77,6 +77,8 @@ class ItemRecord:
         error: why it failed, in one line.
         size: the photo's size, upright, once known.
         notes: what the user should know about it.
+        companions: the files it was worked with, by role (trimap, truth ...).
+        scores: what was measured on it, by name; None where there is no value.
         seconds: time by stage.
         trouble: the exception behind ``error``, for tracebacks.
     """
@@ -87,6 +89,8 @@ class ItemRecord:
     error: str | None = None
     size: Size | None = None
     notes: tuple[str, ...] = ()
+    companions: Mapping[str, str] = field(default_factory=dict)
+    scores: Mapping[str, float | None] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     trouble: BaseException | None = None
 
@@ -103,6 +107,7 @@ class Report:
         seconds: wall time.
         interrupted: whether a signal ended it.
         stages: seconds by stage, summed over threads.
+        means: of the inputs' scores.
     """
 
     settings: Mapping[str, object]
@@ -114,6 +119,7 @@ class Report:
     seconds: float = 0.0
     interrupted: bool = False
     stages: Mapping[str, float] = field(default_factory=dict)
+    means: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

@@ -250,7 +250,8 @@ def test_no_error_against_itself_and_the_same_with_roles_swapped(
 ) -> None:
     pred, truth, region = case
     error = SUMS[name]
-    assert error(ImagePair.of(pred, pred.copy()), region) == 0
+    # Filters round differently by a bit where two images lie differently in memory.
+    assert error(ImagePair.of(pred, pred.copy()), region) == pytest.approx(0, abs=1e-12)
     there = error(ImagePair.of(pred, truth), region)
     assert there == pytest.approx(error(ImagePair.of(truth, pred), region), rel=1e-6)
 
@@ -402,13 +403,13 @@ def test_every_definition_names_its_region_and_scale() -> None:
     def definition(name: ProtocolName, metric: str) -> str:
         return next(m.definition for m in PROTOCOLS[name].measures if m.metric == metric)
 
-    assert definition("dim", "sad") == "sum of |p - t| over pixels where the trimap is 128, / 1000"
-    assert definition("rvm", "mad") == "mean of |p - t| over the whole picture, x 1000"
+    assert definition("dim", "sad") == "0.001 x sum of |p - t| over pixels where the trimap is 128"
+    assert definition("rvm", "mad") == "1000 x mean of |p - t| over the whole picture"
     assert definition("mmedit", "mse") == (
-        "sum of (p - t)^2 over the whole picture, / count of pixels where the trimap is 128"
+        "sum of (p - t)^2 over the whole picture / count of pixels where the trimap is 128"
     )
     assert definition("rvm", "grad") != definition("rvm-hr", "grad")
-    assert definition("rvm", "dtssd").endswith("x 100")
+    assert definition("rvm", "dtssd").startswith("100 x root of mean")
 
 
 def test_two_measures_that_differ_are_defined_differently() -> None:
@@ -451,7 +452,7 @@ def test_a_first_frame_has_no_dtssd_in_plain_and_zero_in_rvm() -> None:
 
 
 def test_means_leave_out_what_has_no_value() -> None:
-    rows: list[dict[Any, float | None]] = [
+    rows: list[dict[str, float | None]] = [
         {"mse": 1.0, "dtssd": None},
         {"mse": 2.0, "dtssd": 4.0},
         {"mse": None, "dtssd": None},

@@ -76,7 +76,7 @@ def _parameter(leaf: _Leaf) -> inspect.Parameter:
     variable = f"MATTECLI_{leaf.name.upper()}" if meta["env"] else None
     default: Any = leaf.item.default
     if get_origin(leaf.hint) is tuple:
-        default = ",".join(default) if leaf.choices else (list(default) or None)
+        default = (",".join(default) if leaf.choices else list(default)) or None
     info: Any
     if meta["flags"]:
         info = typer.Option(
@@ -99,7 +99,7 @@ def _parameter(leaf: _Leaf) -> inspect.Parameter:
 
 def _cli_type(leaf: _Leaf) -> Any:
     if leaf.choices:
-        return str
+        return str | None
     if get_origin(leaf.hint) is tuple:
         element: Any = get_args(leaf.hint)[0]
         return list[element] | None
@@ -126,9 +126,9 @@ def _fill(
 
 
 def _value(leaf: _Leaf, value: Any) -> Any:
-    if leaf.choices:
-        return _listed(leaf, value)
-    return tuple(value or ()) if get_origin(leaf.hint) is tuple else value
+    if get_origin(leaf.hint) is not tuple:
+        return value
+    return _listed(leaf, value) if leaf.choices and value is not None else tuple(value or ())
 
 
 def _listed(leaf: _Leaf, text: str) -> tuple[str, ...]:

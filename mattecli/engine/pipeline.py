@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -193,7 +193,7 @@ def run_stages(
     *,
     budget: int,
     cost: Callable[[T], int] = lambda _item: 1,
-) -> Iterator[Outcome[T]]:
+) -> Generator[Outcome[T]]:
     """Send ``items`` through ``stages`` and yield their outcomes in order.
 
     Closing the iterator early stops the pipeline: nothing more is admitted, and what is under way

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
-from mattecli.errors import MattecliError, shown_path
+from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.jobs.plan import Task
-from mattecli.media.report import LineReport
+from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
-__all__ = ["Observer", "Work", "run_tasks"]
+__all__ = ["Observer", "Silent", "Work", "each", "run_tasks", "worker_count"]
 
 T = TypeVar("T", bound=Task)
 
@@ -38,6 +38,43 @@ class Observer(Protocol):
 
     def finished(self, report: Report) -> None:
         """Everything has ended."""
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def started(self, total: int) -> None:
+        """Nothing."""
+
+    def note(self, text: str, *, detail: bool = False) -> None:
+        """Nothing."""
+
+    def item(self, record: ItemRecord) -> None:
+        """Nothing."""
+
+    def finished(self, report: Report) -> None:
+        """Nothing."""
+
+
+def each(work: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
+    """A stage's work on groups, from work on one item."""
+
+    def on_group(group: Sequence[T]) -> None:
+        for item in group:
+            work(item)
+
+    return on_group
+
+
+def worker_count(run: RunOptions) -> int:
+    """Threads of a stage: as asked, or one a core that this process may use.
+
+    Raises:
+        UsageError: a negative number was asked for.
+    """
+    if run.workers < 0:
+        raise UsageError(f"--workers {run.workers} is no number of threads")
+    return run.workers or len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +100,14 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     """
     begin = time.perf_counter()
     account = _Account(work, run, observer)
+    for task in work.tasks:
+        task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
     try:
-        with closing(_records(work, run)) as records:
-            for record in records:
-                account.add(record)
-                if record.status == "failed" and run.fail_fast:
+        with closing(_settled(work, run)) as tasks:
+            for task in tasks:
+                account.add(task)
+                if task.settled is not None and task.settled.status == "failed" and run.fail_fast:
                     break
     except KeyboardInterrupt:
         account.report = replace(account.report, interrupted=True)
@@ -79,22 +118,30 @@ class _Account:
     """Counts records and passes them on."""
 
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
-        settings = dict(work.settings)
-        self.report = Report(settings=settings, total=len(work.tasks))
+        self.report = Report(settings=dict(work.settings), total=len(work.tasks))
         self._observer = observer
-        self._files = [LineReport(path, settings) for path in run.report]
+        self._files = [open_report(path, work.settings) for path in run.report]
         self._stages: dict[str, float] = {}
 
-    def add(self, record: ItemRecord) -> None:
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether a report shows pictures."""
+        return any(file.wants_pictures for file in self._files)
+
+    def add(self, task: Task) -> None:
+        """One task has ended."""
+        record = task.settled or task.record("done")
         count = getattr(self.report, record.status) + 1
         self.report = replace(self.report, **{record.status: count})
         for name, seconds in record.seconds.items():
             self._stages[name] = self._stages.get(name, 0.0) + seconds
         for file in self._files:
-            file.add(record)
+            file.add(record, task.thumbs)
+        task.thumbs = {}
         self._observer.item(record)
 
     def close(self, seconds: float) -> Report:
+        """The run has ended."""
         self.report = replace(self.report, seconds=seconds, stages=self._stages)
         for file in self._files:
             file.close(self.report)
@@ -102,22 +149,22 @@ class _Account:
         return self.report
 
 
-def _records(work: Work[T], run: RunOptions) -> Iterator[ItemRecord]:
-    """Settled tasks and worked ones, in order."""
-    open_tasks = [task for task in work.tasks if task.settled is None]
+def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
+    """All tasks in order, each with its record."""
     if run.dry_run:
         for task in work.tasks:
-            yield task.settled or task.record("planned")
+            task.settled = task.settled or task.record("planned")
+            yield task
         return
-    outcomes = _outcomes(open_tasks, work.stages, run)
+    outcomes = _outcomes([task for task in work.tasks if task.settled is None], work.stages)
     with closing(outcomes):
         for task in work.tasks:
-            yield task.settled or _record(next(outcomes))
+            if task.settled is None:
+                task.settled = _record(next(outcomes))
+            yield task
 
 
-def _outcomes(
-    tasks: Iterable[T], stages: Sequence[Stage[T]], run: RunOptions
-) -> Iterator[Outcome[T]]:
+def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]]) -> Generator[Outcome[T]]:
     workers = max(stage.workers * stage.group for stage in stages)
     most = _TASKS_PER_WORKER * workers
     least_cost = _PIXELS_UNDER_WAY // most

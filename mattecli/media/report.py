@@ -1,16 +1,19 @@
-"""The machine's account of a run: JSON objects, one a line."""
+"""The account of a run in files: JSON objects, one a line, or a page to look through."""
 
 from __future__ import annotations
 
 import json
-import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
-from mattecli.errors import ImageWriteError
+from mattecli.errors import ImageWriteError, UsageError
+from mattecli.media.files import atomic_path, write_atomically
+from mattecli.media.report_html import PICTURED_ROWS, ReportRow, html_report
 from mattecli.records import ItemRecord, Report
 
-__all__ = ["LineReport", "as_json", "summary_as_json"]
+__all__ = ["LineReport", "PageReport", "ReportFile", "as_json", "open_report", "summary_as_json"]
 
 
 def as_json(record: ItemRecord) -> dict[str, object]:
@@ -44,43 +47,57 @@ def summary_as_json(report: Report) -> dict[str, object]:
     }
 
 
-class LineReport:
-    """Writes records to a file as they come; the file gets its name when it is complete.
+class ReportFile(ABC):
+    """A file that takes its name when it is complete."""
+
+    wants_pictures = False
+
+    @abstractmethod
+    def add(self, record: ItemRecord, thumbs: Mapping[str, bytes]) -> None:
+        """One input has ended; ``thumbs`` are small pictures by caption."""
+
+    @abstractmethod
+    def close(self, report: Report) -> None:
+        """The run has ended: the file appears."""
+
+
+def open_report(path: Path, settings: Mapping[str, object]) -> ReportFile:
+    """The report file that a name means: ``.jsonl`` or ``.html``.
+
+    Raises:
+        UsageError: the name ends otherwise.
+        ImageWriteError: the file cannot be made.
+    """
+    if path.suffix.lower() == ".html":
+        return PageReport(path)
+    if path.suffix.lower() == ".jsonl":
+        return LineReport(path, settings)
+    raise UsageError("is no kind of report", path=path, remedy="name it FILE.jsonl or FILE.html")
+
+
+class LineReport(ReportFile):
+    """Writes each record at once, so that memory stays flat.
 
     Args:
         path: the final name.
         settings: what every item was done with, repeated in each record.
-
-    Raises:
-        ImageWriteError: the file cannot be made or written.
     """
 
-    def __init__(self, path: Path, settings: dict[str, object]) -> None:
+    def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._path = path
-        self._settings = settings
-        self._partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream: IO[str] = self._partial.open("w", encoding="ascii")
-        except OSError as error:
-            raise ImageWriteError(
-                f"the report cannot be written ({error.strerror})", path=path
-            ) from error
+        self._settings = dict(settings)
+        self._stack = ExitStack()
+        partial = self._stack.enter_context(atomic_path(path))
+        self._stream = self._stack.enter_context(partial.open("w", encoding="ascii"))
 
-    def add(self, record: ItemRecord) -> None:
+    def add(self, record: ItemRecord, thumbs: Mapping[str, bytes]) -> None:
         """One more line."""
         self._write({**as_json(record), "settings": self._settings})
 
     def close(self, report: Report) -> None:
         """The summary; then the file takes its name."""
         self._write(summary_as_json(report))
-        try:
-            self._stream.close()
-            self._partial.replace(self._path)
-        except OSError as error:
-            raise ImageWriteError(
-                f"the report cannot be written ({error.strerror})", path=self._path
-            ) from error
+        self._stack.close()
 
     def _write(self, record: dict[str, object]) -> None:
         try:
@@ -89,3 +106,23 @@ class LineReport:
             raise ImageWriteError(
                 f"the report cannot be written ({error.strerror})", path=self._path
             ) from error
+
+
+class PageReport(ReportFile):
+    """Keeps records, and pictures of the first of them, for a page."""
+
+    wants_pictures = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[ReportRow] = []
+
+    def add(self, record: ItemRecord, thumbs: Mapping[str, bytes]) -> None:
+        """One more input."""
+        shown = dict(thumbs) if len(self._rows) < PICTURED_ROWS else {}
+        self._rows.append(ReportRow(record=record, thumbs=shown))
+
+    def close(self, report: Report) -> None:
+        """The page is written."""
+        page = html_report(self._rows, report)
+        write_atomically(self._path, page.encode("utf-8", "backslashreplace"))

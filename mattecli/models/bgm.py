@@ -137,9 +137,9 @@ class BGM(MattingModel):
 
 def _highest_block(state: Mapping[str, Tensor], name: str) -> int:
     pattern = re.compile(rf"{name}\.(\d+)\.conv_block\.")
-    found = [int(match[1]) for match in map(pattern.match, state) if match]
-    if not found:
-        raise CheckpointError(f"{name} has no residual blocks in it")
+    found = {int(match[1]) for match in map(pattern.match, state) if match}
+    if not found or max(found) > len(found) + 2:  # a number out of line would size the network
+        raise CheckpointError(f"{name} has no residual blocks in a row")
     return max(found)
 
 

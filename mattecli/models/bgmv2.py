@@ -27,6 +27,7 @@ __all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions"]
 Backbone = DilatedMobileNetV2 | DilatedResNet
 
 _HIDDEN = 32
+_LAYER3_BLOCKS = {"": 0, "resnet50": 6, "resnet101": 23}
 _KERNEL_SIZES = (1, 3)
 
 
@@ -109,6 +110,15 @@ class BGMv2(MattingModel):
         self.options = options
 
     @classmethod
+    def fresh(cls, variant: str = "") -> Self:
+        """A network of both stages with random weights.
+
+        Args:
+            variant: ``""`` (MobileNetV2), ``resnet50`` or ``resnet101``.
+        """
+        return cls(_backbone(_LAYER3_BLOCKS[variant]), Refiner())
+
+    @classmethod
     def from_state(cls, state: Mapping[str, Tensor], options: RefineOptions | None = None) -> Self:
         """A network with the backbone and the refiner that ``state`` has tensors for.
 
@@ -123,17 +133,20 @@ class BGMv2(MattingModel):
         load_strictly(network, state)
         return network
 
-    def forward(self, src: Tensor, bgr: Tensor) -> BGMv2Output:
+    def forward(
+        self, src: Tensor, bgr: Tensor, options: RefineOptions | None = None
+    ) -> BGMv2Output:
         """Alpha and foreground at full size, and the coarse estimate behind them.
 
         Args:
             src: photo, N,3,H,W, RGB, 0..1; H and W are multiples of 4 where there is a refiner.
             bgr: its empty background, same shape and range.
+            options: how to refine; None means those of the network.
         """
         if self.refiner is None:
             return _base_output(self._coarse(src, bgr), src)
         height, width = src.shape[-2:]
-        options = self.options or RefineOptions.for_size(width, height)
+        options = options or self.options or RefineOptions.for_size(width, height)
         scale = options.backbone_scale
         coarse_size = (max(1, int(height * scale)), max(1, int(width * scale)))
         src_sm, bgr_sm = resize(src, coarse_size), resize(bgr, coarse_size)
@@ -183,14 +196,19 @@ def _join(x: Tensor, shortcut: Tensor) -> Tensor:
 
 
 def _backbone_of(state: Mapping[str, Tensor]) -> Backbone:
-    if "backbone.features.0.0.weight" in state:
-        return DilatedMobileNetV2(in_channels=6)
     blocks = 0
     while f"backbone.layer3.{blocks}.conv1.weight" in state:
         blocks += 1
-    if blocks == 0:
+    if blocks == 0 and "backbone.features.0.0.weight" not in state:
         raise CheckpointError("no backbone of Background Matting V2 is in it")
-    return DilatedResNet(in_channels=6, layer3_blocks=blocks)
+    return _backbone(blocks)
+
+
+def _backbone(layer3_blocks: int) -> Backbone:
+    """MobileNetV2 for 0, else a ResNet with so many blocks in its third stage."""
+    if layer3_blocks == 0:
+        return DilatedMobileNetV2(in_channels=6)
+    return DilatedResNet(in_channels=6, layer3_blocks=layer3_blocks)
 
 
 def _refiner_of(state: Mapping[str, Tensor]) -> Refiner | None:

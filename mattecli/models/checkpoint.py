@@ -73,6 +73,8 @@ def _mapped(path: Path) -> mmap.mmap:
     try:
         if path.is_dir():
             raise CheckpointError("is a folder", remedy="name the weights file in it")
+        if path.exists() and not path.is_file():  # opening a pipe could wait for ever
+            raise CheckpointError("is no ordinary file")
         with path.open("rb") as file:
             size = file.seek(0, 2)
             if not 0 < size <= _MOST_BYTES:

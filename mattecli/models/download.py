@@ -11,15 +11,14 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 from mattecli import __version__
-from mattecli.errors import MattecliError, ModelUnavailableError, ResourceError, UsageError
-from mattecli.models.store import file_digest
+from mattecli.errors import ModelUnavailableError, UsageError
+from mattecli.models.store import disk_errors, file_digest
 
 __all__ = ["Order", "Progress", "fetch"]
 
@@ -59,7 +58,7 @@ class Order:
     sha256: str = ""
     insecure: bool = False
     stall: float = 30.0
-    tries: int = 5
+    tries: int = 3
     pause: float = 1.0
 
 
@@ -77,9 +76,10 @@ def fetch(order: Order, progress: Progress) -> str:
         ModelUnavailableError: the address has no such file, stalls, or has other bytes than the
             order says. A rest that can be continued later stays in the part file.
         ResourceError: the disk does not take it.
-        UsageError: the address is no ``https`` address.
+        UsageError: the address is none of the web.
     """
-    _check_scheme(order.address, order.insecure)
+    if not _is_web_address(order.address, order.insecure):
+        raise UsageError(f"{order.address} is no web address")
     for attempt in range(1, order.tries + 1):
         try:
             _receive(order, progress)
@@ -121,14 +121,18 @@ def _receive(order: Order, progress: Progress) -> None:
         if error.code == 416 and begin:  # the rest does not fit what is offered now
             _discard(order)
             raise _InterruptedError("has changed since the download began") from error
+        answer = f"answers {error.code} ({http.client.responses.get(error.code, 'unknown')})"
         if error.code in _PASSING_STATUS:
-            raise _InterruptedError(f"answers {error.code} ({error.reason})") from error
+            raise _InterruptedError(answer) from error
+        raise ModelUnavailableError(f"{order.address} {answer}") from error
+    except urllib.error.URLError as error:
         raise ModelUnavailableError(
-            f"{order.address} answers {error.code} ({error.reason})"
+            f"{order.address} cannot be reached ({_reason(error)})",
+            remedy="check the connection and run the same command again",
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _InterruptedError(f"cannot be reached ({_reason(error)})") from error
-    with response:
+        raise _InterruptedError(f"does not answer ({_reason(error)})") from error
+    with response, disk_errors(order.part):
         begin = _begin_of(response, begin)
         total = _total(order, response, begin)
         _remember(order, response)
@@ -147,23 +151,16 @@ def _copy(
     response: http.client.HTTPResponse, order: Order, extent: _Extent, progress: Progress
 ) -> None:
     done = extent.begin
-    try:
-        file: IO[bytes]
-        with order.part.open("r+b" if done else "wb") as file:
-            file.truncate(done)
-            file.seek(done)
-            while chunk := _read(response, order.stall):
-                done += len(chunk)
-                if done > (extent.total or _MOST_BYTES):
-                    raise ModelUnavailableError(f"{order.address} sends more than it announced")
-                file.write(chunk)
-                progress.transferred(done, extent.total)
-    except OSError as error:
-        raise ResourceError(
-            f"cannot be written ({error.strerror or error})",
-            path=order.part,
-            remedy="free some space and run the same command again to continue",
-        ) from error
+    most = _MOST_BYTES if extent.total is None else extent.total
+    with order.part.open("r+b" if done else "wb") as file:
+        file.truncate(done)
+        file.seek(done)
+        while chunk := _read(response, order.stall):
+            done += len(chunk)
+            if done > most:
+                raise ModelUnavailableError(f"{order.address} sends more than {most:,} bytes")
+            file.write(chunk)
+            progress.transferred(done, extent.total)
     if extent.total is not None and done < extent.total:
         raise _InterruptedError(f"ended after {done:,} of {extent.total:,} bytes")
 
@@ -205,14 +202,18 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        _check_scheme(newurl, self._insecure and urlsplit(req.full_url).scheme == "http")
+        insecure = self._insecure and urlsplit(req.full_url).scheme == "http"
+        if not _is_web_address(newurl, insecure):
+            raise ModelUnavailableError(f"{req.full_url} leads to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _check_scheme(address: str, insecure: bool) -> None:
-    parts = urlsplit(address)
-    if parts.scheme not in ({"https", "http"} if insecure else {"https"}) or not parts.netloc:
-        raise UsageError(f"{address} is no https address")
+def _is_web_address(address: str, insecure: bool) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets that are no address
+        return False
+    return bool(parts.netloc) and parts.scheme in ({"https", "http"} if insecure else {"https"})
 
 
 def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:
@@ -236,7 +237,7 @@ def _total(order: Order, response: http.client.HTTPResponse, begin: int) -> int 
         raise ModelUnavailableError(
             f"{order.address} has {announced:,} bytes instead of {order.size:,}"
         )
-    return announced or order.size
+    return order.size if announced is None else announced
 
 
 def _resumable(order: Order) -> int:

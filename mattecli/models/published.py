@@ -45,6 +45,7 @@ class PublishedFile:
 
 
 _GITHUB = "https://github.com"
+_OPENVINO = "https://storage.openvinotoolkit.org/repositories/open_model_zoo/public/2022.2"
 _DRIVE_FILE = "https://drive.google.com/file/d"
 _DRIVE_FOLDER = "https://drive.google.com/drive/folders"
 _ADOBE = "non-commercial use only (terms of Adobe's data set)"
@@ -65,8 +66,7 @@ def _modnet(variant: str, sha256: str, drive: str, more: tuple[str, ...] = ()) -
             f"{mirror}/{file}",
             f"{mirror}/modnet-{variant}.pt",
             f"https://huggingface.co/DavG25/modnet-pretrained-models/resolve/main/models/{file}",
-            "https://storage.openvinotoolkit.org/repositories/open_model_zoo/public/2022.2/"
-            f"modnet-{variant}-portrait-matting/{file}",
+            f"{_OPENVINO}/modnet-{variant}-portrait-matting/{file}",
             *more,
         ),
         by_hand=f"{_DRIVE_FILE}/{drive}",

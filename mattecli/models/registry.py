@@ -91,6 +91,50 @@ _DIM_SEGNET = ModelSpec(
 )
 
 
+_BGM = ModelSpec(
+    name="bgm",
+    title="people, from the photo, its empty background and a rough mask; 512 pixels",
+    paper="Sengupta et al., Background Matting: The World is Your Green Screen, CVPR 2020",
+    module="mattecli.models.bgm",
+    factory="BGM",
+    needs=frozenset({"background", "segmentation"}),
+    size_rule="fixed",
+    size=512,
+    multiple=4,
+    minimum=8,
+    gives_foreground=True,
+    signature={"model_enc_multi.1.weight": (64, 4, 7, 7), "comb_multi.0.weight": (64, 512, 1, 1)},
+    licence="CC BY-NC-SA 4.0: non-commercial use only",
+    weights="bgm",
+)
+
+_BGMV2_KEYS: dict[str, dict[str, tuple[int | None, ...] | None]] = {
+    "bgmv2": {"backbone.features.0.0.weight": (32, 6, 3, 3)},
+    "bgmv2:resnet50": {
+        "backbone.layer3.5.conv1.weight": (256, 1024, 1, 1),
+        "backbone.layer3.6.conv1.weight": None,
+    },
+    "bgmv2:resnet101": {"backbone.layer3.22.conv1.weight": (256, 1024, 1, 1)},
+}
+
+
+def _bgmv2(name: str, title: str) -> ModelSpec:
+    return ModelSpec(
+        name=name,
+        title=title,
+        paper="Lin et al., Real-Time High-Resolution Background Matting, CVPR 2021",
+        module="mattecli.models.bgmv2",
+        factory="BGMv2",
+        needs=frozenset({"background"}),
+        multiple=4,
+        minimum=16,
+        gives_foreground=True,
+        signature={"decoder.conv4.weight": (37, None, 3, 3)} | _BGMV2_KEYS[name],
+        licence="MIT",
+        weights=name,
+    )
+
+
 def _classical(name: str, title: str, paper: str) -> ModelSpec:
     return ModelSpec(
         name=name,
@@ -111,6 +155,10 @@ _ROWS = (
     _SHM,
     _DIM_VGG,
     _DIM_SEGNET,
+    _BGM,
+    _bgmv2("bgmv2", "any subject, from the photo and its empty background; up to 4K"),
+    _bgmv2("bgmv2:resnet50", "the same on a larger encoder"),
+    _bgmv2("bgmv2:resnet101", "the same on the largest encoder"),
     _classical(
         "closed-form",
         "any subject, from a trimap; the usual choice without weights",

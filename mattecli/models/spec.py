@@ -40,7 +40,8 @@ class ModelSpec:
         gives_foreground: the network estimates foreground colours too.
         tileable: a large photo may be computed in overlapping tiles.
         signature: state-dict keys and shapes by which a checkpoint is recognised
-            (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length.
+            (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length, and
+            instead of a shape it says that the key must be absent.
         licence: licence of the weights that are meant.
         weights: name of the row in the table of published files, or "" if none exist.
         built_in: file name of weights inside the package, or "".
@@ -59,7 +60,7 @@ class ModelSpec:
     minimum: int = 1
     gives_foreground: bool = False
     tileable: bool = False
-    signature: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    signature: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
     licence: str = ""
     weights: str = ""
     built_in: str = ""
@@ -68,3 +69,8 @@ class ModelSpec:
     def system(self) -> str:
         """The name without its variant."""
         return self.name.partition(":")[0]
+
+    @property
+    def variant(self) -> str:
+        """The name behind the colon, or ""."""
+        return self.name.partition(":")[2]

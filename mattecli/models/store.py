@@ -13,9 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, ResourceError
+from mattecli.models.registry import network_specs
 from mattecli.models.spec import ModelSpec
 
-__all__ = ["Store", "StoredWeights", "built_in_weights", "file_digest", "find_weights"]
+__all__ = [
+    "Store",
+    "StoredWeights",
+    "built_in_weights",
+    "disk_errors",
+    "file_digest",
+    "find_weights",
+    "missing_weights",
+    "new_file",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,23 +117,15 @@ class Store:
         named = f"{_slug(stored.name)}-{stored.sha256[:12]}{Path(stored.file).suffix}"
         installed = replace(stored, file=named)
         earlier = self.find(stored.name)
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             finished.replace(self.folder / named)
             text = json.dumps(asdict(installed), indent=2) + "\n"
-            temporary = self.temporary(".json")
+            temporary = new_file(self.folder, ".json")
             temporary.write_text(text, "utf-8")
             temporary.replace(self.record_path(stored.name))
             if earlier is not None and earlier.file != named:
                 self.path(earlier).unlink(missing_ok=True)
         return installed
-
-    def temporary(self, suffix: str) -> Path:
-        """A new, empty file in the store's folder."""
-        with _disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            path = self.folder / f".{uuid.uuid4().hex}{suffix}"
-            path.touch(exist_ok=False)  # with the usual rights, unlike what tempfile makes
-        return path
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
@@ -134,7 +136,7 @@ class Store:
         """
         from filelock import FileLock, Timeout
 
-        with _disk_errors(self.folder):
+        with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / f"{_slug(name)}.lock")
             try:
@@ -177,6 +179,15 @@ def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:
     return store.path(stored) if stored is not None else built_in_weights(spec)
 
 
+def new_file(folder: Path, suffix: str) -> Path:
+    """A new, empty file with a name of its own, for a rename later on; the folder is made."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f".{uuid.uuid4().hex}{suffix}"
+        path.touch(exist_ok=False)  # with the usual rights, unlike what tempfile makes
+    return path
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hex.
 
@@ -190,6 +201,33 @@ def file_digest(path: Path) -> str:
         raise CheckpointError(f"cannot be read ({error.strerror or error})", path=path) from error
 
 
+def missing_weights(spec: ModelSpec, name: str) -> ModelUnavailableError:
+    """The error for weights called ``name`` that are not here, with the way to get them."""
+    cause = f"there are no weights for {name} here"
+    if spec.weights:
+        remedy = f"run 'mattecli models pull {name}', or give --weights FILE"
+        return ModelUnavailableError(cause, remedy=remedy)
+    for kin in network_specs():
+        if kin.system == spec.system and kin.weights:
+            remedy = f"run 'mattecli models pull {kin.name}' and use --model {kin.name}"
+            return ModelUnavailableError(cause, remedy=f"{remedy}, or give --weights FILE")
+    remedy = "none are published: give --weights FILE, or run 'mattecli models import FILE'"
+    return ModelUnavailableError(cause, remedy=remedy)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns a disk that is full or cannot be written into one line about ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(
+            f"cannot be written ({error.strerror or error})",
+            path=error.filename or path,
+            remedy="free some space, or set MATTECLI_HOME to a folder that can be written",
+        ) from error
+
+
 def _default_folder() -> Path:
     home = os.environ.get("MATTECLI_HOME")
     if home:
@@ -201,15 +239,3 @@ def _default_folder() -> Path:
 
 def _slug(name: str) -> str:
     return name.replace(":", "-")
-
-
-@contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ResourceError(
-            f"cannot be written ({error.strerror or error})",
-            path=error.filename or folder,
-            remedy="free some space, or set MATTECLI_HOME to a folder that can be written",
-        ) from error

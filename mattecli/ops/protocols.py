@@ -84,24 +84,13 @@ class Measure:
 
     @property
     def definition(self) -> str:
-        """The number in one line, for the outputs."""
-        if self.per is None:
-            how = f"sum of {_FORMULAS[self.error]} over {_PLACES[self.region]}"
-        elif self.per == self.region:
-            how = f"mean of {_FORMULAS[self.error]} over {_PLACES[self.region]}"
-        else:
-            how = (
-                f"sum of {_FORMULAS[self.error]} over {_PLACES[self.region]}, / count of "
-                f"{_PLACES[self.per]}"
-            )
-        root = "root of the " if self.error == "temporal" else ""
-        return f"{root}{how}{_scale_text(self.scale)}"
-
-
-def _scale_text(scale: float) -> str:
-    if scale == 1:
-        return ""
-    return f", x {scale:g}" if scale > 1 else f", / {1 / scale:g}"
+        """The number in one line without commas, for the outputs."""
+        scale = "" if self.scale == 1 else f"{self.scale:g} x "
+        root = "root of " if self.error == "temporal" else ""
+        how = "mean" if self.per == self.region else "sum"
+        what = f"{how} of {_FORMULAS[self.error]} over {_PLACES[self.region]}"
+        share = "" if self.per in (None, self.region) else f" / count of {_PLACES[self.per]}"
+        return f"{scale}{root}{what}{share}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,12 @@ from mattecli.ops.metrics import (
     squared_error,
     temporal_error,
 )
-from mattecli.ops.protocols import Measure, Metric, Protocol, Region
+from mattecli.ops.protocols import Measure, Protocol, Region
 from mattecli.records import Size
 
 __all__ = ["Sample", "Scores", "mean_scores", "score"]
 
-Scores: TypeAlias = Mapping[Metric, float | None]
+Scores: TypeAlias = Mapping[str, float | None]
 """Values by metric; None where there is none: a mean over no pixels, dtSSD of a first frame."""
 
 _UNKNOWN_LEVEL = 128
@@ -88,7 +88,7 @@ class Sample:
         return pixels * 3 if region == "foreground" else pixels
 
 
-def score(sample: Sample, protocol: Protocol) -> dict[Metric, float | None]:
+def score(sample: Sample, protocol: Protocol) -> dict[str, float | None]:
     """Every number of a protocol for one picture.
 
     Args:
@@ -147,9 +147,9 @@ def _forced(sample: Sample) -> ImagePair:
     return ImagePair(pred, sample.alpha.truth)
 
 
-def mean_scores(rows: Iterable[Scores]) -> dict[Metric, float | None]:
+def mean_scores(rows: Iterable[Scores]) -> dict[str, float | None]:
     """The plain mean of each metric over the rows that have a value for it; None without any."""
-    columns: dict[Metric, list[float]] = {}
+    columns: dict[str, list[float]] = {}
     for row in rows:
         for metric, value in row.items():
             values = columns.setdefault(metric, [])

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from mattecli.settings.common import DeviceOptions, InputOptions, OutputOptions, RunOptions
 from mattecli.settings.option import option
+from mattecli.settings.trimap import TrimapShape
 
 __all__ = ["ForegroundChoice", "Kind", "MatteOptions", "ModelOptions", "PixelOptions"]
 
@@ -48,15 +49,15 @@ class PixelOptions:
     """Results."""
 
     write: tuple[Kind, ...] = option(
-        ("alpha", "foreground"),
+        (),
         "--write",
         "-w",
         help="What to write, separated by commas: alpha, foreground, composite, trimap, mask,"
-        " preview",
+        " preview. Default: alpha,foreground into a folder, foreground into one file",
         metavar="KINDS",
     )
     foreground: ForegroundChoice = option(
-        "blur-fusion", "--foreground", help="How foreground colours are estimated"
+        "multilevel", "--foreground", help="How foreground colours are estimated"
     )
     bit_depth: Literal["8", "16", "auto"] = option(
         "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"
@@ -81,5 +82,6 @@ class MatteOptions:
     target: OutputOptions = field(default_factory=OutputOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
+    shape: TrimapShape = field(default_factory=TrimapShape)
     device: DeviceOptions = field(default_factory=DeviceOptions)
     run: RunOptions = field(default_factory=RunOptions)

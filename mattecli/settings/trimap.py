@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mattecli.settings.common import InputOptions, OutputOptions, RunOptions
@@ -50,6 +51,14 @@ class TrimapTask:
         help="The photos, for --check (sizes) and --preview",
         metavar="PATH|FOLDER",
     )
+    model: str | None = option(
+        None,
+        "--model",
+        "-m",
+        help="Make the trimaps from photos, with this model's alpha",
+        metavar="NAME[:VARIANT]",
+    )
+    weights: Path | None = option(None, "--weights", help="Weights for --model", metavar="FILE")
     preview: bool = option(
         False, "--preview", help="Also write a picture of the trimap over the photo (or mask)"
     )

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from mattecli.errors import ImageReadError, PairingError
-from mattecli.training.decontaminate import separate
+from mattecli.ops.foreground import decontaminated
+from mattecli.training.emptied import emptied
 
 __all__ = ["Entry", "PictureStore", "Subject", "build_store", "image_files"]
 
@@ -76,6 +77,9 @@ class PictureStore:
         self._plate_pixels = np.memmap(folder / "plates.raw", np.uint8, "r") if self.plates else None
         self.movable = [i for i, entry in enumerate(self.entries) if entry.fit_to_move]
 
+    def __reduce__(self) -> tuple[type[PictureStore], tuple[Path]]:
+        return PictureStore, (self.folder,)  # another process maps the files itself
+
     def subject(self, index: int) -> Subject:
         """The labelled photo number ``index``."""
         planes = _slice(self._pixels, self.entries[index], _CHANNELS)
@@ -130,8 +134,8 @@ def _pictures(folder: Path) -> Iterator[tuple[str, Levels]]:
         alpha = _read(alphas[path.stem], cv2.IMREAD_GRAYSCALE)
         if alpha.shape != photo.shape[:2]:
             raise PairingError("alpha has another size than its photo", path=alphas[path.stem])
-        layers = separate(photo, alpha)
-        yield path.name, np.dstack((photo, layers.foreground, layers.background, alpha))
+        front, back = decontaminated(photo, alpha), emptied(photo, alpha)
+        yield path.name, np.dstack((photo, front, back, alpha))
 
 
 def _plates(folder: Path) -> Iterator[tuple[str, Levels]]:

@@ -163,7 +163,9 @@ def _bounds(case: Case, output: str, expected: Array) -> tuple[float, float, flo
         return float(tolerance[f"{max(special, key=len)}_max_abs"]), 0.0, 1.0
     if np.issubdtype(expected.dtype, np.floating):
         outliers = tolerance.get("max_outlier_fraction", 0.0)
-        return float(tolerance["max_abs"]), float(outliers), 1.0
+        # Meant for values of the order of one; what float32 rounds away grows with the values.
+        magnitude = max(1.0, float(np.abs(expected).max()))
+        return magnitude * float(tolerance["max_abs"]), float(outliers), 1.0
     if "max_levels" in tolerance:
         return float(tolerance["max_levels"]), 0.0, float(tolerance["max_differing_fraction"])
     return 0.0, 0.0, 0.0  # integers without a bound of their own are choices: equal

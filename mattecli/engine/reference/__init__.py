@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mattecli.engine.reference.bgm import bgm_reference
+from mattecli.engine.reference.bgmv2 import bgmv2_reference
 from mattecli.engine.reference.dim import dim_reference, dim_segnet_reference
 from mattecli.engine.reference.modnet import modnet_reference
 from mattecli.engine.reference.records import ReferenceInput, ReferenceResult
@@ -26,6 +28,8 @@ REFERENCES: Mapping[str, ReferenceScript] = {
     "shm": shm_reference,
     "dim": dim_reference,
     "dim:segnet": dim_segnet_reference,
+    "bgm": bgm_reference,
+    "bgmv2": bgmv2_reference,
 }
 """By the name of a registry row, or of its system."""
 

@@ -155,7 +155,10 @@ def resolve(module: str, name: str) -> Name:
 
     Raises:
         RefusedNameError: the name has no place in a weights file.
+        CheckpointError: it is no name at all.
     """
+    if not all(part.isidentifier() for part in f"{module}.{name}".split(".")):
+        raise CheckpointError("damaged: a name in it is no name")
     home = _OLD_MODULES.get(module, module)
     full = f"{home}.{name}"
     if full in _BUILDERS:

@@ -25,6 +25,8 @@ from mattecli.models.formats.refs import StandIn, StorageRef
 
 __all__ = ["Unpickler"]
 
+# pickletools warns of odd escapes in names, which a strict interpreter makes an error.
+_DAMAGE = (IndexError, KeyError, ValueError, TypeError, OverflowError, DeprecationWarning)
 _MOST_STEPS = 3_000_000  # the largest published file takes about 20,000
 
 
@@ -51,7 +53,7 @@ class Unpickler:
                     break
                 machine.step(opcode.name, argument)
             return machine.pop()
-        except (IndexError, KeyError, ValueError, TypeError, OverflowError) as error:
+        except _DAMAGE as error:
             raise CheckpointError(f"cut short or damaged ({shown_name(error)})") from error
 
     def _persistent(self, pid: object) -> object:

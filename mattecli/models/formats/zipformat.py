@@ -32,7 +32,7 @@ def read_zip(data: mmap.mmap) -> Container:
     entries = _directory(data)
     pickles = [name for name in entries if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
-        raise CheckpointError("a zip archive, but not one that PyTorch wrote")
+        raise CheckpointError("is a zip archive, but none that PyTorch wrote")
     folder = pickles[0].removesuffix("data.pkl")
     order = entries.get(f"{folder}byteorder")
     if order is not None and _bytes(data, order).decode("ascii", "replace") != sys.byteorder:

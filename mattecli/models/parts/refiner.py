@@ -5,6 +5,7 @@ Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,11 +149,10 @@ class Refiner(nn.Module):
     def _padded_maps(self, src: Tensor, bgr: Tensor, coarse: Coarse) -> _Maps:
         """Maps with the border of zeros that the convolutions consume."""
         height, width = src.shape[-2:]
-        half_size = (height // 2, width // 2)
         small = (coarse.hid, coarse.pha, coarse.fres, src, bgr)
         return _Maps(
-            half=_stacked([resize(part, half_size) for part in small], border=3 * self.reach),
-            full=_stacked([src, bgr], border=2 * self.reach),
+            half=_stacked(small, (height // 2, width // 2), border=3 * self.reach),
+            full=_stacked((src, bgr), (height, width), border=2 * self.reach),
         )
 
     def _convolve(self, half: Tensor, full: Tensor) -> Tensor:
@@ -165,11 +165,11 @@ class Refiner(nn.Module):
         return y
 
     def _all_cells(self, maps: _Maps) -> Tensor:
-        """Everything anew, in bands of cell rows; N,4,H,W."""
+        """Everything anew, in bands of cell rows (whole in training: batch norm); N,4,H,W."""
         margin = 4 * self.reach
         rows = (maps.full.shape[2] - margin) // _CELL
         columns = (maps.full.shape[3] - margin) // _CELL
-        step = max(1, _BAND_CELLS // columns)
+        step = rows if self.training else max(1, _BAND_CELLS // columns)
         bands = []
         for top in range(0, rows, step):
             bottom = min(top + step, rows)
@@ -181,34 +181,56 @@ class Refiner(nn.Module):
     def _replace_cells(self, out: Tensor, ref: Tensor, maps: _Maps) -> Tensor:
         """``out`` (N,4,H,W) with new values in the cells that ``ref`` marks."""
         chosen = ref[:, 0].nonzero()
-        if len(chosen) > _DENSE_SHARE * ref.numel():
+        if len(chosen) > _DENSE_SHARE * ref.numel() and not self.training:
             everywhere = F.interpolate(ref, scale_factor=_CELL, mode="nearest") > 0
             return torch.where(everywhere, self._all_cells(maps), out)
-        half = _windows(maps.half, side=2 + 6 * self.reach, step=2)
-        full = _windows(maps.full, side=_CELL + 4 * self.reach, step=_CELL)
-        target = _windows(out, side=_CELL, step=_CELL)  # a view: writing to it changes ``out``
-        for part in chosen.split(_WINDOWS_AT_A_TIME):
-            where = tuple(part.unbind(dim=1))
-            target[where] = self._convolve(half[where], full[where]).to(out.dtype)
+        # In training batch norm takes its statistics over all chosen cells, and only over these.
+        step = len(chosen) if self.training else _WINDOWS_AT_A_TIME
+        for part in torch.split(chosen, step):
+            half = _windows(maps.half, part, side=2 + 6 * self.reach, step=2)
+            full = _windows(maps.full, part, side=_CELL + 4 * self.reach, step=_CELL)
+            new = self._convolve(half, full).to(out.dtype)
+            target = _positions(part, side=_CELL, step=_CELL)
+            out.permute(0, 2, 3, 1)[target] = new.permute(0, 2, 3, 1)
         return out
 
 
-def _stacked(parts: list[Tensor], *, border: int) -> Tensor:
-    """Maps N,c,H,W stacked, with a border of zeros; one copy instead of two."""
-    count, _, height, width = parts[0].shape
+def _stacked(parts: Sequence[Tensor], size: tuple[int, int], *, border: int) -> Tensor:
+    """Maps resized to (height, width) and stacked inside a border of zeros; one at a time.
+
+    Channels lie innermost in memory: windows are then gathered and convolved twice as fast.
+    """
+    height, width = size
     channels = sum(part.shape[1] for part in parts)
-    padded = parts[-1].new_zeros(count, channels, height + 2 * border, width + 2 * border)
+    shape = (len(parts[0]), channels, height + 2 * border, width + 2 * border)
+    padded = torch.empty(
+        shape, dtype=parts[0].dtype, device=parts[0].device, memory_format=torch.channels_last
+    ).zero_()
     inner = padded[:, :, border : border + height, border : border + width]
     start = 0
     for part in parts:
-        inner[:, start : start + part.shape[1]] = part
-        start += part.shape[1]
+        stop = start + part.shape[1]
+        inner[:, start:stop] = part if part.shape[-2:] == size else resize(part, size)
+        start = stop
     return padded
 
 
-def _windows(maps: Tensor, *, side: int, step: int) -> Tensor:
-    """A view of N,C,H,W as N,rows,columns,C,side,side: the window of each cell."""
-    return maps.unfold(2, side, step).unfold(3, side, step).permute(0, 2, 3, 1, 4, 5)
+def _positions(cells: Tensor, *, side: int, step: int) -> tuple[Tensor, ...]:
+    """Where the windows of cells (K,3: picture, row, column) lie: index of pictures, y and x.
+
+    Indexing N,H,W,C with it gives K,side,side,C.
+    """
+    picture, row, column = cells[:, :, None, None].unbind(dim=1)
+    offset = torch.arange(side, device=cells.device)
+    return picture, row * step + offset[:, None], column * step + offset
+
+
+def _windows(maps: Tensor, cells: Tensor, *, side: int, step: int) -> Tensor:
+    """The windows of cells (K,3) in padded maps N,C,H,W, as K,C,side,side.
+
+    Indexed rather than unfolded, so that a gradient takes no more memory than the maps.
+    """
+    return maps.permute(0, 2, 3, 1)[_positions(cells, side=side, step=step)].permute(0, 3, 1, 2)
 
 
 def _chosen_cells(err: Tensor, options: RefineOptions) -> Tensor:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
-from scipy.ndimage import grey_dilation, grey_erosion
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
@@ -83,8 +83,11 @@ def soc_boundaries(matte: Tensor, semantic: Tensor) -> Tensor:
     rough = F.interpolate((semantic > 0.1).float(), scale_factor=16, mode="bilinear")
     subject = ((matte > 0.1).float() * rough).detach().cpu().numpy()
     side = max(1, int((height + width) / 2 * 0.05))
+    kernel = np.ones((side, side), np.uint8)
+    # For even sides the two windows lie one pixel apart, as SciPy aligns them.
+    after, before = ((side - 1) // 2,) * 2, (side // 2,) * 2
     band = [
-        grey_dilation(plane, size=(side, side)) - grey_erosion(plane, size=(side, side))
+        cv2.dilate(plane, kernel, anchor=after) - cv2.erode(plane, kernel, anchor=before)
         for plane in subject[:, 0]
     ]
     return torch.from_numpy(np.stack(band) != 0).float().unsqueeze(1).to(matte.device)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from parity.adapters import dim_segnet, dim_vgg, modnet, shm
-from parity.core import Adapter
+from parity.adapters import bgm, bgmv2, dim_segnet, dim_vgg, modnet, shm
+from parity.core import Adapter, Case, Outputs
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,21 @@ ADAPTERS: Mapping[str, Row] = {
     "shm": Row(shm.compute),
     "dim_segnet": Row(dim_segnet.compute),
     "dim_vgg": Row(dim_vgg.compute),
+    "bgm": Row(bgm.compute, slow_kinds=frozenset({"image"})),
+    "bgmv2_mobilenetv2": Row(bgmv2.compute),
+    "bgmv2_resnet50": Row(bgmv2.compute),
+    "bgmv2_resnet101": Row(bgmv2.compute),
 }
 """By the stem of the fixture file."""
+
+
+def compute(case: Case) -> Outputs:
+    """The outputs of a case of any system.
+
+    Raises:
+        LookupError: no adapter knows the system or the kind.
+    """
+    row = ADAPTERS.get(case.fixture.name)
+    if row is None:
+        raise LookupError(f"no adapter for the fixture file {case.fixture.name}.json")
+    return row.compute(case)

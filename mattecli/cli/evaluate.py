@@ -1,0 +1,29 @@
+"""``mattecli evaluate``."""
+
+from __future__ import annotations
+
+import typer
+
+from mattecli.cli.options import takes
+from mattecli.cli.render import Console
+from mattecli.settings.evaluate import EvaluateOptions
+
+__all__ = ["evaluate"]
+
+
+@takes(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> None:
+    """Score alpha mattes against the true ones: SAD, MSE, MAD, gradient, connectivity, dtSSD.
+
+    Pictures of two folders belong together by name. Example:
+    mattecli evaluate mattes/ truth/ --trimap trimaps/ --protocol composition-1k --report worst.html
+    """
+    from mattecli.cli.score_table import show_csv, show_table
+    from mattecli.jobs.evaluate import evaluate_mattes
+
+    evaluation = evaluate_mattes(options, Console(options.run))
+    if options.score.csv:
+        show_csv(evaluation)
+    elif not (options.run.json or options.run.dry_run):
+        show_table(evaluation)
+    raise typer.Exit(evaluation.exit_code)

@@ -1,0 +1,179 @@
+"""``mattecli models``: what models there are, and their weights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mattecli.cli.render import say
+from mattecli.cli.transfer import TransferBar
+from mattecli.errors import CheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from mattecli.jobs.models import ModelFacts
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List the models and get their weights.", no_args_is_help=True)
+
+_Name = Annotated[
+    str, typer.Argument(help="Model ('mattecli models list')", metavar="NAME", show_default=False)
+]
+_Json = Annotated[bool, typer.Option("--json", help="One JSON object a line")]
+
+
+@app.command("list")
+def list_(as_json: _Json = False) -> None:
+    """All models: what they need, their licence, and whether their weights are here."""
+    from mattecli.jobs.models import list_models
+
+    facts = list_models()
+    if as_json:
+        for row in facts:
+            _write_json(row)
+    else:
+        _write_table(facts)
+
+
+@app.command()
+def info(name: _Name, as_json: _Json = False) -> None:
+    """All that is known about one model and its weights."""
+    from mattecli.jobs.models import model_facts
+
+    facts = model_facts(name)
+    if as_json:
+        _write_json(facts)
+        return
+    for key, value in asdict(facts).items():
+        text = _text(key, value)
+        if text:
+            typer.echo(f"{key.replace('_', ' ') + ':':<12} {text}")
+
+
+@app.command()
+def path(name: _Name) -> None:
+    """Where a model's weights are; exit status 3 if they are not here."""
+    from mattecli.jobs.models import weights_path
+
+    typer.echo(weights_path(name))
+
+
+@app.command()
+def pull(
+    name: _Name,
+    url: Annotated[
+        str, typer.Option(help="Download from here instead; the digest is checked all the same")
+    ] = "",
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept a licence for non-commercial use only")
+    ] = False,
+    stall: Annotated[
+        float, typer.Option(help="Give a connection up after SECONDS without data", min=1)
+    ] = 30.0,
+) -> None:
+    """Download a model's weights; an interrupted download is continued. Prints their path."""
+    from mattecli.jobs.models import weights_path
+    from mattecli.jobs.pull import PullOptions, pull_weights
+
+    bar = TransferBar(name)
+    options = PullOptions(url=url, accept_licence=accept_licence, stall=stall)
+    try:
+        stored = pull_weights(name, options, bar)
+    finally:
+        bar.close()
+    say(f"{name}: {stored.size:,} bytes, SHA-256 {stored.sha256}")
+    typer.echo(weights_path(name))
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models; all that are here when left out", metavar="[NAME]..."),
+    ] = None,
+) -> None:
+    """Read weights again and compare their SHA-256; exit status 3 if one differs."""
+    from mattecli.jobs.models import verify_weights
+
+    verdicts = verify_weights(names or ())
+    for verdict in verdicts:
+        typer.echo(f"{verdict.name}\t{verdict.problem or 'ok'}\t{verdict.sha256}")
+    bad = [verdict for verdict in verdicts if verdict.problem]
+    if bad:
+        raise CheckpointError(
+            f"{len(bad)} of {len(verdicts)} weights files are damaged",
+            remedy="'mattecli models pull NAME' gets them again",
+        )
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Weights in any known format", metavar="FILE")],
+    name: Annotated[
+        str, typer.Option("--as", help="What it is; told by its keys if left out")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write here, not into the store")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="What the keys do not tell, as additions=no", metavar="KEY=VALUE"
+        ),
+    ] = None,
+) -> None:
+    """Take over a weights file, as safetensors; nothing in it is executed. Prints the new path."""
+    from mattecli.jobs.importing import ImportOptions, import_weights
+
+    options = ImportOptions(name=name, output=output, options=_pairs(settings or []))
+    found = import_weights(file, options)
+    told = "".join(f", {key}={value}" for key, value in found.options.items())
+    say(
+        f"{found.name}: {found.entries} tensors, {found.parameters:,} parameters{told}, "
+        f"from {found.source_format}; licence: {found.licence or 'unknown'}"
+    )
+    typer.echo(found.path)
+
+
+def _pairs(settings: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in settings]
+    wrong = [
+        text for text, (key, equals, _) in zip(settings, pairs, strict=True) if not (key and equals)
+    ]
+    if wrong:
+        raise UsageError(f"--set {wrong[0]!r} is not KEY=VALUE")
+    return {key: value for key, _, value in pairs}
+
+
+def _write_json(facts: ModelFacts) -> None:
+    typer.echo(json.dumps(asdict(facts), default=str))
+
+
+def _write_table(rows: list[ModelFacts]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "needs", "size", "licence", "weights", "what for", box=None)
+    for row in rows:
+        size = _text("megabytes", row.megabytes)
+        needs = ", ".join(row.needs) or "-"
+        table.add_row(row.name, needs, size, row.licence, row.weights, row.title)
+    # A pipe has no width: nothing is cut there.
+    width = None if sys.stdout.isatty() else 250
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def _text(key: str, value: object) -> str:
+    """A fact as text for people; "" where there is nothing to say."""
+    if key in ("size", "megabytes"):
+        return "" if value is None else f"{value:,} {'bytes' if key == 'size' else 'MB'}"
+    if key == "commercial":
+        return "not stated" if value is None else "yes" if value else "no"
+    if isinstance(value, tuple):
+        return "\n             ".join(value) if key == "addresses" else ", ".join(value)
+    return "" if value is None else str(value)

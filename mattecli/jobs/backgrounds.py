@@ -1,0 +1,72 @@
+"""Backgrounds of the composite command: one for all, or a folder of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from mattecli.jobs.fills import Fill, PictureFill, parse_fill
+from mattecli.media.images import read_picture
+from mattecli.media.sources import InputRequest, find_inputs
+from mattecli.settings.composite import Fit
+
+__all__ = ["Background", "list_backgrounds"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Background:
+    """A background by name; a picture of a folder is read when its turn comes.
+
+    Attributes:
+        label: goes into the name of a composite.
+        given: a background for all; None together with ``path`` None: transparent.
+        path: the picture of a folder.
+        max_pixels: the largest picture that is read.
+    """
+
+    label: str
+    given: Fill | None = None
+    path: Path | None = None
+    max_pixels: int = 0
+
+    def fill(self, fit: Fit) -> Fill | None:
+        """What stands behind the cut-out; None: nothing does.
+
+        Raises:
+            ImageReadError: the picture cannot be read.
+        """
+        if self.path is not None:
+            return PictureFill(read_picture(self.path, max_pixels=self.max_pixels).color, fit)
+        return self.given
+
+
+def list_backgrounds(text: str, fit: Fit, max_pixels: int) -> list[Background]:
+    """The backgrounds that the user's text stands for, at least one.
+
+    Args:
+        text: a colour, a picture, a folder of pictures, ``transparent`` or ``blur``.
+        fit: how pictures fill the frame.
+        max_pixels: the largest picture that is read.
+
+    Raises:
+        UsageError: it is none of them.
+        ImageReadError: the folder has no pictures, or the one picture cannot be read.
+    """
+    if text == "transparent":
+        return [Background(label="transparent")]
+    if not Path(text).is_dir():
+        return [Background(label=Path(text).stem, given=parse_fill(text, fit))]
+    sources = find_inputs(InputRequest(paths=(text,)))
+    for source in sources:
+        if source.error is not None:
+            raise source.error
+    stems = Counter(source.path.stem for source in sources)
+    return [
+        Background(
+            label=source.path.stem if stems[source.path.stem] == 1 else source.path.name,
+            path=source.path,
+            max_pixels=max_pixels,
+        )
+        for source in sources
+    ]

@@ -1,0 +1,165 @@
+"""The job behind ``mattecli composite``: cut-outs over backgrounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from mattecli.engine.pipeline import Stage
+from mattecli.errors import InputError, UsageError
+from mattecli.jobs.backgrounds import Background, list_backgrounds
+from mattecli.jobs.outputs import write_outputs
+from mattecli.jobs.plan import Task, pair, plan_tasks
+from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
+from mattecli.media.images import read_levels, read_picture
+from mattecli.ops.composite import composite, join_rgba, place
+from mattecli.ops.foreground import decontaminated
+from mattecli.records import Array, Picture, Report, Size
+from mattecli.settings import CompositeOptions
+
+__all__ = ["composite_images"]
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _CompositeTask(Task):
+    """One cut-out over one background."""
+
+    background: Background | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Offset:
+    """How far the subject moves, in pixels."""
+
+    x: int
+    y: int
+
+
+def composite_images(options: CompositeOptions, observer: Observer | None = None) -> Report:
+    """Put cut-outs over backgrounds and write the results.
+
+    Args:
+        options: inputs, outputs, backgrounds, and how they meet.
+        observer: is told of each result as it ends.
+
+    Raises:
+        UsageError: the options make no sense together, or nothing was given.
+        ImageReadError: the one background for all cannot be read.
+    """
+    blend = options.blend
+    steps = _Steps(options)
+    backgrounds = list_backgrounds(blend.background, blend.fit, options.source.max_pixels)
+    if blend.each_background and len(backgrounds) < 2:
+        raise UsageError(
+            "--each-background needs several backgrounds", remedy="give a folder as --background"
+        )
+    tasks = (
+        _every_pair(options, backgrounds)
+        if blend.each_background
+        else _in_turn(options, backgrounds)
+    )
+    pair(tasks, "alpha", blend.alpha)
+    workers = worker_count(options.run)
+    stage = Stage(name="composite", work=each(steps.run), workers=workers)
+    work = Work(tasks=tasks, stages=[stage], settings=asdict(blend))
+    return run_tasks(work, options.run, observer or Silent())
+
+
+def _plan(options: CompositeOptions, name: str) -> list[_CompositeTask]:
+    return plan_tasks(
+        _CompositeTask,
+        options.source,
+        replace(options.target, name=name),
+        kinds=("composite",),
+        folder="composites",
+        protected=(options.blend.background, options.blend.alpha),
+    )
+
+
+def _in_turn(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
+    """The first cut-out over the first background, and so on; backgrounds are used again."""
+    tasks = _plan(options, options.target.name)
+    for index, task in enumerate(tasks):
+        task.background = backgrounds[index % len(backgrounds)]
+    return tasks
+
+
+def _every_pair(
+    options: CompositeOptions, backgrounds: Sequence[Background]
+) -> list[_CompositeTask]:
+    """Every cut-out over every background; the name says which."""
+    tasks = []
+    for background in backgrounds:
+        part = f"{{stem}}-{background.label}"
+        for task in _plan(options, options.target.name.replace("{stem}", part)):
+            task.background = background
+            tasks.append(task)
+    return tasks
+
+
+class _Steps:
+    """What is done with one pair."""
+
+    def __init__(self, options: CompositeOptions) -> None:
+        self._blend = options.blend
+        self._max_pixels = options.source.max_pixels
+        self._offset = _parse_offset(options.blend.offset)
+        if not 0 < options.blend.scale <= 100:
+            raise UsageError(f"--scale {options.blend.scale} is out of range", remedy="try 0.5")
+
+    def run(self, task: _CompositeTask) -> None:
+        """Read, place, blend, write."""
+        picture = read_picture(task.source.content(), max_pixels=self._max_pixels)
+        task.size = picture.full
+        color, alpha = self._cutout(task, picture)
+        color, alpha = self._placed(color, alpha)
+        image = self._blended(task, picture, color, alpha)
+        write_outputs(task, lambda _kind: image, picture.icc)
+
+    def _cutout(self, task: _CompositeTask, picture: Picture) -> tuple[Array, Array]:
+        """Colours without background, and alpha."""
+        if self._blend.alpha is None:
+            if picture.alpha is None:
+                raise InputError(
+                    "has no alpha channel",
+                    path=task.source.path,
+                    remedy="give its alpha with --alpha, or a cut-out made by 'mattecli matte'",
+                )
+            return picture.color, picture.alpha
+        path = task.companion("alpha")
+        alpha = read_levels(path, max_pixels=self._max_pixels)
+        if Size.of(alpha) != picture.full:
+            raise InputError(
+                f"the alpha has {Size.of(alpha)} pixels, the photo {picture.full}",
+                path=path,
+                remedy="give the alpha that was made from this photo",
+            )
+        if not self._blend.decontaminate:
+            return picture.color, alpha
+        return decontaminated(picture.color, alpha), alpha
+
+    def _placed(self, color: Array, alpha: Array) -> tuple[Array, Array]:
+        if self._blend.scale == 1 and self._offset == _Offset(0, 0):
+            return color, alpha
+        placed = place(
+            color, alpha, scale=self._blend.scale, offset=(self._offset.x, self._offset.y)
+        )
+        return placed.color, placed.alpha
+
+    def _blended(self, task: _CompositeTask, picture: Picture, color: Array, alpha: Array) -> Array:
+        if task.background is None:
+            raise AssertionError("a task without a background was planned")
+        fill = task.background.fill(self._blend.fit)
+        if fill is None:
+            return join_rgba(color, alpha)
+        own = picture.alpha if self._blend.alpha is None else alpha
+        behind = fill.picture(picture.color, alpha if own is None else own, picture.full)
+        return composite(color, alpha, behind, linear=self._blend.linear)
+
+
+def _parse_offset(text: str) -> _Offset:
+    try:
+        x, y = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--offset {text!r} is no offset", remedy="try 40,-10") from None
+    return _Offset(x, y)

@@ -1,0 +1,221 @@
+"""What models there are, what is known about their weights, and whether those are here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mattecli.errors import CheckpointError, ModelUnavailableError
+from mattecli.models.published import PUBLISHED, PublishedFile, published_for
+from mattecli.models.registry import MODELS, find_spec
+from mattecli.models.spec import ModelSpec
+from mattecli.models.store import Store, StoredWeights, built_in_weights, missing_weights
+
+__all__ = [
+    "Availability",
+    "ModelFacts",
+    "Target",
+    "Verdict",
+    "find_target",
+    "list_models",
+    "model_facts",
+    "verify_weights",
+    "weights_path",
+]
+
+Availability: TypeAlias = Literal[
+    "here", "built in", "pull", "by hand", "import", "damaged", "none needed"
+]
+"""Where weights are, or how they get here: ``pull`` downloads them, ``by hand`` takes a browser,
+``import`` a file of the user's own, since none are published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a name on the command line means.
+
+    Attributes:
+        name: as given: a model's, or that of one of its published files.
+        spec: the model.
+        published: the published file that is meant, None where there is none.
+    """
+
+    name: str
+    spec: ModelSpec
+    published: PublishedFile | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """All that is known about a model and its weights.
+
+    Attributes:
+        name, title, paper, needs: as in its registry row.
+        weights: where its weights are, or how they get here.
+        path: the weights file, where it is here.
+        size: in bytes; of the file here, else of the published one; None where unknown.
+        megabytes: the same in round figures, known more often.
+        sha256: of the file here, else as published; "" where unknown.
+        licence: of the weights.
+        commercial: whether that allows commercial use; None where nobody says.
+        file, addresses, by_hand, note: as in the table of published files.
+        editions: names of all published files for the model.
+    """
+
+    name: str
+    title: str
+    paper: str
+    needs: tuple[str, ...]
+    weights: Availability
+    path: Path | None = None
+    size: int | None = None
+    megabytes: int | None = None
+    sha256: str = ""
+    licence: str = ""
+    commercial: bool | None = None
+    file: str = ""
+    addresses: tuple[str, ...] = ()
+    by_hand: str = ""
+    note: str = ""
+    editions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What `verify_weights` found.
+
+    Attributes:
+        name: of the weights.
+        path: their file.
+        sha256: the digest that the file must have.
+        problem: what is wrong with it; "" where it is sound.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    problem: str = ""
+
+
+def find_target(name: str) -> Target:
+    """What ``name`` means: a model, or one of the published files (``dim@v1.4``).
+
+    Raises:
+        UsageError: neither; lists the models.
+    """
+    edition = PUBLISHED.get(name)
+    spec = find_spec(edition.model if edition is not None else name)
+    return Target(name, spec, edition or PUBLISHED.get(spec.weights))
+
+
+def list_models(store: Store | None = None) -> list[ModelFacts]:
+    """The facts about every model, in the registry's order."""
+    return [model_facts(name, store) for name in MODELS]
+
+
+def model_facts(name: str, store: Store | None = None) -> ModelFacts:
+    """The facts about one model or published file.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    store = store or Store()
+    target = find_target(name)
+    spec, published = target.spec, target.published
+    weights, path = _availability(target, store)
+    stored = store.find(name) if weights == "here" else None
+    size = path.stat().st_size if path is not None else published.size if published else None
+    return ModelFacts(
+        name=name,
+        title=spec.title,
+        paper=spec.paper,
+        needs=tuple(sorted(spec.needs)),
+        weights=weights,
+        path=path,
+        size=size,
+        megabytes=round(size / 1e6) if size else published.megabytes if published else None,
+        sha256=stored.sha256 if stored else published.sha256 if published else "",
+        licence=_licence(target, stored),
+        commercial=published.commercial if published else None,
+        file=published.file if published else "",
+        addresses=published.addresses if published else (),
+        by_hand=published.by_hand if published else "",
+        note=published.note if published else "",
+        editions=tuple(row.name for row in published_for(spec.name)),
+    )
+
+
+def weights_path(name: str, store: Store | None = None) -> Path:
+    """Where the weights called ``name`` are.
+
+    Raises:
+        ModelUnavailableError: they are not here; says how to get them.
+        UsageError: there is no model of that name.
+    """
+    target = find_target(name)
+    if target.spec.kind == "classical":
+        raise ModelUnavailableError(f"{name} needs no weights")
+    store = store or Store()
+    stored = store.find(name)
+    path = store.path(stored) if stored is not None else _built_in(target)
+    if path is None:
+        raise missing_weights(target.spec, name)
+    return path
+
+
+def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> list[Verdict]:
+    """Read weights files again and compare their digests.
+
+    Args:
+        names: models or published files; none: all that are here.
+
+    Raises:
+        ModelUnavailableError: one that is named is not here.
+        UsageError: there is no model of that name.
+    """
+    store = store or Store()
+    chosen = list(names)
+    for name in chosen:
+        weights_path(name, store)
+    known = chosen or list(dict.fromkeys([*MODELS, *PUBLISHED]))
+    found = [stored for name in known if (stored := store.find(name)) is not None]
+    return [_verdict(store, stored) for stored in found]
+
+
+def _verdict(store: Store, stored: StoredWeights) -> Verdict:
+    problem = ""
+    try:
+        store.check(stored)
+    except CheckpointError as error:
+        problem = error.cause
+    return Verdict(name=stored.name, path=store.path(stored), sha256=stored.sha256, problem=problem)
+
+
+def _availability(target: Target, store: Store) -> tuple[Availability, Path | None]:
+    spec, published = target.spec, target.published
+    if spec.kind == "classical":
+        return "none needed", None
+    try:
+        stored = store.find(target.name)
+    except ModelUnavailableError:
+        return "damaged", None
+    if stored is not None:
+        return "here", store.path(stored)
+    built_in = _built_in(target)
+    if built_in is not None:
+        return "built in", built_in
+    if published is None:
+        return "import", None
+    return ("pull" if published.addresses else "by hand"), None
+
+
+def _built_in(target: Target) -> Path | None:
+    return built_in_weights(target.spec) if target.name == target.spec.name else None
+
+
+def _licence(target: Target, stored: StoredWeights | None) -> str:
+    if stored is not None and stored.licence:
+        return stored.licence
+    return target.published.licence if target.published else target.spec.licence

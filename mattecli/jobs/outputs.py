@@ -1,0 +1,43 @@
+"""Where finished pictures go: files that appear whole, or standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from mattecli.jobs.plan import Task
+from mattecli.media.encode import encode_image
+from mattecli.media.files import write_atomically
+from mattecli.records import Array
+
+__all__ = ["write_outputs"]
+
+_COLOUR_KINDS = {"foreground", "composite", "preview"}
+
+
+def write_outputs(task: Task, image: Callable[[str], Array], icc: bytes | None) -> None:
+    """Make, encode and write each output of a task.
+
+    All are encoded before the first is written, so that a task that fails leaves none behind.
+
+    Args:
+        task: with its planned outputs.
+        image: makes the picture of one kind.
+        icc: colour profile for pictures that show the photo's colours.
+
+    Raises:
+        ImageWriteError: an output cannot be written.
+    """
+    encoded = [
+        (
+            target,
+            encode_image(image(kind), task.format, icc=icc if kind in _COLOUR_KINDS else None),
+        )
+        for kind, target in task.outputs.items()
+    ]
+    for target, data in encoded:
+        if target is None:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            write_atomically(target, data)

@@ -1,0 +1,207 @@
+"""What is to be done with each input, settled before anything runs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
+from mattecli.media.formats import writable_format
+from mattecli.media.images import probe
+from mattecli.media.names import names_a_file, plan_outputs
+from mattecli.media.pairing import pair_companions
+from mattecli.media.sources import InputRequest, Source, find_inputs
+from mattecli.records import ItemRecord, Size, Status
+from mattecli.settings import InputOptions, OutputOptions
+
+__all__ = ["Task", "goes_to_one_place", "pair", "plan_tasks"]
+
+S = TypeVar("S")
+T = TypeVar("T", bound="Task")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Task:
+    """One input on its way through a job.
+
+    Attributes:
+        source: the input.
+        outputs: where each kind of output goes; None is standard output.
+        format: file format of the outputs.
+        settled: its record, once it has ended, or when nothing has to be done.
+        companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
+        notes: what the user should know about it.
+        size: of the photo, upright, once known.
+        wants_thumbs: whether a report shows it in pictures.
+        thumbs: small pictures for a report, by caption.
+    """
+
+    source: Source
+    outputs: Mapping[str, Path | None]
+    format: str
+    settled: ItemRecord | None = None
+    companions: dict[str, Path | MattecliError] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    size: Size | None = None
+    wants_thumbs: bool = False
+    thumbs: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The input's name for messages."""
+        return shown_path(self.source.path)
+
+    def companion(self, role: str) -> Path:
+        """The file that belongs to the input.
+
+        Raises:
+            PairingError: there is none.
+        """
+        found = self.companions[role]
+        if isinstance(found, MattecliError):
+            raise found
+        return found
+
+    def source_pixels(self) -> int:
+        """The photo's pixels, as far as its header tells before it is its turn to fail."""
+        if self.source.is_stdin or self.source.error is not None:
+            return 0
+        try:
+            return probe(self.source.path).size.pixels
+        except (MattecliError, OSError):
+            return 0
+
+    def record(self, status: Status) -> ItemRecord:
+        """The account of this task."""
+        return ItemRecord(
+            source=os.fspath(self.source.path),
+            status=status,
+            outputs={kind: "-" if p is None else os.fspath(p) for kind, p in self.outputs.items()},
+            size=self.size,
+            notes=tuple(self.notes),
+        )
+
+
+def plan_tasks(
+    make: type[T],
+    source: InputOptions,
+    target: OutputOptions,
+    *,
+    kinds: Sequence[str],
+    folder: str,
+    protected: Sequence[str | None] = (),
+) -> list[T]:
+    """Find the inputs and name their outputs.
+
+    Args:
+        make: the job's own kind of task.
+        source: where inputs come from.
+        target: where outputs go.
+        kinds: outputs of each input.
+        folder: where outputs go when the user says nothing.
+        protected: further files that are read, so that no output may take their place.
+
+    Raises:
+        UsageError: no inputs, or outputs that make no sense.
+    """
+    sources = _sources(source, target)
+    out = target.output
+    if out is None:
+        out = "-" if any(item.is_stdin for item in sources) else folder + os.sep
+    row = writable_format(target.format)
+    planned = plan_outputs(
+        sources,
+        kinds,
+        out,
+        template=target.name,
+        ext=row.suffixes[0],
+        protected=[Path(text) for text in protected if text is not None],
+    )
+    # All inputs are named before the shard is cut out: no two shards write the same name.
+    tasks = _shard(
+        [
+            make(source=item, outputs=outputs, format=row.name)
+            for item, outputs in zip(sources, planned, strict=True)
+        ],
+        source.shard,
+    )
+    for task in tasks:
+        _settle_existing(task, target)
+    return tasks
+
+
+def goes_to_one_place(source: InputOptions, target: OutputOptions) -> bool:
+    """Whether outputs go to standard output or to one file, rather than to a folder."""
+    if target.output is None:
+        return "-" in source.inputs or not (source.inputs or source.files_from)
+    return target.output == "-" or names_a_file(target.output)
+
+
+def pair(tasks: Sequence[Task], role: str, given: str | None) -> None:
+    """Find the file of each task that ``--trimap`` and the like give, if given."""
+    if given is None:
+        return
+    found = pair_companions([task.source for task in tasks], Path(given), role)
+    for task, companion in zip(tasks, found, strict=True):
+        task.companions[role] = companion
+
+
+def _sources(options: InputOptions, target: OutputOptions) -> list[Source]:
+    paths = options.inputs
+    if not paths and options.files_from is None:
+        if not _is_piped():
+            raise UsageError(
+                "there is no input",
+                remedy="give files, or pipe an image: "
+                "mattecli trimap --dilate 15 < mask.png > trimap.png",
+            )
+        paths = ("-",)
+    output = None if target.output in (None, "-") else Path(target.output or "")
+    request = InputRequest(
+        paths=paths,
+        recursive=options.recursive,
+        files_from=options.files_from,
+        null_separated=options.null,
+        output=output,
+    )
+    return find_inputs(request)
+
+
+def _is_piped() -> bool:
+    """Whether standard input is a pipe or a file: data, not a terminal and not nothing."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):  # closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _shard(items: list[S], shard: str | None) -> list[S]:
+    """Every n-th input, from the i-th on: parts of equal size, whatever the folders are."""
+    if shard is None:
+        return items
+    index, _, count = shard.partition("/")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise UsageError(f"--shard {shard!r} is no part", remedy="give i/n with i from 0 to n-1")
+    return items[int(index) :: int(count)]
+
+
+def _settle_existing(task: Task, target: OutputOptions) -> None:
+    """Outputs appear whole, so one that is there is complete."""
+    if target.existing == "overwrite" or not task.outputs:
+        return
+    there = [path for path in task.outputs.values() if path is not None and path.exists()]
+    if target.existing == "skip" and len(there) == len(task.outputs):
+        task.settled = task.record("skipped")
+    if target.existing == "error" and there:
+        error = ImageWriteError(
+            "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
+        )
+        from dataclasses import replace
+
+        task.settled = replace(task.record("failed"), outputs={}, error=str(error))

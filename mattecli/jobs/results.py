@@ -1,0 +1,125 @@
+"""From a photo and its alpha to the pictures that are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mattecli.jobs.fills import Fill
+from mattecli.jobs.trimap import trimap_options
+from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
+from mattecli.ops.foreground import decontaminated
+from mattecli.ops.pixels import Float32, to_levels
+from mattecli.ops.trimap import make_trimap
+from mattecli.records import Array, Picture, Size
+from mattecli.settings import MatteOptions
+
+__all__ = ["Cutout", "Results"]
+
+_PREVIEW_SIDE = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutout:
+    """A photo with its alpha.
+
+    Attributes:
+        picture: at full size if anything but alpha, trimap and mask is wanted.
+        alpha: H,W, 0..1, at the photo's full size.
+        trimap: H,W of 0, 128, 255: the one that was given, or None.
+        foreground: H,W,3 RGB, 0..1: the model's own colours, or None.
+    """
+
+    picture: Picture
+    alpha: Float32
+    trimap: Array | None = None
+    foreground: Float32 | None = None
+
+
+class Results:
+    """The pictures of one cut-out; its foreground colours are estimated once, when needed.
+
+    Args:
+        cutout: the photo and its alpha.
+        options: bit depth, kind of colours, premultiplication, shape of the trimap.
+        fill: the composite's background.
+    """
+
+    def __init__(self, cutout: Cutout, options: MatteOptions, fill: Fill) -> None:
+        self._cutout = cutout
+        self._options = options.pixels
+        self._shape = options.shape
+        self._fill = fill
+
+    def image(self, kind: str) -> Array:
+        """The picture of one kind, as levels: H,W, or H,W,3 RGB, or H,W,4 RGBA."""
+        makers: Mapping[str, Callable[[], Array]] = {
+            "alpha": self._alpha,
+            "foreground": self._foreground,
+            "composite": self._composite,
+            "trimap": self._trimap,
+            "mask": self._mask,
+            "preview": self._preview,
+        }
+        return makers[kind]()
+
+    @property
+    def levels(self) -> npt.DTypeLike:
+        """The type of the pictures' levels."""
+        if self._options.bit_depth == "auto":
+            return np.uint8 if self._cutout.picture.bit_depth == 8 else np.uint16
+        return np.uint8 if self._options.bit_depth == "8" else np.uint16
+
+    @cached_property
+    def _colours(self) -> Array:
+        cutout = self._cutout
+        if self._options.foreground == "none":
+            return to_levels(cutout.picture.color, self.levels)
+        if cutout.foreground is not None:
+            return to_levels(cutout.foreground, self.levels)
+        method = self._options.foreground
+        found = decontaminated(cutout.picture.color, cutout.alpha, method)
+        return to_levels(found, self.levels)
+
+    def _alpha(self) -> Array:
+        return to_levels(self._cutout.alpha, self.levels)
+
+    def _foreground(self) -> Array:
+        if self._options.rgb:
+            return self._colours
+        alpha = to_levels(self._cutout.alpha, self.levels)
+        if self._options.premultiply:
+            return join_rgba(premultiplied(self._colours, alpha), alpha)
+        return join_rgba(self._colours, alpha)
+
+    def _composite(self) -> Array:
+        size = Size.of(self._cutout.alpha)
+        background = self._fill.picture(self._cutout.picture.color, self._cutout.alpha, size)
+        return composite(self._colours, self._cutout.alpha, background)
+
+    def _trimap(self) -> Array:
+        if self._cutout.trimap is not None:
+            return self._cutout.trimap
+        return make_trimap(self._cutout.alpha, trimap_options(self._shape))
+
+    def _mask(self) -> Array:
+        return np.where(self._cutout.alpha >= 0.5, 255, 0).astype(np.uint8)
+
+    def _preview(self) -> Array:
+        """The cut-out on a checkerboard, small enough to look through many."""
+        size = Size.of(self._cutout.alpha)
+        scale = min(1.0, _PREVIEW_SIDE / max(size))
+        small = Size(max(round(size.width * scale), 1), max(round(size.height * scale), 1))
+        colours = to_levels(self._colours, np.uint8)
+        # Premultiplied while it shrinks: hidden colours must not bleed into the edge.
+        alpha = to_levels(self._cutout.alpha)
+        shown = composite(colours, alpha, np.zeros_like(colours))
+        shrunk = cv2.resize(shown, small, interpolation=cv2.INTER_AREA)
+        cover = cv2.resize(self._cutout.alpha, small, interpolation=cv2.INTER_AREA)
+        board = composite(np.zeros_like(shrunk), cover, checkerboard(small))
+        return cv2.add(shrunk, board)

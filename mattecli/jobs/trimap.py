@@ -1,0 +1,154 @@
+"""The job behind ``mattecli trimap``: masks, mattes or photos in, trimaps out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from mattecli.engine.pipeline import Stage
+from mattecli.errors import TrimapError, UsageError
+from mattecli.jobs.outputs import write_outputs
+from mattecli.jobs.plan import Task, pair, plan_tasks
+from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
+from mattecli.media.images import probe, read_levels, read_picture
+from mattecli.ops.trimap import (
+    TrimapOptions,
+    check_trimap,
+    make_trimap,
+    preview_trimap,
+    repair_trimap,
+)
+from mattecli.records import Array, Report, Size
+from mattecli.settings import (
+    MatteOptions,
+    ModelOptions,
+    PixelOptions,
+    TrimapCommandOptions,
+    TrimapShape,
+)
+from mattecli.settings.matte import Kind
+
+__all__ = ["make_trimaps", "trimap_options"]
+
+
+def trimap_options(shape: TrimapShape) -> TrimapOptions:
+    """The numbers of a trimap, from a command's options."""
+    return TrimapOptions(
+        dilate=shape.dilate,
+        erode=shape.erode,
+        kernel=shape.kernel,
+        low=shape.low,
+        high=shape.high,
+        band_percent=shape.band,
+    )
+
+
+def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None) -> Report:
+    """Make, mend or check trimaps.
+
+    Args:
+        options: inputs, outputs and the band's shape.
+        observer: is told of each input as it ends.
+
+    Raises:
+        UsageError: the options make no sense together, or nothing was given.
+        ModelUnavailableError: there are no weights for the model that was asked for.
+    """
+    task = options.task
+    if sum((task.check, task.repair, task.model is not None)) > 1:
+        raise UsageError("--check, --repair and --model exclude each other")
+    if task.model is not None:
+        return _from_photos(options, observer)
+    if task.weights is not None:
+        raise UsageError("--weights is for --model", remedy="name the model")
+    if task.image is not None and not (task.check or task.preview):
+        raise UsageError("--image is for --check and --preview")
+    kinds = () if task.check else ("trimap", "preview") if task.preview else ("trimap",)
+    tasks = plan_tasks(_TrimapTask, options.source, options.target, kinds=kinds, folder="trimaps")
+    pair(tasks, "photo", task.image)
+    workers = worker_count(options.run)
+    steps = _Steps(options)
+    stage = Stage(
+        name="check" if task.check else "trimap",
+        work=each(steps.check if task.check else steps.make),
+        workers=workers,
+    )
+    settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
+    work = Work(tasks=tasks, stages=[stage], settings=settings)
+    return run_tasks(work, options.run, observer or Silent())
+
+
+def _from_photos(options: TrimapCommandOptions, observer: Observer | None) -> Report:
+    """Trimaps from a model's alpha: what ``matte`` does, with other outputs."""
+    from mattecli.jobs.matte import matte_images
+
+    if options.task.image is not None:
+        raise UsageError("--image is not for --model, whose inputs are the photos")
+    kinds: tuple[Kind, ...] = ("trimap", "preview") if options.task.preview else ("trimap",)
+    return matte_images(
+        MatteOptions(
+            source=options.source,
+            target=options.target,
+            model=ModelOptions(model=options.task.model, weights=options.task.weights),
+            pixels=PixelOptions(write=kinds),
+            shape=options.shape,
+            run=options.run,
+        ),
+        observer,
+    )
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _TrimapTask(Task):
+    """One mask, matte or trimap."""
+
+
+class _Steps:
+    """What is done with one input."""
+
+    def __init__(self, options: TrimapCommandOptions) -> None:
+        self._task = options.task
+        self._shape = trimap_options(options.shape)
+        self._max_pixels = options.source.max_pixels
+
+    def make(self, task: _TrimapTask) -> None:
+        """Make or mend a trimap and write it, with its preview if asked for."""
+        levels = self._read(task)
+        trimap = repair_trimap(levels) if self._task.repair else make_trimap(levels, self._shape)
+
+        def image(kind: str) -> Array:
+            return trimap if kind == "trimap" else self._preview(task, levels, trimap)
+
+        write_outputs(task, image, icc=None)
+
+    def check(self, task: _TrimapTask) -> None:
+        """Fail unless a trimap can be used."""
+        levels = self._read(task)
+        size = None
+        if self._task.image is not None:
+            size = probe(task.companion("photo")).size
+        found = check_trimap(levels, size)
+        shares = f"{found.unknown_share:.1%} unknown, {found.foreground_share:.1%} foreground"
+        task.notes.append(shares)
+        if found.problems:
+            problem = found.problems[0]
+            raise TrimapError(problem.cause, path=task.source.path, remedy=problem.remedy)
+
+    def _read(self, task: _TrimapTask) -> Array:
+        levels = read_levels(task.source.content(), max_pixels=self._max_pixels)
+        task.size = Size.of(levels)
+        return levels
+
+    def _preview(self, task: _TrimapTask, levels: Array, trimap: Array) -> Array:
+        if self._task.image is None:
+            return preview_trimap(np.repeat(levels[..., None], 3, axis=2), trimap)
+        path = task.companion("photo")
+        photo = read_picture(path, max_pixels=self._max_pixels).color
+        if photo.shape[:2] != trimap.shape:
+            raise TrimapError(
+                f"has {Size.of(trimap)} pixels, its photo {Size.of(photo)}",
+                path=task.source.path,
+                remedy="give the photo that the mask was made for",
+            )
+        return preview_trimap(photo, trimap)

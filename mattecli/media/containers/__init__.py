@@ -1,0 +1,1 @@
+"""The containers of image formats: their headers and metadata, never their pixels."""

@@ -1,0 +1,107 @@
+"""The header of a JPEG file (ITU-T T.81 annex B; ICC.1 annex B.4; Exif 2.32; Adobe TN 5116)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
+from mattecli.media.containers.tiff_tags import exif_orientation
+from mattecli.records import Size
+
+__all__ = ["pixels_only", "read_header"]
+
+_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_START_OF_SCAN, _END_OF_IMAGE, _APP1, _APP2 = 0xDA, 0xD9, 0xE1, 0xE2
+_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
+_METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # all but JFIF's and Adobe's colour space
+_END = bytes((0xFF, _END_OF_IMAGE))
+_EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
+_MODES: dict[int, Mode] = {1: "grey", 3: "rgb", 4: "cmyk"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    marker: int
+    start: int
+    end: int
+    payload: bytes
+
+
+def read_header(data: bytes) -> Header:
+    """The header of the file.
+
+    Raises:
+        ImageReadError: it is damaged, or of a kind that is not read.
+    """
+    frame = exif = b""
+    profile: dict[int, bytes] = {}
+    parts = 0
+    for segment in _segments(data):
+        payload = segment.payload
+        if segment.marker in _START_OF_FRAME:
+            frame = payload
+        elif segment.marker == _APP1 and payload.startswith(_EXIF):
+            exif = exif or payload
+        elif segment.marker == _APP2 and payload.startswith(_ICC) and len(payload) > 14:
+            number, parts = payload[12:14]
+            profile[number] = payload[14:]
+    if len(frame) < 6:
+        raise damaged("its JPEG frame header is missing")
+    depth, height, width, channels = struct.unpack_from(">BHHB", frame)
+    if depth != 8 or channels not in _MODES or not height:
+        raise unsupported(f"a {depth}-bit JPEG of {channels} channels and {height} lines")
+    whole = parts and sorted(profile) == list(range(1, parts + 1))
+    return Header(
+        format="jpeg",
+        stored=Size(width, height),
+        mode=_MODES[channels],
+        orientation=exif_orientation(exif),
+        icc=b"".join(profile[number] for number in sorted(profile)) if whole else None,
+    )
+
+
+def pixels_only(data: bytes) -> bytes:
+    """The file without EXIF, profiles and other metadata, after its end was seen to be there.
+
+    Markers before the first scan may belong to thumbnails; inside it 0xFF is stuffed, so that the
+    end-of-image marker cannot occur by chance. What follows that marker (padding, more pictures)
+    is of no interest.
+
+    Raises:
+        ImageReadError: the end is missing; decoders would leave the rest grey.
+    """
+    view = memoryview(data)
+    kept = [view[:2]]
+    scan = 2
+    for segment in _segments(data):
+        scan = segment.end
+        if segment.marker not in _METADATA:
+            kept.append(view[segment.start : segment.end])
+    if data.find(_END, scan) < 0:
+        raise truncated()
+    return b"".join([*kept, view[scan:]])
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """The segments from the start of the file up to and with the first scan's header."""
+    at = 2
+    while (at := data.find(0xFF, at)) >= 0:
+        while data[at : at + 1] == b"\xff":  # a marker may be filled up with any number of them
+            at += 1
+        marker = data[at] if at < len(data) else _END_OF_IMAGE
+        if marker == _END_OF_IMAGE:
+            break
+        at += 1
+        if marker in _WITHOUT_LENGTH:
+            continue
+        length = int.from_bytes(data[at : at + 2], "big")
+        end = at + max(2, length)
+        if end > len(data):
+            break
+        yield _Segment(marker, at - 2, end, data[at + 2 : end])
+        if marker == _START_OF_SCAN:
+            return
+        at = end
+    raise truncated()

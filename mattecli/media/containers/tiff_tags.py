@@ -1,0 +1,253 @@
+"""TIFF directories: reading tags (EXIF too, which is a TIFF directory) and rewriting them.
+
+From TIFF Revision 6.0 (section 2) and Adobe's BigTIFF layout. Pillow's parser warns about odd tags
+and OpenCV obeys some it is told to ignore, so tags are read here and decoders are handed a file
+whose directory holds only what describes pixels (``rewritten``).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from mattecli.errors import ImageReadError
+from mattecli.media.containers.header import damaged, truncated
+
+__all__ = [
+    "LIST_TAGS",
+    "PIXEL_TAGS",
+    "Directory",
+    "Entry",
+    "Tag",
+    "count_directories",
+    "exif_orientation",
+    "read_directory",
+    "rewritten",
+    "without_metadata",
+]
+
+
+class Tag(IntEnum):
+    """The tags used here (TIFF 6.0, section 8; ICC.1 annex B.4; Adobe DNG)."""
+
+    SUBFILE_TYPE = 254
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    STRIP_OFFSETS = 273
+    ORIENTATION = 274
+    CHANNELS = 277
+    ROWS_PER_STRIP = 278
+    STRIP_SIZES = 279
+    PLANAR = 284
+    TILE_WIDTH = 322
+    TILE_HEIGHT = 323
+    TILE_OFFSETS = 324
+    TILE_SIZES = 325
+    EXTRA_SAMPLES = 338
+    SAMPLE_FORMAT = 339
+    ICC_PROFILE = 34675
+    DNG_VERSION = 50706
+
+
+_CODEC_TAGS = (266, 292, 293, 317, 320, 332, 347, 529, 530, 531, 532)  # fill order .. YCbCr
+
+PIXEL_TAGS = frozenset(_CODEC_TAGS) | frozenset(Tag) - {
+    Tag.SUBFILE_TYPE,
+    Tag.ORIENTATION,
+    Tag.ICC_PROFILE,
+    Tag.DNG_VERSION,
+}
+"""Tags without which pixels cannot be decoded."""
+
+LIST_TAGS = frozenset((258, 273, 279, 320, 324, 325, 338, 339, 347, 529, 530, 532))
+"""Those of them that may have several values."""
+
+_KNOWN = PIXEL_TAGS | frozenset(Tag)
+
+_SHORT = 3
+_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_VALUE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_MAX_DIRECTORIES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tag's values: TIFF type, number of values, and their bytes in the file's order."""
+
+    kind: int
+    count: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One image file directory, without tags that have no use here.
+
+    Attributes:
+        order: byte order as ``struct`` writes it, ``<`` or ``>``.
+        big: the file is a BigTIFF (64-bit offsets).
+        entries: values by tag.
+        following: offset of the next directory, 0 for none.
+    """
+
+    order: str
+    big: bool
+    entries: Mapping[int, Entry]
+    following: int = 0
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """The tag's integers; empty where it is absent or not of integers."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in _INTEGERS:
+            return ()
+        return struct.unpack(f"{self.order}{entry.count}{_INTEGERS[entry.kind]}", entry.raw)
+
+    def number(self, tag: int, default: int = 0) -> int:
+        """The tag's first integer."""
+        return next(iter(self.numbers(tag)), default)
+
+    @property
+    def orientation(self) -> int:
+        """The orientation tag, 1..8; 1 where it is absent or makes no sense."""
+        value = self.number(Tag.ORIENTATION, 1)
+        return value if 1 <= value <= 8 else 1
+
+    def shorts(self, *values: int) -> Entry:
+        """An entry of 16-bit integers for this directory."""
+        return Entry(_SHORT, len(values), struct.pack(f"{self.order}{len(values)}H", *values))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a directory is laid out: ``struct`` codes and the bytes that a value has inline."""
+
+    order: str
+    big: bool
+
+    @property
+    def count(self) -> struct.Struct:
+        return struct.Struct(self.order + ("Q" if self.big else "H"))
+
+    @property
+    def entry(self) -> struct.Struct:
+        return struct.Struct(self.order + ("HHQ8s" if self.big else "HHI4s"))
+
+    @property
+    def offset(self) -> struct.Struct:
+        return struct.Struct(self.order + ("Q" if self.big else "I"))
+
+    @property
+    def first_offset_at(self) -> int:
+        return 8 if self.big else 4
+
+    def value(self, data: bytes, offset: bytes, size: int) -> bytes:
+        """``size`` bytes of the file from a packed offset, fewer where it ends before."""
+        (start,) = self.offset.unpack(offset)
+        return data[start : start + size]
+
+
+def read_directory(data: bytes, at: int | None = None) -> Directory:
+    """The directory at offset ``at``, or the file's first.
+
+    Only tags that are used here are kept, and of those only such whose values lie inside the file.
+
+    Raises:
+        ImageReadError: there is no whole directory there.
+    """
+    layout = _layout(data)
+    try:
+        if at is None:
+            (at,) = layout.offset.unpack_from(data, layout.first_offset_at)
+        (count,) = layout.count.unpack_from(data, at)
+    except struct.error:
+        raise truncated() from None
+    start = at + layout.count.size
+    stop = start + count * layout.entry.size
+    if stop > len(data):
+        raise truncated()
+    entries: dict[int, Entry] = {}
+    for tag, kind, values, inline in layout.entry.iter_unpack(data[start:stop]):
+        if tag in _KNOWN and tag not in entries:
+            size = _VALUE_BYTES.get(kind, 0) * values
+            raw = inline[:size] if size <= len(inline) else layout.value(data, inline, size)
+            if size and len(raw) == size:
+                entries[tag] = Entry(kind, values, raw)
+    last = data[stop : stop + layout.offset.size]
+    following = layout.offset.unpack(last)[0] if len(last) == layout.offset.size else 0
+    return Directory(layout.order, layout.big, entries, following)
+
+
+def _layout(data: bytes) -> _Layout:
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    version = data[2:4]
+    if order is None or version not in (b"*\0", b"\0*", b"+\0", b"\0+"):
+        raise damaged("it has no TIFF header")
+    return _Layout(order, b"+" in version)
+
+
+def count_directories(data: bytes, first: Directory) -> int:
+    """How many directories are chained, up to the first that cannot be read or comes twice."""
+    seen: set[int] = set()
+    directory = first
+    while directory.following and directory.following not in seen and len(seen) < _MAX_DIRECTORIES:
+        try:
+            upcoming = read_directory(data, directory.following)
+        except ImageReadError:
+            break
+        seen.add(directory.following)
+        directory = upcoming
+    return 1 + len(seen)
+
+
+def rewritten(data: bytes, directory: Directory, changes: Mapping[int, Entry]) -> bytes:
+    """The file with a new first and only directory, appended; pixels stay where they are.
+
+    Args:
+        data: a TIFF file.
+        directory: the directory to start from, with the tags that shall stay.
+        changes: tags to add or replace.
+
+    Raises:
+        struct.error: the file is too large for the offsets of its kind (4 GiB for TIFF).
+    """
+    layout = _Layout(directory.order, directory.big)
+    entries = sorted({**directory.entries, **changes}.items())
+    padding = b"\0" * (-len(data) % 8)
+    start = len(data) + len(padding)
+    values_at = start + layout.count.size + len(entries) * layout.entry.size + layout.offset.size
+    rows, values = [layout.count.pack(len(entries))], b""
+    for tag, entry in entries:
+        inline = entry.raw
+        if len(inline) > layout.offset.size:
+            inline = layout.offset.pack(values_at + len(values))
+            values += entry.raw + b"\0" * (-len(entry.raw) % 8)
+        rows.append(layout.entry.pack(tag, entry.kind, entry.count, inline))
+    rows.append(layout.offset.pack(0))
+    at = layout.first_offset_at
+    head = data[:at] + layout.offset.pack(start)
+    return b"".join([head, memoryview(data)[len(head) :], padding, *rows, values])
+
+
+def without_metadata(directory: Directory) -> Directory:
+    """The directory with only the tags that describe pixels."""
+    kept = {tag: entry for tag, entry in directory.entries.items() if tag in PIXEL_TAGS}
+    return replace(directory, entries=kept)
+
+
+def exif_orientation(exif: bytes) -> int:
+    """The orientation that an EXIF block names, 1..8; 1 where it names none or makes no sense.
+
+    Args:
+        exif: the block, with or without its leading ``Exif`` marker (Exif 2.32, section 4.5.4).
+    """
+    try:
+        directory = read_directory(exif.removeprefix(b"Exif\0\0"))
+    except ImageReadError:
+        return 1
+    return directory.orientation

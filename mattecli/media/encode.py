@@ -1,0 +1,143 @@
+"""Image files from pixels: settings of each format, and profiles that come back byte for byte."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from mattecli.errors import ImageWriteError, UsageError
+from mattecli.media import opencv
+from mattecli.media.containers import png, tiff
+from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
+from mattecli.media.formats import FORMATS, Format, writable_format
+from mattecli.records import Array, Size
+
+__all__ = ["encode_image"]
+
+_DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 16, np.dtype(np.float32): 32}
+_CHANNEL_ORDER = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+_MAX_SIDE = MappingProxyType({"jpeg": 65_500, "webp": 16_383})
+_JPEG_QUALITY = 95
+_TIFF_BYTES = 7  # the type of a tag that holds opaque bytes
+
+
+def encode_image(
+    image: Array, format: str, *, icc: bytes | None = None, quality: int | None = None
+) -> bytes:
+    """An image as a file.
+
+    PNG, TIFF, BMP and WebP without ``quality`` are lossless, colours under zero alpha included.
+
+    Args:
+        image: H,W (grey), H,W,3 (RGB) or H,W,4 (RGBA, straight); uint8, uint16 or float32.
+        format: a name or suffix of ``media.formats``. EXR holds associated alpha, by its
+            specification: colours are multiplied here.
+        icc: profile of the colours; left out of grey images, and of formats that hold none (BMP,
+            EXR).
+        quality: 1..100 for JPEG (default 95, without chroma subsampling) and lossy WebP; the other
+            formats have none and ignore it.
+
+    Raises:
+        UsageError: the format cannot hold such pixels, or ``quality`` is out of range.
+        ImageWriteError: the image is too large for the format.
+        ResourceError: memory does not suffice.
+    """
+    row = writable_format(format)
+    _check(image, row, quality)
+    if image.ndim == 2 or not row.icc:
+        icc = None
+    match row.name:
+        case "png":
+            return _encode_png(image, icc)
+        case "tiff":
+            return _encode_tiff(image, icc)
+        case "exr":
+            return _encode_exr(image)
+        case "bmp":
+            return opencv.encode(".bmp", _bgr(image))
+        case "webp":
+            return _encode_webp(image, row, icc, quality)
+        case _:
+            return _save(image, row, icc, quality=quality or _JPEG_QUALITY, subsampling=0)
+
+
+def _check(image: Array, row: Format, quality: int | None) -> None:
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in _CHANNEL_ORDER):
+        raise UsageError(f"an array of shape {image.shape} is not an image")
+    depth = _DEPTHS.get(image.dtype)
+    if depth not in row.depths:
+        can = " or ".join(map(str, sorted(row.depths)))
+        raise UsageError(
+            f"{row.name} cannot hold {depth or image.dtype} bits a channel",
+            remedy=f"write {can} bits, or choose {_names_of(depth=depth)}",
+        )
+    if image.ndim == 3 and image.shape[2] == 4 and not row.alpha:
+        raise UsageError(
+            f"{row.name} cannot hold alpha", remedy=f"choose {_names_of(depth=depth, alpha=True)}"
+        )
+    if quality is not None and not 1 <= quality <= 100:
+        raise UsageError(f"a quality of {quality} makes no sense", remedy="give 1 to 100")
+    limit = _MAX_SIDE.get(row.name)
+    if limit is not None and max(Size.of(image)) > limit:
+        raise ImageWriteError(
+            f"{row.name} holds at most {limit} pixels a side, the image has {Size.of(image)}",
+            remedy="choose png or tiff",
+        )
+
+
+def _names_of(*, depth: int | None, alpha: bool = False) -> str:
+    """The formats that hold this."""
+    rows = [row for row in FORMATS.values() if row.alpha >= alpha]
+    return " or ".join(row.name for row in rows if depth in row.depths) or "another type"
+
+
+def _bgr(image: Array) -> Array:
+    return image if image.ndim == 2 else cv2.cvtColor(image, _CHANNEL_ORDER[image.shape[2]])
+
+
+def _encode_png(image: Array, icc: bytes | None) -> bytes:
+    # OpenCV's own settings (fastest level, run-length strategy, SUB filter) are what is wanted:
+    # naming a level makes it drop strategy and filter, for 2.3 times the time and a larger file.
+    data = opencv.encode(".png", _bgr(image))
+    return data if icc is None else png.with_icc(data, icc)
+
+
+def _encode_tiff(image: Array, icc: bytes | None) -> bytes:
+    data = opencv.encode(".tiff", _bgr(image))
+    directory = read_directory(data)
+    tags: dict[int, Entry] = {}
+    if image.ndim == 3 and image.shape[2] == 4:  # OpenCV leaves the fourth channel unexplained
+        tags[Tag.EXTRA_SAMPLES] = directory.shorts(tiff.UNASSOCIATED_ALPHA)
+    if icc is not None:
+        tags[Tag.ICC_PROFILE] = Entry(_TIFF_BYTES, len(icc), icc)
+    return rewritten(data, directory, tags) if tags else data
+
+
+def _encode_exr(image: Array) -> bytes:
+    if not opencv.has_openexr():
+        raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a float TIFF instead")
+    if image.ndim == 3 and image.shape[2] == 4:
+        image = np.dstack([image[..., :3] * image[..., 3:], image[..., 3]])
+    return opencv.encode(".exr", _bgr(image))
+
+
+def _encode_webp(image: Array, row: Format, icc: bytes | None, quality: int | None) -> bytes:
+    if quality is not None:
+        return _save(image, row, icc, quality=quality, exact=True)
+    # The least effort: three times the speed of the default for a tenth more bytes.
+    return _save(image, row, icc, lossless=True, exact=True, quality=0, method=0)
+
+
+def _save(image: Array, row: Format, icc: bytes | None, **options: Any) -> bytes:
+    """Pillow's file: it embeds profiles of any size unchanged, and keeps unseen colours."""
+    stream = BytesIO()
+    try:
+        Image.fromarray(image).save(stream, row.name, icc_profile=icc, **options)
+    except (OSError, ValueError) as error:
+        raise ImageWriteError(f"it cannot be encoded as {row.name} ({error})") from error
+    return stream.getvalue()

@@ -1,0 +1,215 @@
+"""Files on disk: reading whole ones, and writing so that nothing is ever half written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mattecli.errors import ImageReadError, ImageWriteError
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["atomic_path", "read_file", "remove_leftovers", "write_atomically"]
+
+_MAX_NAME_BYTES = 255
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
+_LEFTOVER_AGE = 60.0  # seconds; a younger file may belong to a run that has yet to lock it
+
+_READ_CAUSES = {
+    errno.ENOENT: ("there is no such file", "check the name"),
+    errno.ENOTDIR: ("there is no such file", "check the name"),
+    errno.EISDIR: ("it is a folder", "name a file in it"),
+    errno.EACCES: ("it may not be read", "change its permissions"),
+    errno.EPERM: ("it may not be read", "change its permissions"),
+    errno.ELOOP: ("it is a symbolic link that leads to itself", "mend the link"),
+    errno.ENAMETOOLONG: ("its name is too long", "check the name"),
+}
+_WRITE_CAUSES = {
+    errno.ENOSPC: ("the disk is full", "free some space and run again with --existing skip"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run again"),
+    errno.EROFS: ("the file system is read-only", "choose another output folder"),
+    errno.EACCES: ("it may not be written", "change permissions or choose another output folder"),
+    errno.EPERM: ("it may not be written", "change permissions or choose another output folder"),
+    errno.ENAMETOOLONG: ("its name is too long", "choose a shorter one"),
+    errno.EISDIR: ("it is a folder", "choose another name"),
+    errno.ENOTDIR: ("a part of its path is a file", "choose another output folder"),
+    errno.EEXIST: ("a part of its path is a file", "choose another output folder"),
+    errno.EFBIG: ("it is too large for the file system", "choose another output folder"),
+}
+
+
+def read_file(
+    path: Path, *, max_bytes: int, head_bytes: int, check_head: Callable[[bytes], object]
+) -> bytes:
+    """All bytes of a file or a pipe.
+
+    Args:
+        path: a regular file or a named pipe.
+        max_bytes: more is refused, from a regular file before anything is read.
+        head_bytes: how many bytes ``check_head`` is given.
+        check_head: called with the first bytes before the rest is read; raises to refuse them.
+
+    Raises:
+        ImageReadError: it is missing, unreadable, a folder or device, empty or too large.
+    """
+    try:
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+                raise ImageReadError("it is a device, not a file", remedy="name a file")
+            head = stream.read(head_bytes)
+            if not head:
+                raise ImageReadError(
+                    "the file is empty (0 bytes)", remedy="copy or download it again"
+                )
+            check_head(head)
+            rest = b"" if status.st_size > max_bytes else stream.read(max_bytes)
+            if status.st_size > max_bytes or len(head) + len(rest) > max_bytes:
+                raise ImageReadError(
+                    f"it has more than {max_bytes:,} bytes, which no picture needs",
+                    remedy="raise --max-pixels if that is right",
+                )
+            return head + rest
+    except OSError as error:
+        cause, remedy = _READ_CAUSES.get(error.errno or 0, (error.strerror or str(error), ""))
+        raise ImageReadError(cause, remedy=remedy) from error
+    except ValueError as error:  # a zero byte, or characters that no file name can have
+        raise ImageReadError("there is no such file", remedy="check the name") from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that under its name there is the whole of it, or what was there before.
+
+    Folders are made as needed; permissions are the usual ones (umask). Through a symbolic link its
+    target is written. A device or named pipe (``/dev/null``) is written to, not replaced.
+
+    Args:
+        path: the file.
+        data: all of its bytes.
+
+    Raises:
+        ImageWriteError: the disk is full, the place is read-only, the name too long, and the like;
+            nothing is left behind.
+    """
+    with _write_errors(path):
+        if _is_special(path):
+            path.write_bytes(data)
+            return
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A hidden, empty file in the folder of ``path`` that takes its name when the block ends well.
+
+    It is removed when the block raises. While the block runs it is locked, so that
+    ``remove_leftovers`` of any process leaves it alone.
+
+    Args:
+        path: the file that shall come to be; its folders are made.
+
+    Yields:
+        The temporary file; its name ends in ``.part``.
+
+    Raises:
+        ImageWriteError: it cannot be made or renamed.
+    """
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    with _write_errors(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(_temporary_name(target.name))
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        _lock(descriptor)
+        yield temporary
+        with _write_errors(path):
+            _sync(descriptor)
+            temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove temporary files that killed runs left in a folder, and say which.
+
+    A file goes only if it bears our kind of name, is a minute old, and nobody holds its lock; the
+    system drops a lock with its process. Where files cannot be locked nothing is removed.
+    """
+    removed = []
+    for path in folder.iterdir():
+        if _LEFTOVER.fullmatch(path.name) and _is_abandoned(path):
+            with suppress(OSError):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        if time.time() - path.lstat().st_mtime < _LEFTOVER_AGE:
+            return False
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file without waiting; whether that worked."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sync(descriptor: int) -> None:
+    """Bring the bytes to the disk: some file systems report a full disk only now."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # this file system cannot
+            raise
+
+
+def _temporary_name(name: str) -> str:
+    end = f".{secrets.token_hex(4)}.part"
+    while len(os.fsencode(name)) + 1 + len(end) > _MAX_NAME_BYTES:
+        name = name[:-1]
+    return f".{name}{end}"
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something under this name that is neither file nor folder."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        cause, remedy = _WRITE_CAUSES.get(error.errno or 0, (error.strerror or str(error), ""))
+        raise ImageWriteError(cause, path=path, remedy=remedy) from error
+    except ValueError as error:
+        raise ImageWriteError(
+            "no file can have this name", path=path, remedy="choose another"
+        ) from error

@@ -1,0 +1,70 @@
+"""Which image formats there are and what each can hold, as data (no codec is loaded here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from mattecli.errors import UsageError
+
+__all__ = ["EXTENSIONS", "FORMATS", "Format", "writable_format"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One image format.
+
+    Attributes:
+        name: how it is called everywhere in the package.
+        suffixes: its file names' ends, lower case with the dot; the first is the usual one.
+        depths: bits a channel that can be written: 8, 16, or 32 for float. Empty: read only.
+        alpha: whether a written file can hold alpha.
+        icc: whether a written file can hold an ICC profile.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    depths: frozenset[int] = frozenset()
+    alpha: bool = False
+    icc: bool = False
+
+
+_ROWS = (
+    Format(name="png", suffixes=(".png",), depths=frozenset({8, 16}), alpha=True, icc=True),
+    Format(
+        name="tiff",
+        suffixes=(".tiff", ".tif"),
+        depths=frozenset({8, 16, 32}),
+        alpha=True,
+        icc=True,
+    ),
+    Format(name="webp", suffixes=(".webp",), depths=frozenset({8}), alpha=True, icc=True),
+    Format(
+        name="jpeg", suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"), depths=frozenset({8}), icc=True
+    ),
+    Format(name="bmp", suffixes=(".bmp", ".dib"), depths=frozenset({8})),
+    Format(name="exr", suffixes=(".exr",), depths=frozenset({32}), alpha=True),
+    Format(name="gif", suffixes=(".gif",)),
+    Format(name="avif", suffixes=(".avif",)),
+    Format(name="heic", suffixes=(".heic", ".heif")),
+)
+
+FORMATS = MappingProxyType({row.name: row for row in _ROWS})
+"""All formats by name."""
+
+EXTENSIONS = MappingProxyType({suffix: row for row in _ROWS for suffix in row.suffixes})
+"""All formats by file name suffix, lower case with the dot."""
+
+
+def writable_format(name: str) -> Format:
+    """The format that ``name`` means: a name or a suffix, with or without its dot, in any case.
+
+    Raises:
+        UsageError: there is no such format, or it can only be read.
+    """
+    plain = name.lower().removeprefix(".")
+    row = FORMATS.get(plain) or EXTENSIONS.get(f".{plain}")
+    if row is None or not row.depths:
+        known = ", ".join(row.suffixes[0] for row in _ROWS if row.depths)
+        raise UsageError(f"images cannot be written as {name!r}", remedy=f"choose one of: {known}")
+    return row

@@ -1,0 +1,96 @@
+"""Reading an image's header: the format by content, then what that format's container says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import MappingProxyType
+
+from mattecli.errors import ImageReadError
+from mattecli.media import pillow_codecs
+from mattecli.media.containers import exr, jpeg, png, tiff, webp
+from mattecli.media.containers.header import Header, damaged, unsupported
+
+__all__ = ["SNIFFED_BYTES", "read_header", "sniff"]
+
+SNIFFED_BYTES = 64
+"""As many leading bytes tell the format."""
+
+_READERS: MappingProxyType[str, Callable[[bytes], Header]] = MappingProxyType(
+    {
+        "jpeg": jpeg.read_header,
+        "png": png.read_header,
+        "webp": webp.read_header,
+        "tiff": tiff.read_header,
+        "exr": exr.read_header,
+        "bmp": partial(pillow_codecs.read_header, "bmp"),
+        "gif": partial(pillow_codecs.read_header, "gif"),
+        "avif": partial(pillow_codecs.read_header, "avif"),
+    }
+)
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"\x76\x2f\x31\x01", "exr"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+)
+_FOREIGN = (
+    (b"\xff\x0a", "a JPEG XL image"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
+    (b"8BPS", "a Photoshop document"),
+    (b"%PDF", "a PDF document"),
+    (b"<svg", "an SVG drawing"),
+    (b"<?xml", "an XML or SVG file"),
+)
+_HEIC_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"))
+
+
+def sniff(head: bytes) -> str:
+    """The name of the format that a file's first bytes are of.
+
+    Raises:
+        ImageReadError: it is no image, or one of a format that is not read.
+    """
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[4:8] == b"ftyp":
+        return _sniff_boxes(head)
+    for signature, what in _FOREIGN:
+        if head.startswith(signature):
+            raise unsupported(what)
+    raise ImageReadError("this is not an image", remedy="give a PNG, JPEG, TIFF, WebP or BMP file")
+
+
+def _sniff_boxes(head: bytes) -> str:
+    """AVIF among the formats that are boxes (ISO/IEC 14496-12), by its main and other brands."""
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    brands = {head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)}
+    if b"avif" in brands:
+        return "avif"
+    if brands & _HEIC_BRANDS:
+        raise unsupported("a HEIC image", remedy="convert it to JPEG or PNG")
+    raise unsupported("a video or audio file", remedy="give an image here")
+
+
+def read_header(data: bytes) -> Header:
+    """The header of an image file, whatever its name.
+
+    Raises:
+        ImageReadError: it is no image, damaged, or of a kind that is not read.
+    """
+    if not data:
+        raise ImageReadError("the file is empty (0 bytes)", remedy="copy or download it again")
+    header = _READERS[sniff(data[:SNIFFED_BYTES])](data)
+    if min(header.stored) < 1:
+        raise damaged(f"its header claims {header.stored} pixels")
+    return header

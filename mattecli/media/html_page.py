@@ -1,0 +1,120 @@
+"""Pieces of the HTML reports: one file, without script, that opens from disk and loads nothing.
+
+Pictures are part of the text, and a policy in the page forbids every request. Whatever comes from
+outside (names, messages) is escaped here, so callers pass plain text and get HTML.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+from importlib import resources
+
+from mattecli.errors import shown_path
+
+__all__ = ["article", "fold", "heading", "page", "paged", "picture", "table", "text"]
+
+_PAGE_ROWS = 50
+_KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def text(words: object) -> str:
+    """Plain text as HTML on one line; control characters and broken bytes become visible."""
+    return html.escape(shown_path(str(words)))
+
+
+def page(title: str, sections: Iterable[str]) -> str:
+    """A whole document.
+
+    Args:
+        title: plain text.
+        sections: HTML.
+    """
+    style = resources.files("mattecli.media").joinpath("report.css").read_text("ascii")
+    body = "\n".join(section for section in sections if section)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n"
+        f"<body>\n<h1>{text(title)}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def heading(words: str) -> str:
+    """A section's heading, from plain text."""
+    return f"<h2>{text(words)}</h2>"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table of plain text; an empty string if there are no rows."""
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    if not body:
+        return ""
+    head = "".join(f"<th>{text(column)}</th>" for column in columns)
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def picture(image: bytes, caption: str) -> str:
+    """A figure; transparent parts show a checkerboard.
+
+    Args:
+        image: a PNG, JPEG or WebP file.
+        caption: plain text.
+
+    Raises:
+        ValueError: the bytes are of another format.
+    """
+    kind = next((kind for magic, kind in _KINDS if image.startswith(magic)), None)
+    if kind is None:
+        raise ValueError("a picture for a page is PNG, JPEG or WebP")
+    data = base64.b64encode(image).decode("ascii")
+    return (
+        f'<figure><img src="data:image/{kind};base64,{data}" alt="{text(caption)}" '
+        f'loading="lazy" decoding="async"><figcaption>{text(caption)}</figcaption></figure>'
+    )
+
+
+def article(title: str, facts: Iterable[str], pictures: Iterable[str] = (), alert: str = "") -> str:
+    """One input: its name, what is known about it, its pictures.
+
+    Args:
+        title: plain text.
+        facts: plain text, one line each; empty ones are left out.
+        pictures: HTML of ``picture``.
+        alert: plain text that stands out, such as an error.
+    """
+    lines = f'<p class="alert">{text(alert)}</p>' if alert else ""
+    lines += "".join(f"<p>{text(fact)}</p>" for fact in facts if fact)
+    shown = "".join(pictures)
+    return f'<article><h3>{text(title)}</h3>{lines}<div class="row">{shown}</div></article>'
+
+
+def fold(title: str, body: str, *, opened: bool = False) -> str:
+    """A section that opens with a click; an empty string for an empty body.
+
+    Args:
+        title: plain text.
+        body: HTML.
+        opened: whether it is open at first.
+    """
+    if not body:
+        return ""
+    state = " open" if opened else ""
+    return f"<details{state}>\n<summary>{text(title)}</summary>\n{body}\n</details>"
+
+
+def paged(articles: Sequence[str]) -> str:
+    """Articles, in folds if there are more than 50: closed ones cost the browser no pictures."""
+    if len(articles) <= _PAGE_ROWS:
+        return "\n".join(articles)
+    pages = []
+    for first in range(0, len(articles), _PAGE_ROWS):
+        part = articles[first : first + _PAGE_ROWS]
+        title = f"{first + 1} to {first + len(part)} of {len(articles)}"
+        pages.append(fold(title, "\n".join(part), opened=first == 0))
+    return "\n".join(pages)

@@ -1,0 +1,142 @@
+"""Reading images: the one place where a file becomes a picture.
+
+A path or the bytes of a file (standard input) may be given. The format is found by content, so a
+wrong extension does no harm. Only the first picture of a file is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mattecli.errors import ImageReadError, MattecliError
+from mattecli.media.containers.header import Header
+from mattecli.media.decode import decode_planes, jpeg_reduction
+from mattecli.media.files import read_file
+from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
+from mattecli.media.planes import Planes, luminance, upright
+from mattecli.records import Array, Picture
+
+__all__ = ["DEFAULT_MAX_PIXELS", "probe", "read_levels", "read_picture"]
+
+DEFAULT_MAX_PIXELS = 512_000_000
+"""Width times height beyond which an image is refused before memory is taken."""
+
+_MAX_BYTES_PER_PIXEL = 32  # four channels of 64-bit floats
+_METADATA_BYTES = 256 << 20
+
+
+def probe(source: Path | bytes) -> Header:
+    """What the file's header says, without decoding pixels.
+
+    Raises:
+        ImageReadError: there is no such file, it cannot be read or is no sound image.
+    """
+    with _about(source):
+        return read_header(_content(source, DEFAULT_MAX_PIXELS))
+
+
+def read_picture(
+    source: Path | bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    short_side: int | None = None,
+) -> Picture:
+    """The photo in a file, upright, as RGB, with its own alpha and profile.
+
+    8 bits stay 8, 16 stay 16, floats become float32. CMYK becomes sRGB, through the embedded
+    profile where there is one; the profile of grey pixels is dropped with them.
+
+    Args:
+        source: the file, or its bytes.
+        max_pixels: a header that claims more is refused.
+        short_side: pixels of the shorter side that suffice, for a network that sees no more: a
+            JPEG is then decoded at the coarsest of 1/2, 1/4, 1/8 that leaves as many.
+
+    Raises:
+        ImageReadError: there is no such file, or it cannot be read, is no image, cut off, damaged,
+            too large, or of a kind that is not read.
+        ResourceError: memory does not suffice.
+    """
+    with _about(source):
+        data = _content(source, max_pixels)
+        header = _checked_header(data, max_pixels)
+        planes = decode_planes(data, header, reduction=jpeg_reduction(header, short_side))
+        planes = _upright(planes, header)
+        color = planes.color
+        if color.ndim == 2:
+            color = cv2.cvtColor(color, cv2.COLOR_GRAY2RGB)
+        return Picture(color=color, alpha=planes.alpha, icc=_rgb_profile(header), full=header.size)
+
+
+def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Array:
+    """The values of an alpha matte, mask or trimap: H,W, uint8, uint16 or float32, upright.
+
+    Of a file with alpha these are its alpha; except where that is opaque all over and the colours
+    are grey: then somebody saved a mask with a needless alpha channel, and the grey counts. Of
+    colours it is their luma (ITU-R BT.601), which for equal channels is their value.
+
+    Raises:
+        ImageReadError: as for ``read_picture``.
+        ResourceError: memory does not suffice.
+    """
+    with _about(source):
+        data = _content(source, max_pixels)
+        header = _checked_header(data, max_pixels)
+        planes = _upright(decode_planes(data, header), header)
+        if planes.alpha is None or (_is_opaque(planes.alpha) and _is_grey(planes.color)):
+            return luminance(planes.color)
+        return planes.alpha
+
+
+@contextmanager
+def _about(source: Path | bytes) -> Iterator[None]:
+    """Errors name the file."""
+    try:
+        yield
+    except MattecliError as error:
+        if error.path is None and not isinstance(source, bytes):
+            error.path = source
+        raise
+
+
+def _content(source: Path | bytes, max_pixels: int) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    limit = max_pixels * _MAX_BYTES_PER_PIXEL + _METADATA_BYTES
+    return read_file(source, max_bytes=limit, head_bytes=SNIFFED_BYTES, check_head=sniff)
+
+
+def _checked_header(data: bytes, max_pixels: int) -> Header:
+    header = read_header(data)
+    if header.stored.pixels > max_pixels:
+        cause = f"it claims {header.size} pixels, more than the limit of {max_pixels:,}"
+        raise ImageReadError(cause, remedy="raise --max-pixels if that is right")
+    return header
+
+
+def _upright(planes: Planes, header: Header) -> Planes:
+    alpha = planes.alpha
+    return Planes(
+        upright(planes.color, header.orientation),
+        None if alpha is None else upright(alpha, header.orientation),
+    )
+
+
+def _rgb_profile(header: Header) -> bytes | None:
+    """The profile, if it describes RGB (ICC.1, header bytes 16 to 19)."""
+    icc = header.icc
+    return icc if icc is not None and icc[16:20] == b"RGB " else None
+
+
+def _is_opaque(alpha: Array) -> bool:
+    white = 1 if np.issubdtype(alpha.dtype, np.floating) else np.iinfo(alpha.dtype).max
+    return bool((alpha == white).all())
+
+
+def _is_grey(color: Array) -> bool:
+    return color.ndim == 2 or bool((color == color[..., :1]).all())

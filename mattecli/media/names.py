@@ -1,0 +1,244 @@
+"""Names of outputs, settled before anything runs: distinct, predictable, never an input's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import string
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mattecli.errors import UsageError, shown_path
+from mattecli.media.formats import EXTENSIONS
+from mattecli.media.sources import Source, stem_with_suffix
+
+__all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs"]
+
+DEFAULT_TEMPLATE = "{dir}/{stem}-{kind}{ext}"
+"""How outputs are named."""
+
+_FIELDS = ("dir", "stem", "name", "kind", "ext", "index")
+_STDOUT = "-"
+_MAX_NAME_BYTES = 255
+_MAX_ATTEMPTS = 6
+
+
+def plan_outputs(
+    sources: Sequence[Source],
+    kinds: Sequence[str],
+    out: str | Path,
+    *,
+    template: str = DEFAULT_TEMPLATE,
+    ext: str = ".png",
+    protected: Iterable[Path] = (),
+) -> list[dict[str, Path | None]]:
+    """Where each kind of output of each source goes.
+
+    Sources whose outputs would share a name (also where only case differs) are all named more
+    precisely: by their suffix (``a_jpg`` and ``a_png``), and where that is not enough by a digest
+    of their path. A name of more than 255 bytes is shortened and ends in a digest of the whole.
+
+    Args:
+        sources: the inputs, all of the run: names depend on nothing else.
+        kinds: kinds of output, each once.
+        out: ``-`` for standard output; a file, if it has an image suffix and is not a folder that
+            exists or ends in ``/``; else a folder.
+        template: how a file in the folder is named. Fields: ``{dir}`` the source's place below its
+            input folder, ``{stem}`` and ``{name}`` its name without and with suffix, ``{kind}``,
+            ``{ext}``, ``{index}`` its number from 1, as in ``{index:04}``.
+        ext: suffix of the outputs, with its dot.
+        protected: further files that are read and must not be written.
+
+    Returns:
+        For each source its outputs by kind, None for standard output; empty where the source has
+        nothing to read.
+
+    Raises:
+        UsageError: the template makes no sense or leads out of the folder; one place was given for
+            several outputs; an output would overwrite an input.
+    """
+    readable = [source for source in sources if source.error is None]
+    if os.fspath(out) == _STDOUT or names_a_file(out):
+        _require_one(readable, kinds, out)
+        target = None if os.fspath(out) == _STDOUT else Path(out)
+        plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, target) for _ in readable]
+    else:
+        _check_template(template)
+        planned = _distinct(readable, _Rule(template, tuple(kinds), ext))
+        plans = [{kind: Path(out, *parts) for kind, parts in plan.items()} for plan in planned]
+    _refuse_inputs(plans, [source.path for source in readable if not source.is_stdin], protected)
+    remaining = iter(plans)
+    return [{} if source.error is not None else next(remaining) for source in sources]
+
+
+def names_a_file(out: str | Path) -> bool:
+    """Whether ``-o`` names a file rather than a folder."""
+    text = os.fspath(out)
+    path = Path(text)
+    if path.is_dir() or text.endswith("/"):
+        return False
+    if path.suffix.lower() in EXTENSIONS:
+        return True
+    if path.exists():
+        raise UsageError("it is a file, not a folder", path=path, remedy="choose another -o")
+    return False
+
+
+def _require_one(sources: Sequence[Source], kinds: Sequence[str], out: str | Path) -> None:
+    if len(sources) > 1 or len(kinds) > 1:
+        place = "standard output" if os.fspath(out) == _STDOUT else shown_path(out)
+        raise UsageError(
+            f"{place} takes one picture, there are {len(sources)} inputs and "
+            f"{len(kinds)} kinds of output ({', '.join(kinds)})",
+            remedy="give a folder as -o, or write one kind of one input",
+        )
+
+
+def _check_template(template: str) -> None:
+    try:
+        pieces = list(string.Formatter().parse(template))
+        for _, field, spec, conversion in pieces:
+            if field is not None and (field not in _FIELDS or conversion or "{" in (spec or "")):
+                raise ValueError(f"{{{field}}} is no field")
+        sample = template.format_map({**dict.fromkeys(_FIELDS, "x"), "index": 1})
+    except (ValueError, IndexError, KeyError) as error:
+        known = " ".join(f"{{{field}}}" for field in _FIELDS)
+        raise UsageError(
+            f"the name template {template!r} makes no sense ({error})", remedy=f"fields: {known}"
+        ) from error
+    parts = sample.split("/")
+    if not parts[-1] or not parts[0] or ".." in parts or "\0" in sample:
+        raise UsageError(
+            f"the name template {template!r} leads out of the output folder or names a folder",
+            remedy=f"try {DEFAULT_TEMPLATE}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """How the outputs of one source are named."""
+
+    template: str
+    kinds: tuple[str, ...]
+    ext: str
+
+    def outputs(self, source: Source, index: int, level: int) -> dict[str, tuple[str, ...]]:
+        """For each kind the parts of a path below the output folder.
+
+        Args:
+            source: the source.
+            index: its number.
+            level: how precisely it is to be named.
+        """
+        fields = _fields(source, level)
+        return {
+            kind: self._parts({**fields, "ext": self.ext, "index": index, "kind": kind})
+            for kind in self.kinds
+        }
+
+    def _parts(self, fields: Mapping[str, str | int]) -> tuple[str, ...]:
+        keep = _MAX_NAME_BYTES
+        shorter = fields
+        while True:
+            path = self.template.format_map(shorter)
+            parts = tuple(part for part in path.split("/") if part not in ("", "."))
+            excess = max((len(os.fsencode(part)) for part in parts), default=0) - _MAX_NAME_BYTES
+            if excess <= 0 and parts and ".." not in parts:
+                return parts
+            keep -= max(1, excess)
+            if excess <= 0 or keep <= 0:
+                raise UsageError(
+                    f"the name template {self.template!r} gives {path!r}, which is no file name",
+                    remedy=f"try {DEFAULT_TEMPLATE}",
+                )
+            names = {field: _shortened(str(fields[field]), keep) for field in ("stem", "name")}
+            shorter = {**fields, **names}
+
+
+def _distinct(sources: Sequence[Source], rule: _Rule) -> list[dict[str, tuple[str, ...]]]:
+    """For each source and kind the parts of a path below the output folder, no two alike."""
+    levels = [0] * len(sources)
+    for _ in range(_MAX_ATTEMPTS):
+        plans = [
+            rule.outputs(source, index, level)
+            for index, (source, level) in enumerate(zip(sources, levels, strict=True), 1)
+        ]
+        owners = defaultdict(list)
+        for number, plan in enumerate(plans):
+            for parts in plan.values():
+                owners[_folded(parts)].append(number)
+        clashing = {number for group in owners.values() if len(group) > 1 for number in group}
+        if not clashing:
+            return plans
+        for number in clashing:
+            levels[number] += 1
+    raise UsageError(
+        f"the name template {rule.template!r} gives one name to several outputs",
+        remedy="use {stem} or {index}, and {kind}",
+    )
+
+
+def _fields(source: Source, level: int) -> dict[str, str]:
+    """The fields that tell sources apart; the higher the level, the more precisely."""
+    name = source.name
+    stem = stem_with_suffix(name) if level >= 1 else Path(name).stem
+    if level >= 2:
+        mark = _digest(f"{level} {source.path}")
+        stem, name = f"{stem}_{mark}", f"{name}_{mark}"
+    folder = source.folder.as_posix()
+    return {
+        "dir": "" if folder == "." else folder,
+        "stem": _harmless(stem),
+        "name": _harmless(name),
+    }
+
+
+def _harmless(name: str) -> str:
+    """A name that is no step to another folder (``...jpg`` has the stem ``..``)."""
+    return name if name.strip(".") else "_" * len(name)
+
+
+def _shortened(text: str, keep: int) -> str:
+    """The text, or its start and a digest of the whole: ``keep`` bytes, or 9 if those are more."""
+    if len(os.fsencode(text)) <= keep:
+        return text
+    end = f"~{_digest(text)}"
+    while text and len(os.fsencode(text)) + len(end) > keep:
+        text = text[:-1]
+    return text + end
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(os.fsencode(text), digest_size=4).hexdigest()
+
+
+def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """What file systems that ignore case, or how accents are composed, make of a path."""
+    return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
+
+
+def _refuse_inputs(
+    plans: Iterable[Mapping[str, Path | None]], sources: Iterable[Path], protected: Iterable[Path]
+) -> None:
+    inputs = {_identity(path): path for path in (*sources, *protected)}
+    inputs.pop(None, None)
+    for target in (target for plan in plans for target in plan.values() if target is not None):
+        same = inputs.get(_identity(target))
+        if same is not None:
+            raise UsageError(
+                f"the output would overwrite the input {shown_path(same)}",
+                path=target,
+                remedy="choose another -o or --name",
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a file is by whatever name (link, case, way there); None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,143 @@
+"""Pillow as a decoder, for what OpenCV does not read or bends.
+
+Its plugins are called one by one: ``Image.open`` would also try formats that are not wanted here
+(one starts Ghostscript), and has its own, global bound on the number of pixels.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
+from mattecli.media.containers.tiff_tags import exif_orientation
+from mattecli.media.planes import Planes
+from mattecli.records import Size
+
+__all__ = ["decode", "read_header"]
+
+_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's parsers and decoders raise for files that are not sound."""
+
+_MODES: dict[str, Mode] = {
+    "1": "grey",
+    "L": "grey",
+    "LA": "grey+alpha",
+    "P": "palette",
+    "RGB": "rgb",
+    "RGBA": "rgba",
+}
+
+
+def _open_avif(stream: IO[bytes]) -> Image.Image:
+    try:
+        from PIL.AvifImagePlugin import AvifImageFile
+    except ImportError:
+        raise unsupported("an AVIF image", remedy="install Pillow 11.3 or newer") from None
+    return AvifImageFile(stream)
+
+
+_OPENERS: dict[str, Callable[[IO[bytes]], Image.Image]] = {
+    "avif": _open_avif,
+    "bmp": BmpImageFile,
+    "gif": GifImageFile,
+    "jpeg": JpegImageFile,
+    "tiff": TiffImageFile,
+    "webp": WebPImageFile,
+}
+
+
+@contextmanager
+def _read_errors() -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        if "truncated" in str(error):
+            raise truncated() from error
+        raise damaged(str(error) or type(error).__name__) from error
+
+
+def read_header(name: str, data: bytes) -> Header:
+    """The header of a file of the format ``name``.
+
+    Raises:
+        ImageReadError: it is damaged, or of a kind that is not read.
+    """
+    with _read_errors():
+        image = _OPENERS[name](BytesIO(data))
+        frames = getattr(image, "n_frames", 1)
+    if image.mode not in _MODES:
+        raise unsupported(f"a {name} image of mode {image.mode}")
+    return Header(
+        format=name,
+        stored=Size(*image.size),
+        mode=_MODES[image.mode],
+        bit_depth=1 if image.mode == "1" else 8,
+        orientation=exif_orientation(image.info.get("exif") or b""),
+        icc=image.info.get("icc_profile") or None,
+        frames=frames,
+    )
+
+
+def decode(name: str, data: bytes, *, icc: bytes | None = None) -> Planes:
+    """The first picture of a file of the format ``name``, 8 bits a channel, as it is stored.
+
+    Args:
+        name: the format.
+        data: the file.
+        icc: the profile of CMYK colours, which become sRGB through it.
+
+    Raises:
+        ImageReadError: the file is cut off or damaged.
+    """
+    with _read_errors():
+        image = _OPENERS[name](BytesIO(data))
+        image.load()
+    if image.mode == "CMYK":
+        return Planes(np.array(_srgb_from_cmyk(image, icc)))
+    if image.has_transparency_data:
+        pixels = np.asarray(image.convert("RGBA"))
+        return Planes(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
+    return Planes(np.array(image.convert("L" if image.mode in ("1", "L") else "RGB")))
+
+
+def _srgb_from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:
+    """Through the profile, relative colorimetric; without one by the formula (1-C)(1-K)."""
+    if icc is not None:
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(icc)),
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            )
+        except (ImageCms.PyCMSError, OSError):
+            converted = None  # a profile that is damaged or not for CMYK
+        if converted is not None:
+            return converted
+    return image.convert("RGB")

@@ -1,0 +1,264 @@
+"""Which inputs a command has: files, folders, patterns, lists and standard input, in order.
+
+A file that was named is an input, whatever it is called and whether or not it is there: reading it
+says what is wrong, and the others go on. Out of folders and patterns only images are taken, without
+hidden ones and without what an earlier run wrote.
+"""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import BinaryIO
+
+from mattecli.errors import ImageReadError, UsageError
+from mattecli.media.formats import EXTENSIONS
+
+__all__ = ["KINDS", "InputRequest", "Source", "find_inputs", "natural_key", "stem_with_suffix"]
+
+KINDS = ("alpha", "foreground", "composite", "trimap", "mask", "preview")
+"""The kinds of output that commands write beside a photo, as in ``photo-alpha.png``."""
+
+_STDIN = "-"
+_MAGIC = re.compile(r"[*?[]")
+_OUTPUT = re.compile(rf"(.+)-(?:{'|'.join(KINDS)})", re.DOTALL)
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One input.
+
+    Attributes:
+        path: the file; ``-`` for standard input.
+        folder: where it lies below the folder or pattern that it was found by; outputs keep this
+            structure. Empty for files that were named.
+        is_stdin: it is standard input (a file may be called ``-`` too).
+        error: why there is nothing to read, for a folder or pattern without images.
+    """
+
+    path: Path
+    folder: PurePath = field(default_factory=PurePath)
+    is_stdin: bool = False
+    error: ImageReadError | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name, for the names of outputs."""
+        return "stdin" if self.is_stdin else self.path.name
+
+    def content(self, stdin: BinaryIO | None = None) -> Path | bytes:
+        """What readers of images take: the path, or all bytes of standard input.
+
+        Args:
+            stdin: read instead of the process's standard input.
+
+        Raises:
+            ImageReadError: ``error``.
+        """
+        if self.error is not None:
+            raise self.error
+        return (stdin or sys.stdin.buffer).read() if self.is_stdin else self.path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRequest:
+    """What the user gave.
+
+    Attributes:
+        paths: files, folders, patterns, and ``-`` for standard input.
+        recursive: folders are searched with their subfolders.
+        files_from: a file that lists more paths, or ``-`` for standard input.
+        null_separated: that list's names end in NUL instead of a newline.
+        output: where outputs go; inside an input folder it is not searched.
+        stdin: read instead of the process's standard input.
+    """
+
+    paths: tuple[str | Path, ...] = ()
+    recursive: bool = False
+    files_from: str | Path | None = None
+    null_separated: bool = False
+    output: Path | None = None
+    stdin: BinaryIO | None = None
+
+
+def find_inputs(request: InputRequest) -> list[Source]:
+    """All inputs: arguments in their order, then the list's; each file once.
+
+    A folder's files come in natural order (img2 before img10), then its subfolders likewise. A
+    pattern is expanded only where no file has that literal name.
+
+    Raises:
+        UsageError: the list cannot be read, or standard input is wanted twice.
+    """
+    names = [os.fspath(path) for path in request.paths]
+    listed = _listed(request)
+    if _STDIN in names and request.files_from == _STDIN:
+        raise UsageError("standard input cannot be both an image and the list of files")
+    if "" in names:
+        raise UsageError("an input is empty", remedy="give a file, or . for the current folder")
+    search = _Search(request.recursive, request.output)
+    found = [source for name in names for source in search.by_argument(name)]
+    found += [source for name in listed for source in search.by_path(Path(name))]
+    return list(_once(found))
+
+
+def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
+    """A key that sorts as people do: img2 before img10, letters without regard to case."""
+    parts = _DIGITS.split(name.casefold())  # text and digits in turn
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
+
+
+def stem_with_suffix(name: str) -> str:
+    """What stands for the stem where several files share it: ``a_jpg`` for ``a.jpg``."""
+    path = Path(name)
+    return f"{path.stem}_{path.suffix[1:]}" if path.suffix else path.stem
+
+
+def _listed(request: InputRequest) -> list[str]:
+    """The names in the list, without empty ones."""
+    if request.files_from is None:
+        return []
+    if request.files_from == _STDIN:
+        data = (request.stdin or sys.stdin.buffer).read()
+    else:
+        path = Path(request.files_from)
+        try:
+            data = path.read_bytes()
+        except (OSError, ValueError) as error:
+            cause = getattr(error, "strerror", None) or str(error)
+            raise UsageError(f"the list of files cannot be read ({cause})", path=path) from error
+    if request.null_separated:
+        lines = data.split(b"\0")
+    else:
+        text = data.removeprefix(codecs.BOM_UTF8)
+        lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
+    return [os.fsdecode(line) for line in lines if line]
+
+
+class _Search:
+    """Finds the images that a name stands for.
+
+    Args:
+        recursive: folders are searched with their subfolders.
+        output: a folder that is not searched when it lies inside another.
+    """
+
+    def __init__(self, recursive: bool, output: Path | None) -> None:
+        self._recursive = recursive
+        self._output = None if output is None else os.path.realpath(output)
+
+    def by_argument(self, name: str) -> list[Source]:
+        """What an argument stands for: standard input, a pattern, a folder or a file."""
+        if name == _STDIN:
+            return [Source(path=Path(_STDIN), is_stdin=True)]
+        if _MAGIC.search(name) and not os.path.lexists(name):
+            return self._by_pattern(name)
+        return self.by_path(Path(name))
+
+    def by_path(self, path: Path) -> list[Source]:
+        """A folder's images, or the file itself."""
+        if not path.is_dir():
+            return [Source(path=path)]
+        found = list(self._in_folder(path, PurePath()))
+        if found:
+            return found
+        remedy = "name another" if self._recursive else "name another, or use -r for subfolders"
+        return [_failing(path, "there is no image in this folder", remedy)]
+
+    def _by_pattern(self, pattern: str) -> list[Source]:
+        base = _plain_start(pattern)
+        photos: dict[Path, frozenset[str]] = {}
+        found: list[Source] = []
+        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - may be absolute, files in **
+        for match in map(Path, sorted(matches, key=natural_key)):
+            folder = PurePath(os.path.relpath(match.parent, base))
+            if ".." in folder.parts:  # a pattern that climbs has no structure to keep
+                folder = PurePath()
+            if match.is_dir():
+                found += self._in_folder(match, folder / match.name) if self._recursive else ()
+                continue
+            if match.parent not in photos:
+                photos[match.parent] = frozenset(_images_in(match.parent.iterdir()))
+            if match.name in photos[match.parent]:
+                found.append(Source(path=match, folder=folder))
+        return found or [_failing(Path(pattern), "no image matches", "check the pattern")]
+
+    def _in_folder(self, top: Path, below: PurePath) -> Iterator[Source]:
+        """A folder's images, then its subfolders'; every folder once, whatever links there are."""
+        seen: set[tuple[int, int]] = set()
+        pending = [(top, below)]
+        while pending:
+            folder, relative = pending.pop()
+            try:
+                status = folder.stat()
+                entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+            except OSError as error:
+                cause = f"the folder cannot be read ({error.strerror})"
+                yield _failing(folder, cause, "change its permissions")
+                continue
+            identity = (status.st_dev, status.st_ino)
+            if identity in seen:
+                continue
+            seen.add(identity)
+            for name in _images_in(entries):
+                yield Source(path=folder / name, folder=relative)
+            if self._recursive:
+                subfolders = [entry for entry in entries if self._is_searched(entry)]
+                pending += [(entry, relative / entry.name) for entry in reversed(subfolders)]
+
+    def _is_searched(self, entry: Path) -> bool:
+        return (
+            not entry.name.startswith(".")
+            and entry.is_dir()
+            and (self._output is None or os.path.realpath(entry) != self._output)
+        )
+
+
+def _failing(path: Path, cause: str, remedy: str) -> Source:
+    return Source(path=path, error=ImageReadError(cause, path=path, remedy=remedy))
+
+
+def _plain_start(pattern: str) -> Path:
+    """The folder that a pattern's wildcards start in."""
+    parts = Path(pattern).parts
+    magic = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
+    return Path(*parts[:magic])
+
+
+def _images_in(entries: Iterable[Path]) -> list[str]:
+    """Names of a folder's images, in their order, without hidden files and earlier outputs.
+
+    An earlier output is called as outputs are by default, and its photo lies beside it. Links that
+    lead nowhere stay: reading them will say so.
+    """
+    names = [
+        entry.name
+        for entry in entries
+        if not entry.name.startswith(".")
+        and entry.suffix.lower() in EXTENSIONS
+        and (entry.is_file() or not entry.exists())
+    ]
+    photos = {Path(name).stem for name in names} | {stem_with_suffix(name) for name in names}
+    outputs = ((name, _OUTPUT.fullmatch(Path(name).stem)) for name in names)
+    return [name for name, output in outputs if output is None or output[1] not in photos]
+
+
+def _once(sources: Iterable[Source]) -> Iterator[Source]:
+    """Each file the first time only; two names of one file (links) are two files."""
+    seen: set[tuple[str, str] | None] = set()
+    folders: dict[Path, str] = {}
+    for source in sources:
+        folder = source.path.parent
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        key = None if source.is_stdin else (folders[folder], source.path.name)
+        if key not in seen:
+            seen.add(key)
+            yield source

@@ -1,0 +1,189 @@
+"""From a weights file to a network: which system it belongs to, and loading it strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mattecli.errors import CheckpointError
+from mattecli.models.base import MattingModel
+from mattecli.models.checkpoint import Checkpoint, read_checkpoint
+from mattecli.models.published import find_by_digest
+from mattecli.models.registry import model_class, network_specs
+from mattecli.models.spec import ModelSpec
+from mattecli.models.store import Store, built_in_weights, disk_errors, missing_weights
+
+__all__ = [
+    "LoadedModel",
+    "build",
+    "known_options",
+    "load_network",
+    "recognise",
+    "write_safetensors",
+]
+
+_OPTION = "option."  # before the names of options among a safetensors file's metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A network with its weights.
+
+    Attributes:
+        network: on the CPU, in evaluation mode.
+        spec: its registry row.
+        path: the weights file.
+        sha256: of that file, in hex.
+        options: what the tensors did not tell.
+    """
+
+    network: MattingModel
+    spec: ModelSpec
+    path: Path
+    sha256: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where weights are, the digest they must have ("": any), and their options."""
+
+    path: Path
+    sha256: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_network(
+    spec: ModelSpec, weights: Path | None = None, *, store: Store | None = None
+) -> LoadedModel:
+    """The network of ``spec`` with ``weights``, or those of the store, or those of the package.
+
+    Args:
+        weights: a file in any format that `read_checkpoint` knows.
+        store: where installed weights are; None: the user's.
+
+    Raises:
+        ModelUnavailableError: there are no weights; says how to get them.
+        CheckpointError: the file is damaged, or of another network.
+    """
+    place = _Place(weights) if weights is not None else _installed(spec, store or Store())
+    checkpoint = read_checkpoint(place.path)
+    if place.sha256 not in ("", checkpoint.sha256):
+        raise CheckpointError(
+            f"has changed since it was installed (SHA-256 {checkpoint.sha256})",
+            path=place.path,
+            remedy="run 'mattecli models verify'",
+        )
+    options = {**known_options(checkpoint), **place.options}
+    return LoadedModel(
+        network=build(spec, checkpoint, options),
+        spec=spec,
+        path=place.path,
+        sha256=checkpoint.sha256,
+        options=options,
+    )
+
+
+def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> MattingModel:
+    """The network of ``spec``, strictly loaded, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is of another network, or incomplete; names both.
+    """
+    try:
+        if not _matches(spec, checkpoint.state):
+            found = recognise(checkpoint)
+            raise CheckpointError(
+                f"holds weights of {found.name}, not of {spec.name}",
+                remedy=f"use it with --model {found.name}",
+            )
+        network = model_class(spec).from_stored(checkpoint.state, options)
+    except CheckpointError as error:
+        error.path = checkpoint.path
+        raise
+    return network.eval()
+
+
+def recognise(checkpoint: Checkpoint) -> ModelSpec:
+    """The registry row that a file belongs to, told by its keys and shapes.
+
+    Rows that share a network are told apart by what a safetensors file says of itself, by the
+    digest of a published file, and else the system's plain row is meant.
+
+    Raises:
+        CheckpointError: no network of the registry has these keys.
+    """
+    rows = [spec for spec in network_specs() if _matches(spec, checkpoint.state)]
+    published = find_by_digest(checkpoint.sha256)
+    named = {checkpoint.metadata.get("model"), published.model if published else None}
+    for spec in rows:
+        if spec.name in named:
+            return spec
+    if not rows:
+        names = ", ".join(list(checkpoint.state)[:2])
+        raise CheckpointError(
+            f"belongs to no network that this program knows (entries: {names}, ...)",
+            path=checkpoint.path,
+        )
+    return min(rows, key=lambda spec: spec.name != spec.system)
+
+
+def known_options(checkpoint: Checkpoint) -> dict[str, str]:
+    """What is known about a file beside its tensors: from its metadata, or from its digest."""
+    published = find_by_digest(checkpoint.sha256)
+    told = {
+        name.removeprefix(_OPTION): value
+        for name, value in checkpoint.metadata.items()
+        if name.startswith(_OPTION)
+    }
+    return {**(published.options if published else {}), **told}
+
+
+def write_safetensors(
+    path: Path, state: Mapping[str, Tensor], facts: Mapping[str, str], options: Mapping[str, str]
+) -> None:
+    """Write ``state`` as safetensors, with ``facts`` and ``options`` in its header.
+
+    Raises:
+        ResourceError: the disk does not take it.
+    """
+    # Tensors of a pickled file may overlap or have stride 0; here each stands for itself.
+    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    metadata = {"format": "pt", **facts}
+    metadata |= {f"{_OPTION}{name}": value for name, value in options.items()}
+    with disk_errors(path):
+        path.touch()
+        mode = path.stat().st_mode
+        try:
+            save_file(tensors, path, metadata)
+        except safetensors.SafetensorError as error:  # how the library reports a full disk
+            raise OSError(str(error)) from error
+        path.chmod(mode)  # the library makes files that only their owner can read
+
+
+def _matches(spec: ModelSpec, state: Mapping[str, Tensor]) -> bool:
+    return all(_fits(state.get(name), shape) for name, shape in spec.signature.items())
+
+
+def _fits(tensor: Tensor | None, pattern: tuple[int | None, ...] | None) -> bool:
+    """Whether an entry is as a signature wants it; a pattern of None wants it absent."""
+    if tensor is None or pattern is None:
+        return tensor is None and pattern is None
+    return tensor.dim() == len(pattern) and all(
+        want in (None, length) for length, want in zip(tensor.shape, pattern, strict=True)
+    )
+
+
+def _installed(spec: ModelSpec, store: Store) -> _Place:
+    stored = store.find(spec.name)
+    if stored is not None:
+        return _Place(store.path(stored), stored.sha256, stored.options)
+    built_in = built_in_weights(spec)
+    if built_in is not None:
+        return _Place(built_in)
+    raise missing_weights(spec, spec.name)

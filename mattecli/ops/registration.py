@@ -1,0 +1,180 @@
+"""Finds the homography between two pictures of one scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mattecli.ops.pixels import to_float, to_levels
+from mattecli.records import Array, Size
+
+__all__ = ["Registration", "geometry_fault", "register", "warp"]
+
+Float64 = npt.NDArray[np.float64]
+
+_LONG_SIDE = 1600  # features are looked for at no more than this
+_FEATURES = 6000
+_RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
+_REACH = 2.5  # pixels a match may be off
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registration:
+    """How one picture maps onto another.
+
+    Attributes:
+        homography: 3x3, from pixels of the moved picture to those of the fixed one; the identity
+            where none was found.
+        matches: pairs of features that look alike.
+        points: where the matches that obey the homography are in the fixed picture, K,2 (x, y).
+        errors: how far each of them is off, K, in pixels of the fixed picture.
+    """
+
+    homography: Float64
+    matches: int
+    points: Float64
+    errors: Float64
+
+    @property
+    def inliers(self) -> int:
+        """Matches that obey the homography."""
+        return len(self.points)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Features:
+    """Places (K,2) and descriptors (K,n) of what stands out in a picture."""
+
+    points: Float64
+    descriptors: Array
+
+
+def register(moved: Array, fixed: Array, *, mask: Array | None = None) -> Registration:
+    """Register ``moved`` to ``fixed``.
+
+    Features are SIFT's where this OpenCV has it, else AKAZE's or ORB's; matches must be mutual
+    and distinctive; the homography is MAGSAC++'s (Barath et al., CVPR 2020), refined on its
+    inliers. The same pictures give the same result.
+
+    Args:
+        moved, fixed: H,W or H,W,3 of any type of pixels; their sizes may differ.
+        mask: of ``fixed``, H,W; nothing is looked for where it is above 0.
+    """
+    detector, norm = _detector()
+    from_moved = _features(detector, moved, None)
+    from_fixed = _features(detector, fixed, mask)
+    pairs = _mutual_matches(from_moved.descriptors, from_fixed.descriptors, norm)
+    start, end = from_moved.points[pairs[:, 0]], from_fixed.points[pairs[:, 1]]
+    reach = _REACH / _work_scale(Size.of(fixed))
+    homography, obeys = _robust_homography(start, end, reach)
+    end = end[obeys]
+    errors = np.linalg.norm(_project(homography, start[obeys]) - end, axis=1)
+    return Registration(homography, len(pairs), end, errors)
+
+
+def warp(image: Array, homography: Float64, size: Size, interpolation: int, border: int) -> Array:
+    """``image`` as seen in a picture of ``size``; interpolation and border are OpenCV's."""
+    return cv2.warpPerspective(
+        image, homography, size, flags=interpolation, borderMode=border, borderValue=0
+    )
+
+
+def geometry_fault(homography: Float64, moved: Size, fixed: Size) -> str:
+    """What two pictures of one scene from one place cannot differ by, or "".
+
+    Args:
+        homography: from pixels of the moved picture to those of the fixed one.
+        moved, fixed: sizes of the pictures, which are taken to frame about the same view.
+    """
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
+    with np.errstate(all="ignore"):
+        seen = _project(homography, corners * moved) / fixed
+    if not np.isfinite(seen).all():
+        return "the view would be turned inside out"
+    sides = np.roll(seen, -1, axis=0) - seen
+    following = np.roll(sides, -1, axis=0)
+    turns = sides[:, 0] * following[:, 1] - sides[:, 1] * following[:, 0]
+    if (turns <= 0).any():
+        return "the view would be mirrored or folded"
+    lengths = np.linalg.norm(sides, axis=1)
+    if lengths.max() > 1.6 * lengths.min() or not 0.6 < lengths.mean() < 1.6:
+        return "the view would be scaled or tilted beyond what one place allows"
+    if np.linalg.norm(seen - corners, axis=1).max() > 0.4:
+        return "the view would be moved by more than a third of the picture"
+    return ""
+
+
+def _detector() -> tuple[cv2.Feature2D, int]:
+    """The best detector of this OpenCV (they moved between versions), and its distance."""
+    if hasattr(cv2, "SIFT_create"):
+        sift = cv2.SIFT_create(nfeatures=_FEATURES, contrastThreshold=0.02)  # low: dim scenes
+        return sift, cv2.NORM_L2
+    if hasattr(cv2, "AKAZE_create"):
+        return cv2.AKAZE_create(threshold=0.0005), cv2.NORM_HAMMING
+    return cv2.ORB_create(nfeatures=_FEATURES, fastThreshold=10), cv2.NORM_HAMMING
+
+
+def _work_scale(size: Size) -> float:
+    return min(1.0, _LONG_SIDE / max(size))
+
+
+def _features(detector: cv2.Feature2D, image: Array, mask: Array | None) -> _Features:
+    grey = to_levels(np.clip(to_float(image), 0, 1))
+    if grey.ndim == 3:
+        grey = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY)
+    scale = _work_scale(Size.of(image))
+    if scale < 1:
+        grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    where = None
+    if mask is not None:
+        free = (mask == 0).astype(np.uint8)
+        where = cv2.resize(free, Size.of(grey), interpolation=cv2.INTER_NEAREST)
+    keypoints, descriptors = detector.detectAndCompute(grey, where)
+    if descriptors is None:
+        return _Features(np.zeros((0, 2)), np.zeros((0, 1), np.uint8))
+    places = np.array([keypoint.pt for keypoint in keypoints], np.float64)
+    return _Features((places + 0.5) / scale - 0.5, descriptors)
+
+
+def _mutual_matches(moved: Array, fixed: Array, norm: int) -> npt.NDArray[np.int64]:
+    """Indices of pairs (K,2): each the other's nearest, and much nearer than the second."""
+    if min(len(moved), len(fixed)) < 2:
+        return np.zeros((0, 2), np.int64)
+    matcher = cv2.BFMatcher(norm)
+    back = np.array([pair[0].trainIdx for pair in matcher.knnMatch(fixed, moved, k=1)])
+    kept = [
+        (best.queryIdx, best.trainIdx)
+        for best, second in matcher.knnMatch(moved, fixed, k=2)
+        if best.distance < _RATIO * second.distance and back[best.trainIdx] == best.queryIdx
+    ]
+    return np.array(kept, np.int64).reshape(-1, 2)
+
+
+def _robust_homography(
+    start: Float64, end: Float64, reach: float
+) -> tuple[Float64, npt.NDArray[np.bool_]]:
+    """The homography most matches obey, and which do; the identity and none where none is."""
+    nothing = np.eye(3), np.zeros(len(start), bool)
+    if len(start) < 4:
+        return nothing
+    found, _ = cv2.findHomography(start, end, cv2.USAC_MAGSAC, reach, None, 10_000, 0.9999)
+    for _ in range(3):  # least squares on the inliers, which it may change
+        if found is None or not np.isfinite(found).all():
+            return nothing
+        obeys = np.linalg.norm(_project(found, start) - end, axis=1) < reach
+        if obeys.sum() < 4:
+            return nothing
+        homography = np.asarray(found, np.float64)
+        found, _ = cv2.findHomography(start[obeys], end[obeys], 0)
+    return homography, obeys
+
+
+def _project(homography: Float64, points: Float64) -> Float64:
+    """Points K,2 (x, y) through a homography; behind the viewer they become infinite."""
+    x, y, w = (np.column_stack((points, np.ones(len(points)))) @ homography.T).T
+    w = np.where(w > 0, w, np.nan)
+    projected: Float64 = np.column_stack((x / w, y / w))
+    return projected

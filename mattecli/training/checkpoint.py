@@ -1,0 +1,97 @@
+"""Training state on disk: tensors and plain text only, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mattecli.errors import CheckpointError
+from mattecli.training.average import WeightAverage
+
+__all__ = ["TrainingState", "read_checkpoint", "write_checkpoint", "write_weights"]
+
+_META = "mattecli"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingState:
+    """All that changes during a training, beside the number of steps done."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: WeightAverage
+
+
+def write_checkpoint(path: Path, state: TrainingState, facts: dict[str, Any]) -> None:
+    """Write ``state`` and ``facts`` (JSON); an earlier file stays whole until the new one is.
+
+    Args:
+        path: of the file.
+        state: its tensors are written as they are.
+        facts: whatever is needed to go on: the number of steps, the recipe, the seed.
+    """
+    tensors = {f"network.{key}": value for key, value in state.network.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in state.average.state.items()}
+    for index, slots in state.optimiser.state_dict()["state"].items():
+        for name, value in slots.items():
+            tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
+    _save(path, tensors, facts)
+
+
+def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
+    """Put a checkpoint's tensors into ``state`` and return its facts.
+
+    Raises:
+        CheckpointError: the file is no checkpoint of this training.
+    """
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimiser": {}}
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})[_META])
+            for key in file.keys():  # noqa: SIM118 - the handle is no mapping
+                part, _, name = key.partition(".")
+                parts[part][name] = file.get_tensor(key)
+        state.network.load_state_dict(parts["network"], strict=True)
+        state.average.load(parts["average"])
+        _load_optimiser(state.optimiser, parts["optimiser"])
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            "is no checkpoint of this training",
+            path=path,
+            remedy="start again without --resume, or with the options it was begun with",
+        ) from error
+    return facts
+
+
+def write_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write weights alone, in half precision."""
+    halves = {
+        key: value.half() if value.is_floating_point() else value for key, value in weights.items()
+    }
+    _save(path, halves, facts)
+
+
+def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        slots.setdefault(int(index), {})[name] = value
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    save_file(plain, part, metadata={_META: json.dumps(facts)})
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)

@@ -1,0 +1,150 @@
+"""MODNet's IBNorm and ReLU in few passes over memory, for training on a CPU.
+
+The plain module copies both halves of the channels, and with channels-last maps the instance
+norm changes the layout there and back: more than half of a training step. Here both norms are one
+scale and shift for each picture and channel, and the ReLU is part of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mattecli.models.modnet import Conv, IBNorm
+
+__all__ = ["FusedIBNormReLU", "fuse_norms"]
+
+
+def fuse_norms(network: nn.Module) -> None:
+    """Replace IBNorm and ReLU in ``network``; parameters, buffers and their names stay."""
+    for module in network.modules():
+        if isinstance(module, Conv) and len(module.layers) == 3:
+            norm = module.layers[1]
+            assert isinstance(norm, IBNorm)
+            module.layers[1] = FusedIBNormReLU(norm.bnorm)
+            module.layers[2] = nn.Identity()
+
+
+class FusedIBNormReLU(nn.Module):
+    """Batch norm on the first channels, instance norm on as many others, then ReLU.
+
+    Args:
+        bnorm: the batch norm; its affine weights and running statistics are used and updated.
+    """
+
+    def __init__(self, bnorm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.bnorm = bnorm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W to the same shape, channels last."""
+        bnorm = self.bnorm
+        maps = x.contiguous(memory_format=torch.channels_last)
+        moments = _moments(maps.detach(), bnorm.num_features)
+        mean, variance = moments[0], moments[1]
+        half = bnorm.num_features
+        if bnorm.training:
+            self._track(mean[0, :half], variance[0, :half], count=maps[:, 0].numel())
+        else:
+            assert bnorm.running_mean is not None
+            assert bnorm.running_var is not None
+            mean[:, :half], variance[:, :half] = bnorm.running_mean, bnorm.running_var
+        weights = (bnorm.weight, bnorm.bias)
+        y: Tensor = _NormReLU.apply(  # type: ignore[no-untyped-call] # torch leaves it untyped
+            maps, *weights, mean, torch.rsqrt(variance + bnorm.eps), bnorm.training
+        )
+        return y
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        bnorm = self.bnorm
+        assert bnorm.running_mean is not None
+        assert bnorm.running_var is not None
+        assert bnorm.num_batches_tracked is not None
+        share = bnorm.momentum if bnorm.momentum is not None else 0.1
+        unbiased = variance * (count / max(1, count - 1))
+        bnorm.running_mean.lerp_(mean, share)
+        bnorm.running_var.lerp_(unbiased, share)
+        bnorm.num_batches_tracked += 1
+
+
+def _moments(x: Tensor, half: int) -> Tensor:
+    """Mean and variance, 2,N,C: of the batch for the first ``half`` channels, of the picture for
+    the rest.
+    """
+    each = [torch.batch_norm_update_stats(picture[None], None, None, 0.0) for picture in x]
+    mean = torch.stack([mean for mean, _ in each]).float()
+    variance = torch.stack([variance for _, variance in each]).float()
+    batch_mean = mean[:, :half].mean(0)
+    spread = (mean[:, :half] - batch_mean).square()
+    variance[:, :half] = (variance[:, :half] + spread).mean(0)
+    mean[:, :half] = batch_mean
+    return torch.stack((mean, variance))
+
+
+class _NormReLU(torch.autograd.Function):
+    """``relu((x - mean) * inverse * weight + bias)`` and its gradient.
+
+    ``mean`` and ``inverse`` (one over the standard deviation) are N,C. With ``follow`` the
+    gradient knows that the batch norm's statistics depend on ``x``; the instance norm's always do.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor, follow: bool
+    ) -> Tensor:
+        rest = mean.shape[1] - len(weight)
+        gain = inverse * torch.cat((weight, weight.new_ones(rest)))
+        offset = torch.cat((bias, bias.new_zeros(rest))) - mean * gain
+        y = torch.empty_like(x)
+        for i in range(len(x)):  # one picture at a time stays in the cache
+            torch.addcmul(_plane(offset[i], x), x[i], _plane(gain[i], x), out=y[i])
+        y.relu_()
+        ctx.save_for_backward(x, y, weight, mean, inverse, gain)
+        ctx.follow = follow
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, y, weight, mean, inverse, gain = ctx.saved_tensors
+        half, pixels = len(weight), x[0, 0].numel()
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        grad = torch.ops.aten.threshold_backward(grad, y, 0)
+        total, product = _sums(grad, x, mean, inverse)  # over pixels: g, and g times normalised x
+        share_total, share_product = total / pixels, product / pixels
+        share_total[:, :half] = share_total[:, :half].mean(0) * ctx.follow
+        share_product[:, :half] = share_product[:, :half].mean(0) * ctx.follow
+        slope = -gain * share_product * inverse
+        offset = -gain * share_total - slope * mean
+        out = torch.empty_like(x)
+        for i in range(len(x)):
+            torch.addcmul(_plane(offset[i], x), x[i], _plane(slope[i], x), out=out[i])
+        out.addcmul_(grad, gain.to(x.dtype)[:, :, None, None])
+        return out, product[:, :half].sum(0), total[:, :half].sum(0), None, None, None
+
+
+def _plane(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.dtype)[:, None, None]
+
+
+def _sums(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """The sums that batch norm's backward pass makes, for each picture: N,C each."""
+    variance = inverse.square().reciprocal()
+    rows = [
+        torch.ops.aten.native_batch_norm_backward(
+            grad[i : i + 1],
+            x[i : i + 1],
+            None,
+            mean[i],
+            variance[i],
+            mean[i],
+            inverse[i],
+            True,
+            0.0,
+            [False, True, True],
+        )
+        for i in range(len(x))
+    ]
+    return torch.stack([row[2] for row in rows]).float(), torch.stack([r[1] for r in rows]).float()

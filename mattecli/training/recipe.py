@@ -1,0 +1,120 @@
+"""Training recipes as data: what is trained in which order, at which sizes and rates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mattecli.errors import UsageError
+
+__all__ = ["Optimiser", "Phase", "Rate", "Recipe", "rate_at"]
+
+Shape = Literal["constant", "cosine", "linear"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A learning rate over a phase.
+
+    Attributes:
+        peak: the rate after warming up.
+        warmup: steps over which it rises from 0.
+        shape: how it goes on to ``end`` by the phase's last step.
+        end: the last rate as a share of ``peak``.
+    """
+
+    peak: float
+    warmup: int = 0
+    shape: Shape = "constant"
+    end: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimiser:
+    """Which optimiser and its numbers.
+
+    Attributes:
+        kind: ``sgd``, ``adam`` or ``adamw``.
+        betas: of Adam; the first is the momentum of SGD.
+        weight_decay: per step, on weights of two or more dimensions only with ``adamw``.
+        clip_norm, clip_value: bounds of the gradient's norm or of each of its values; 0 is none.
+    """
+
+    kind: Literal["sgd", "adam", "adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    clip_value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A part of a training.
+
+    Attributes:
+        name: for people and for the system, which may compute other losses in each phase.
+        steps: updates of the weights.
+        batch: pictures a step.
+        sizes: height and width of the pictures; each batch has one of them, drawn evenly.
+        rate: of the weights without an entry in ``factors``.
+        factors: by prefix of a parameter's name, what its rate is multiplied by; 0 freezes it.
+    """
+
+    name: str
+    steps: int
+    batch: int
+    sizes: tuple[tuple[int, int], ...]
+    rate: Rate
+    factors: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole training.
+
+    Attributes:
+        system: name of the system it trains.
+        phases: in order.
+        optimiser: one for all phases.
+        average: decay of the moving average of the weights, which is what is exported.
+        log_every, save_every, check_every, sheet_every: steps between rows of the log,
+            checkpoints, validations and sample sheets; checkpoints and validations come after whole
+            rows.
+    """
+
+    system: str
+    phases: tuple[Phase, ...]
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    average: float = 0.999
+    log_every: int = 20
+    save_every: int = 200
+    check_every: int = 1000
+    sheet_every: int = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("save_every", "check_every", "sheet_every"):
+            if getattr(self, name) % self.log_every:
+                raise UsageError(f"{name} must be a multiple of log_every ({self.log_every})")
+
+    @property
+    def steps(self) -> int:
+        """Steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def position(self, step: int) -> tuple[Phase, int]:
+        """The phase that ``step`` (from 0) belongs to, and the step's number in it."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase, step
+            step -= phase.steps
+        raise IndexError("beyond the last phase")
+
+
+def rate_at(rate: Rate, step: int, steps: int) -> float:
+    """The learning rate at ``step`` (from 0) of a phase of ``steps``."""
+    if step < rate.warmup:
+        return rate.peak * (step + 1) / rate.warmup
+    done = (step - rate.warmup) / max(1, steps - rate.warmup)
+    fall = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+    return rate.peak * (rate.end + (1 - rate.end) * fall[rate.shape]) if rate.shape != "constant" else rate.peak

@@ -1,0 +1,179 @@
+"""Photos as a folder holds them, made from labelled ones: every framing, distance and number of
+people, on their own and on other backgrounds, and places where nobody is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mattecli.records import Size
+from mattecli.training.backdrops import backdrop, covering_crop
+from mattecli.training.photometry import degraded, relit
+from mattecli.training.store import Entry, PictureStore
+
+__all__ = ["Mix", "Scene", "make_scene"]
+
+Levels = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How often each kind of picture is made; the rest are composites.
+
+    Attributes:
+        own: labelled photos, cropped or seen from further away.
+        empty: pictures of nobody.
+    """
+
+    own: float = 0.5
+    empty: float = 0.06
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture, H,W,3 RGB levels, and its true alpha, H,W levels."""
+
+    image: Levels
+    alpha: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """Scale and offset that take a photo's pixels to the new picture's."""
+
+    scale: float
+    x: float
+    y: float
+    mirrored: bool
+
+
+def make_scene(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
+    """A training picture of ``size``; the same generator state gives the same picture."""
+    kind = rng.random()
+    if kind < mix.own or not store.movable:
+        scene = _own(store, size, rng)
+    elif kind < mix.own + mix.empty:
+        scene = Scene(backdrop(store, size, rng), np.zeros((size.height, size.width), np.uint8))
+    else:
+        scene = _composite(store, size, rng)
+    return Scene(degraded(scene.image, rng), scene.alpha)
+
+
+def _own(store: PictureStore, size: Size, rng: Random) -> Scene:
+    """A labelled photo through a window that may be smaller or larger than it, or turned."""
+    index = int(rng.integers(len(store.entries)))
+    entry, subject = store.entries[index], store.subject(index)
+    inside = min(entry.width / size.width, entry.height / size.height)
+    tall = entry.height / size.height
+    kind = rng.random()
+    if kind < 0.45:  # as much of the photo as fits
+        step = inside
+    elif kind < 0.75:  # closer
+        step = inside * np.exp(-rng.uniform(0, np.log(2.2)))
+    else:  # its full height, its surroundings continued sideways by reflection
+        step = tall * rng.uniform(0.85, 1.05)
+    # The window's centre: anywhere that keeps it inside, else near the photo's.
+    centre = [
+        rng.uniform(half, length - half) if length > 2 * half else length * rng.uniform(0.15, 0.85)
+        for length, half in (
+            (entry.width, size.width * step / 2),
+            (entry.height, size.height * step / 2),
+        )
+    ]
+    scale = 1 / step
+    placement = _Placement(
+        scale,
+        size.width / 2 - centre[0] * scale,
+        size.height / 2 - centre[1] * scale,
+        bool(rng.random() < 0.5),
+    )
+    turn = float(rng.normal(0, 4)) if rng.random() < 0.3 else 0.0
+    image = _moved(subject.photo, placement, size, turn, cv2.BORDER_REFLECT_101)
+    alpha = _moved(subject.alpha, placement, size, turn, cv2.BORDER_REFLECT_101)
+    return Scene(image, alpha)
+
+
+def _composite(store: PictureStore, size: Size, rng: Random) -> Scene:
+    """One or more people on a background that is not theirs."""
+    image = backdrop(store, size, rng).astype(np.float32)
+    alpha = np.zeros((size.height, size.width), np.float32)
+    count = int(rng.choice((1, 2, 3, 4, 5), p=(0.66, 0.18, 0.08, 0.05, 0.03)))
+    reach = 1.0 if count < 3 else 0.6
+    largest = rng.uniform(0.25, 1.0) if rng.random() < 0.55 else rng.uniform(0.8, 2.2)
+    heights = np.sort(largest * reach * rng.uniform(0.6, 1.0, count))
+    for height in heights:  # those further away first
+        index = int(rng.choice(store.movable))
+        entry, subject = store.entries[index], store.subject(index)
+        placement = _placed(entry, float(height), size, rng)
+        turn = float(rng.normal(0, 4)) if rng.random() < 0.2 else 0.0
+        colors = subject.foreground if rng.random() < 0.3 else relit(subject.foreground, rng, 0.8)
+        front = _moved(colors, placement, size, turn, cv2.BORDER_REPLICATE)
+        share = _moved(subject.alpha, placement, size, turn, cv2.BORDER_CONSTANT)
+        _put_over(image, alpha, front, share)
+    composed = Scene(np.rint(image).astype(np.uint8), np.rint(alpha * 255).astype(np.uint8))
+    return _behind_something(composed, store, rng) if rng.random() < 0.10 else composed
+
+
+def _placed(entry: Entry, height: float, size: Size, rng: Random) -> _Placement:
+    """A person ``height`` times as tall as the new picture; a cut at the photo's bottom goes to
+    the new picture's bottom or below it.
+    """
+    left, top, right, bottom = entry.box
+    scale = min(height * size.height / (bottom - top), 2.5)
+    tall, wide = (bottom - top) * scale, (right - left) * scale
+    x = -0.3 * wide + rng.random() * (size.width - 0.4 * wide)
+    if rng.random() < 0.4:
+        x = rng.normal((size.width - wide) / 2, 0.1 * size.width)
+    cut = bottom >= entry.height - 2
+    if tall > size.height:  # part of the person: mostly the upper one
+        hidden = tall - size.height
+        y = -hidden * rng.uniform(0, 1) ** 2 + 0.1 * size.height * rng.random()
+    elif cut:
+        y = size.height - tall * rng.uniform(0.75, 1.0)
+    else:
+        y = rng.uniform(0, 1) ** 0.5 * (size.height - tall)
+    return _Placement(scale, x - left * scale, y - top * scale, bool(rng.random() < 0.5))
+
+
+def _put_over(image: Float32, alpha: Float32, front: Levels, share: Levels) -> None:
+    """Compose one person over ``image`` and ``alpha`` in place."""
+    weight = share.astype(np.float32) * np.float32(1 / 255)
+    image += weight[..., None] * (front - image)
+    alpha += weight * (1 - alpha)
+
+
+def _behind_something(scene: Scene, store: PictureStore, rng: Random) -> Scene:
+    """A table, wall or board in front of the lower part or of one side."""
+    height, width = scene.alpha.shape
+    image, alpha = scene.image.copy(), scene.alpha.copy()
+    if rng.random() < 0.6:
+        part = np.s_[int(height * rng.uniform(0.6, 0.95)) :, :]
+    else:
+        part = np.s_[:, : int(width * rng.uniform(0.08, 0.3))]
+    hidden = Size.of(image[part])
+    cover = backdrop(store, Size(width, height), rng)
+    image[part] = covering_crop(cover, hidden, rng)
+    alpha[part] = 0
+    return Scene(image, alpha)
+
+
+def _moved(image: Levels, placement: _Placement, size: Size, turn: float, border: int) -> Levels:
+    """``image`` under a placement, turned by ``turn`` degrees, cut to ``size``."""
+    scale = placement.scale
+    if scale < 0.7:  # shrink with averaging first: warping takes single samples
+        small = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
+        scale = 1.0
+    matrix = np.array(((scale, 0, placement.x), (0, scale, placement.y)), np.float64)
+    if turn:
+        around = cv2.getRotationMatrix2D((size.width / 2, size.height / 2), turn, 1.0)
+        matrix = around @ np.vstack((matrix, (0, 0, 1)))
+    moved = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    mirrored = moved[:, ::-1] if placement.mirrored else moved
+    return np.ascontiguousarray(mirrored)

@@ -1,0 +1,78 @@
+"""What a matting system brings to the trainer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mattecli.records import Array, Size
+from mattecli.training.recipe import Phase
+
+__all__ = ["Batch", "Panel", "Sampler", "System", "stacked"]
+
+Batch = dict[str, Tensor]
+"""Named tensors of one training step; pictures are uint8 until the system scales them."""
+
+
+class Sampler(ABC):
+    """Makes training pictures; lives in a process of its own, so it must be picklable."""
+
+    @abstractmethod
+    def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """One picture and its truth: named arrays, H,W or H,W,C, the same names every time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One row of a sample sheet: pictures of equal height, H,W or H,W,3 levels."""
+
+    pictures: tuple[Array, ...]
+
+
+class System(ABC):
+    """One of the trainable systems: its network, its data and its losses."""
+
+    name: str
+
+    @abstractmethod
+    def network(self, seed: int) -> nn.Module:
+        """A network with fresh weights for training."""
+
+    @abstractmethod
+    def sampler(self) -> Sampler:
+        """What makes its pictures."""
+
+    @abstractmethod
+    def losses(self, network: nn.Module, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+        """The terms of the loss; their sum is minimised."""
+
+    def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
+        """Figures on held-out pictures; none by default.
+
+        Args:
+            state: the averaged weights.
+            thorough: on all pictures instead of a few.
+        """
+        del state, thorough
+        return {}
+
+    def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
+        """Rows of a sample sheet made with the averaged weights; none by default."""
+        del state
+        return []
+
+
+def stacked(rows: list[dict[str, Array]]) -> Batch:
+    """Samples as tensors, N,C,H,W, of the arrays' types."""
+    return {
+        name: torch.from_numpy(np.stack([_planes(row[name]) for row in rows])) for name in rows[0]
+    }
+
+
+def _planes(image: Array) -> Array:
+    return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)

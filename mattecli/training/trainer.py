@@ -1,0 +1,253 @@
+"""The one training loop: every system, resumable to the step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mattecli.errors import CheckpointError, ResourceError
+from mattecli.training.allocator import keep_freed_memory
+from mattecli.training.average import WeightAverage
+from mattecli.training.checkpoint import (
+    TrainingState,
+    read_checkpoint,
+    write_checkpoint,
+    write_weights,
+)
+from mattecli.training.feed import BatchMaker, feed
+from mattecli.training.journal import Journal, draw_curves
+from mattecli.training.recipe import Optimiser, Phase, Recipe, rate_at
+from mattecli.training.sheet import write_sheet
+from mattecli.training.system import Batch, System
+
+__all__ = ["Progress", "RunSettings", "Trainer"]
+
+CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Where and on what a training runs; nothing here changes what is learnt on one device.
+
+    Attributes:
+        folder: for checkpoints, log, curves and sheets.
+        seed: of weights and pictures.
+        resume: go on from the folder's checkpoint, where there is one.
+        device: of the network.
+        bf16: compute in bfloat16 where autocast deems it safe.
+        workers: processes that make pictures.
+    """
+
+    folder: Path
+    seed: int = 1
+    resume: bool = False
+    device: str = "cpu"
+    bf16: bool = True
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: steps done.
+        steps: of the whole recipe.
+        phase: name of the current phase.
+        loss: mean over the last row of the log.
+    """
+
+    step: int
+    steps: int
+    phase: str
+    loss: float
+
+
+class Trainer:
+    """Runs a recipe.
+
+    Args:
+        system: what is trained.
+        recipe: how.
+        settings: where.
+    """
+
+    def __init__(self, system: System, recipe: Recipe, settings: RunSettings) -> None:
+        if settings.device == "cpu":
+            keep_freed_memory()
+        self.system, self.recipe, self.settings = system, recipe, settings
+        self._device = torch.device(settings.device)
+        network = system.network(settings.seed)
+        network.to(self._device, memory_format=torch.channels_last)
+        optimiser = _optimiser(recipe.optimiser, network)
+        self._state = TrainingState(network, optimiser, WeightAverage(network, recipe.average))
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        self.step = self._resumed() if settings.resume else 0
+        self._log = Journal(settings.folder / "log.csv", self.step)
+        self._checks = Journal(settings.folder / "checks.csv", self.step)
+        self._row = _Row()
+
+    def run(
+        self,
+        report: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Train to the end of the recipe.
+
+        Args:
+            report: called after each row of the log.
+            stop: asked after each step; once it says yes a checkpoint is written and this ends.
+
+        Returns:
+            Whether the end was reached.
+
+        Raises:
+            ResourceError: the loss is not finite any more.
+        """
+        maker = BatchMaker(self.recipe, self.system.sampler(), self.settings.seed)
+        steps = range(self.step, self.recipe.steps)
+        for batch in feed(maker, steps, self.settings.workers):
+            self._advance(batch)
+            if self.step % self.recipe.log_every == 0:
+                report(self._logged())
+            self._keep()
+            if stop() and self.step < self.recipe.steps:
+                self._save()
+                return False
+        self._save()
+        return True
+
+    def _advance(self, batch: Batch) -> None:
+        """One update of the weights."""
+        phase, done = self.recipe.position(self.step)
+        network, optimiser = self._state.network, self._state.optimiser
+        for group in optimiser.param_groups:
+            factor = _factor(phase, group["name"])
+            group["lr"] = rate_at(phase.rate, done, phase.steps) * factor
+            group["params"][0].requires_grad_(factor > 0)
+        network.train()
+        torch.manual_seed(hash((self.settings.seed, self.step)) % 2**63)  # dropout and its like
+        moved = {name: value.to(self._device) for name, value in batch.items()}
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bf16):
+            terms = self.system.losses(network, moved, phase)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise ResourceError(
+                f"the loss is not finite at step {self.step}",
+                path=self.settings.folder,
+                remedy="resume with a lower learning rate or without bf16",
+            )
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        norm = _clip(network, self.recipe.optimiser)
+        optimiser.step()
+        self._state.average.update(network, self.step)
+        self._row.add({"loss": loss} | terms | {"gradient": norm}, phase.batch)
+        self.step += 1
+
+    def _logged(self) -> Progress:
+        phase, _ = self.recipe.position(self.step - 1)
+        rate = self._state.optimiser.param_groups[-1]["lr"]
+        values = self._row.finish()
+        self._log.add({"step": self.step, "phase": phase.name, "rate": rate} | values)
+        return Progress(self.step, self.recipe.steps, phase.name, values["loss"])
+
+    def _keep(self) -> None:
+        """Save, validate and draw when it is time."""
+        recipe, folder = self.recipe, self.settings.folder
+        if self.step % recipe.save_every == 0:
+            self._save()
+            draw_curves(folder / "log.csv", folder / "curves.png")
+        if self.step % recipe.check_every == 0:
+            thorough = self.step % (10 * recipe.check_every) == 0 or self.step == recipe.steps
+            figures = self.system.evaluate(self._state.average.state, thorough=thorough)
+            if figures:
+                self._checks.add({"step": self.step} | figures)
+                draw_curves(folder / "checks.csv", folder / "checks.png")
+        if self.step % recipe.sheet_every == 0:
+            panels = self.system.panels(self._state.average.state)
+            write_sheet(folder / f"sheet_{self.step:07d}.png", panels)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"step": self.step, "seed": self.settings.seed, "system": self.recipe.system}
+
+    def _save(self) -> None:
+        folder = self.settings.folder
+        write_checkpoint(folder / CHECKPOINT, self._state, self._facts())
+        write_weights(folder / WEIGHTS, self._state.average.state, self._facts())
+
+    def _resumed(self) -> int:
+        path = self.settings.folder / CHECKPOINT
+        if not path.exists():
+            return 0
+        facts = read_checkpoint(path, self._state)
+        mine = self._facts() | {"step": facts.get("step")}
+        if facts != mine:
+            raise CheckpointError(
+                f"belongs to a training of {facts.get('system')} with seed {facts.get('seed')}",
+                path=path,
+                remedy="use that system and seed, or another folder",
+            )
+        return int(facts["step"])
+
+
+class _Row:
+    """Means of what is logged, since the last row."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._steps = self._pictures = 0
+        self._start = time.monotonic()
+
+    def add(self, values: dict[str, Tensor], pictures: int) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach()
+        self._steps += 1
+        self._pictures += pictures
+
+    def finish(self) -> dict[str, float]:
+        means = {name: float(total) / self._steps for name, total in self._sums.items()}
+        means["pictures_per_second"] = self._pictures / (time.monotonic() - self._start)
+        self._clear()
+        return means
+
+
+def _optimiser(numbers: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
+    """One group for each parameter, named, so that a phase can set each one's rate."""
+    groups = [
+        {
+            "name": name,
+            "params": [parameter],
+            "weight_decay": numbers.weight_decay if parameter.ndim > 1 else 0.0,
+        }
+        for name, parameter in network.named_parameters()
+    ]
+    if numbers.kind == "sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=numbers.betas[0])
+    kind = torch.optim.AdamW if numbers.kind == "adamw" else torch.optim.Adam
+    return kind(groups, lr=1.0, betas=numbers.betas)
+
+
+def _factor(phase: Phase, name: str) -> float:
+    for prefix, factor in phase.factors.items():
+        if name.startswith(prefix):
+            return factor
+    return 1.0
+
+
+def _clip(network: nn.Module, numbers: Optimiser) -> Tensor:
+    """Bound the gradients in place; their norm before."""
+    parameters = [p for p in network.parameters() if p.grad is not None]
+    if numbers.clip_value:
+        nn.utils.clip_grad_value_(parameters, numbers.clip_value)
+    return nn.utils.clip_grad_norm_(parameters, numbers.clip_norm or float("inf"))

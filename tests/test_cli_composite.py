@@ -1,0 +1,144 @@
+"""``mattecli composite`` as its users see it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Cli, load, photo, save
+
+ALPHA = np.zeros((40, 60), np.uint8)
+ALPHA[10:30, 15:45] = 255
+ALPHA[10:30, 12:15] = 100
+
+
+@pytest.fixture
+def cutout(tmp_path: Path) -> Path:
+    return save(tmp_path / "c.png", np.dstack([photo(60, 40), ALPHA]))
+
+
+def over(colour: tuple[int, int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    share = ALPHA[..., None] / 255
+    return share * photo(60, 40) + (1 - share) * np.array(colour, np.float64)
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [("white", (255, 255, 255)), ("#00b140", (0, 177, 64)), ("10,20,30", (10, 20, 30))],
+)
+def test_over_a_colour(
+    cli: Cli, tmp_path: Path, cutout: Path, text: str, colour: tuple[int, int, int]
+) -> None:
+    done = cli("composite", cutout, "-b", text, "-o", "out.png")
+    assert done.code == 0, done.err
+    assert np.abs(load(tmp_path / "out.png") - over(colour)).max() <= 0.5 + 1e-6
+
+
+def test_over_a_picture_of_another_size(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    plain = np.full((100, 77, 3), (200, 100, 50), np.uint8)
+    save(tmp_path / "bg.png", plain)
+    for fit in ("cover", "stretch", "tile", "contain"):
+        assert cli("composite", cutout, "-b", "bg.png", "--fit", fit, "-o", "o.png").code == 0
+        shown = load(tmp_path / "o.png")
+        assert shown.shape == (40, 60, 3)
+        assert np.array_equal(shown[0, 30], (200, 100, 50))
+        assert np.array_equal(shown[20, 30], photo(60, 40)[20, 30])
+
+
+def test_linear_light_differs_only_in_soft_parts(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    assert cli("composite", cutout, "-b", "black", "-o", "plain.png").code == 0
+    assert cli("composite", cutout, "-b", "black", "--linear", "-o", "linear.png").code == 0
+    plain, linear = load(tmp_path / "plain.png"), load(tmp_path / "linear.png")
+    hard = (ALPHA == 0) | (ALPHA == 255)
+    assert np.abs(plain.astype(int) - linear.astype(int))[hard].max() <= 1
+    assert (linear[~hard].astype(int) >= plain[~hard]).all()
+    assert linear[~hard].astype(int).sum() > plain[~hard].astype(int).sum()
+
+
+def test_a_photo_with_its_alpha_is_decontaminated_unless_told(cli: Cli, tmp_path: Path) -> None:
+    red, green = np.array([200.0, 30, 30]), np.array([20.0, 220, 20])
+    columns = np.mgrid[:60, :90][1]
+    alpha = np.clip((55 - columns) / 12 + 0.5, 0, 1)
+    mixed = alpha[..., None] * red + (1 - alpha[..., None]) * green
+    save(tmp_path / "p.png", np.rint(mixed).astype(np.uint8))
+    save(tmp_path / "alphas" / "p-alpha.png", np.rint(alpha * 255).astype(np.uint8))
+    common = ("composite", "p.png", "--alpha", "alphas", "-b", "white")
+    assert cli(*common, "-o", "clean.png").code == 0
+    assert cli(*common, "--no-decontaminate", "-o", "raw.png").code == 0
+    wanted = alpha[..., None] * red + (1 - alpha[..., None]) * 255
+    soft = (alpha > 0.05) & (alpha < 0.95)
+    clean = np.abs(load(tmp_path / "clean.png") - wanted)[soft].mean()
+    raw = np.abs(load(tmp_path / "raw.png") - wanted)[soft].mean()
+    assert clean < 4
+    assert raw > 5 * clean
+
+
+def test_offset_and_scale_move_the_subject(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    assert cli("composite", cutout, "-b", "black", "--offset", "7,-4", "-o", "m.png").code == 0
+    still = np.where(ALPHA[..., None] == 255, photo(60, 40), 0)
+    moved = load(tmp_path / "m.png")
+    assert np.array_equal(moved[6:26, 22:52], still[10:30, 15:45])
+    assert (moved[28:] == 0).all()
+    assert cli("composite", cutout, "-b", "black", "--scale", "0.5", "-o", "s.png").code == 0
+    small = load(tmp_path / "s.png").any(axis=2)
+    assert 0.15 < small.sum() / still.any(axis=2).sum() < 0.4
+
+
+def test_transparent_keeps_the_alpha(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    done = cli("composite", cutout, "-b", "transparent", "--offset", "5,0", "-o", "t.png")
+    assert done.code == 0
+    moved = load(tmp_path / "t.png")
+    assert np.array_equal(moved[..., 3][:, 5:], ALPHA[:, :-5])
+
+
+def test_blur_needs_a_photo_and_leaves_no_ghost(cli: Cli, tmp_path: Path) -> None:
+    image = np.full((60, 80, 3), (30, 90, 160), np.uint8)
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[20:40, 30:50] = 255
+    image[alpha == 255] = (250, 250, 20)
+    save(tmp_path / "p.png", image)
+    save(tmp_path / "a.png", alpha)
+    done = cli("composite", "p.png", "--alpha", "a.png", "-b", "blur", "-o", "b.png")
+    assert done.code == 0, done.err
+    shown = load(tmp_path / "b.png").astype(int)
+    assert np.abs(shown[alpha == 0] - (30, 90, 160)).max() <= 3
+    assert np.array_equal(shown[30, 40], (250, 250, 20))
+
+
+def test_a_folder_of_backgrounds_in_turn_and_each(cli: Cli, tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / "cut" / f"c{number}.png", np.dstack([photo(60, 40, number), ALPHA]))
+    for number, level in enumerate((10, 200)):
+        save(tmp_path / "bg" / f"b{number}.png", np.full((40, 60, 3), level, np.uint8))
+    assert cli("composite", "cut", "-b", "bg", "-o", "turn/").code == 0
+    corners = [load(tmp_path / "turn" / f"c{n}-composite.png")[0, 0, 0] for n in range(3)]
+    assert corners == [10, 200, 10]
+    assert cli("composite", "cut", "-b", "bg", "--each-background", "-o", "each/").code == 0
+    assert sorted(p.name for p in Path("each").iterdir()) == [
+        f"c{n}-{b}-composite.png" for n in range(3) for b in ("b0", "b1")
+    ]
+
+
+def test_a_photo_without_alpha_is_named(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    save(tmp_path / "plain.png", photo(60, 40))
+    save(tmp_path / "small.png", ALPHA[:20])
+    done = cli("composite", "plain.png", cutout, "-o", "out/")
+    assert done.code == 1
+    assert "plain.png" in done.err
+    assert "--alpha" in done.err
+    assert (tmp_path / "out" / "c-composite.png").exists()
+    mismatch = cli("composite", "plain.png", "--alpha", "small.png", "-o", "out/")
+    assert mismatch.code == 1
+    assert "60x20" in mismatch.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-b", "nocolour"), ("--offset", "x"), ("--scale", "0"), ("--each-background",)],
+)
+def test_senseless_options_are_refused(cli: Cli, cutout: Path, arguments: tuple[str, ...]) -> None:
+    done = cli("composite", cutout, *arguments)
+    assert done.code == 2, done.err
+    assert done.err.count("\n") == 1

@@ -1,0 +1,134 @@
+"""Start-up, help, configuration, and that light commands stay light."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mattecli
+from tests.conftest import Cli, load, save
+
+MASK = np.zeros((20, 30), np.uint8)
+MASK[5:15, 8:20] = 255
+
+LOADED = """
+import sys
+from mattecli.cli.app import run
+code = run(sys.argv[2:])
+heavy = [name for name in sys.argv[1].split(",") if name in sys.modules]
+print("heavy:", heavy, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("heavy", "arguments"),
+    [
+        ("torch,numpy,cv2,PIL,pymatting", ("--help",)),
+        ("torch,numpy,cv2,PIL,pymatting", ("--version",)),
+        ("torch,numpy,cv2,PIL,pymatting", ("matte", "--help")),
+        ("torch,pymatting", ("trimap", "m.png")),
+        ("torch,pymatting", ("composite", "c.png", "-b", "red")),
+        ("torch,pymatting", ("models", "list")),
+    ],
+)
+def test_light_commands_import_nothing_heavy(
+    tmp_path: Path, heavy: str, arguments: tuple[str, ...]
+) -> None:
+    save(tmp_path / "m.png", MASK)
+    save(tmp_path / "c.png", np.dstack([MASK] * 4))
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, heavy, *arguments],
+        capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "heavy: []" in done.stderr
+
+
+def test_version_and_help(shell: Cli) -> None:
+    assert shell("--version").out.decode().strip() == f"mattecli {mattecli.__version__}"
+    helped = shell("--help")
+    assert helped.code == 0
+    for command in ("matte", "trimap", "composite", "models"):
+        assert command in helped.out.decode()
+
+
+def test_an_unknown_command_is_one_line(shell: Cli) -> None:
+    done = shell("mat")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "--help" in done.err
+
+
+def test_environment_then_config_then_command_line(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "m.png", MASK)
+    (tmp_path / "c.toml").write_text(
+        'output = "from-config"\nprecision = "fp32"\n[tool]\nx = 1\n'.replace("[tool]\nx = 1\n", "")
+        + "[trimap]\ndilate = 2\n"
+    )
+
+    def band() -> int:
+        return int(np.sum(load(tmp_path / "t.png") == 128))
+
+    def expected(dilate: int) -> int:
+        assert cli("trimap", "m.png", "--dilate", str(dilate), "-o", "t.png").code == 0
+        return band()
+
+    sizes = {n: expected(n) for n in (1, 2, 3)}
+    assert cli("trimap", "m.png", "--config", "c.toml", "-o", "t.png").code == 0
+    assert band() == sizes[2]
+    monkeypatch.setenv("MATTECLI_DILATE", "3")
+    assert cli("trimap", "m.png", "--config", "c.toml", "-o", "t.png").code == 0
+    assert band() == sizes[3]
+    assert cli("trimap", "m.png", "--config", "c.toml", "--dilate", "1", "-o", "t.png").code == 0
+    assert band() == sizes[1]
+    monkeypatch.delenv("MATTECLI_DILATE")
+    assert cli("trimap", "m.png", "--config", "c.toml").code == 0
+    assert (tmp_path / "from-config" / "m-trimap.png").exists()
+
+
+def test_config_in_the_style_of_pyproject(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "m.png", MASK)
+    (tmp_path / "c.toml").write_text('[tool.mattecli.trimap]\noutput = "here"\n[tool.other]\na=1\n')
+    assert cli("trimap", "m.png", "--config", "c.toml").code == 0
+    assert (tmp_path / "here" / "m-trimap.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("dilat = 3", "dilat"), ("[trimap]\nnonsense = 1", "nonsense"), ("= 3", "TOML"),
+     ("[trimap]\ndilate = 'wide'", "dilate")],
+)  # fmt: skip
+def test_a_wrong_config_is_named(cli: Cli, tmp_path: Path, text: str, word: str) -> None:
+    save(tmp_path / "m.png", MASK)
+    (tmp_path / "c.toml").write_text(text)
+    done = cli("trimap", "m.png", "--config", "c.toml")
+    assert done.code == 2
+    assert word in done.err
+    assert done.err.count("\n") == 1
+    assert cli("trimap", "m.png", "--config", "missing.toml").code == 2
+
+
+def test_quiet_says_nothing(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", MASK)
+    save(tmp_path / "b.png", MASK)
+    done = cli("trimap", "a.png", "b.png", "-q")
+    assert (done.code, done.out, done.err) == (0, b"", "")
+
+
+def test_a_closed_standard_output_is_no_success(tmp_path: Path) -> None:
+    for number in range(30):
+        save(tmp_path / f"m{number}.png", MASK)
+    script = f'{sys.executable} -m mattecli trimap . --json; echo "status $?" >&2'
+    done = subprocess.run(
+        f"({script}) | head -n 1", shell=True, capture_output=True, text=True, cwd=tmp_path,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert "status 1" in done.stderr
+    assert "Traceback" not in done.stderr
