@@ -135,6 +135,12 @@ def test_loading_is_strict_and_names_the_key(published: State, key: str) -> None
         DIM.from_state({k: v for k, v in published.items() if k != key})
 
 
+@pytest.mark.parametrize("shape", [(), (512, 512, 5, 5), (512, 512, 1, 3)])
+def test_another_conv6_is_refused(published: State, shape: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError, match=r"another shape: conv6_1\.weight"):
+        DIM.from_state({**published, "conv6_1.weight": torch.zeros(()).expand(shape)})
+
+
 @pytest.mark.parametrize("kind", [DIM, DIMSegNet])
 def test_a_trimap_is_needed(kind: type[MattingModel]) -> None:
     with pytest.raises(ValueError, match="needs a trimap"):

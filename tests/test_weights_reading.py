@@ -12,8 +12,8 @@ import types
 import warnings
 import zlib
 from argparse import Namespace
-from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -177,10 +177,10 @@ class _Outer(nn.Module):
         return found
 
 
-class _Python2Pickler(pickle._Pickler):  # type: ignore[name-defined]  # the pickler in Python
+class _Python2Pickler(pickle._Pickler):
     """Writes byte strings for text and lists of pairs for ordered dictionaries, as Python 2."""
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]  # as above
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_text(self, text: str) -> None:
         data = text.encode("latin-1")
@@ -204,7 +204,7 @@ class _Call:
     def __init__(self, function: object, *arguments: object) -> None:
         self.reduced = (function, arguments)
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return self.reduced
 
 
@@ -235,7 +235,7 @@ def test_a_view_of_a_storage_begins_where_it_says(tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=["dim_segnet_checkpoint.tar", "shm_model_obj.pth"])
-def sample(request: pytest.FixtureRequest) -> Iterator[Path]:
+def sample(request: pytest.FixtureRequest) -> Path:
     path = PARITY / str(request.param)
     if not path.exists():
         pytest.skip("the samples of published checkpoints are not here")

@@ -9,8 +9,11 @@ from typing import Annotated
 import typer
 
 from mattecli import __version__
-from mattecli.cli import composite, matte, models, trimap
+from mattecli.cli.composite import composite
+from mattecli.cli.matte import matte
+from mattecli.cli.models import app as models
 from mattecli.cli.render import catch_signals, finish, say
+from mattecli.cli.trimap import trimap
 
 __all__ = ["app", "run"]
 
@@ -22,10 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-app.command("matte")(matte.matte)
-app.command("trimap")(trimap.trimap)
-app.command("composite")(composite.composite)
-app.add_typer(models.app, name="models")
+app.command("matte")(matte)
+app.command("trimap")(trimap)
+app.command("composite")(composite)
+app.add_typer(models, name="models")
 
 
 def _show_version(wanted: bool) -> None:

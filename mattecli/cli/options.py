@@ -75,6 +75,8 @@ def _parameter(leaf: _Leaf) -> inspect.Parameter:
     meta = leaf.item.metadata
     variable = f"MATTECLI_{leaf.name.upper()}" if meta["env"] else None
     default: Any = leaf.item.default
+    if default is dataclasses.MISSING:
+        default = inspect.Parameter.empty  # Typer insists on a value
     if get_origin(leaf.hint) is tuple:
         default = (",".join(default) if leaf.choices else list(default)) or None
     info: Any

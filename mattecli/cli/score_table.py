@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from mattecli.cli.render import say
 from mattecli.errors import shown_path
 from mattecli.media.evaluation import Evaluation, csv_text, shown_score
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["show_csv", "show_table"]
+__all__ = ["show_csv", "show_plan", "show_table"]
 
 _ROWS = 50
 _PIPE_WIDTH = 400  # columns; a pipe has no width of its own, and nothing must be cut off
@@ -20,6 +21,14 @@ _PIPE_WIDTH = 400  # columns; a pipe has no width of its own, and nothing must b
 def show_csv(evaluation: Evaluation) -> None:
     """The scores of each picture, as CSV."""
     sys.stdout.write(csv_text(evaluation))
+
+
+def show_plan(evaluation: Evaluation) -> None:
+    """Which files would be compared, for ``--dry-run``."""
+    for record in evaluation.records:
+        if record.status == "planned":
+            partners = (f"{role} {shown_path(path)}" for role, path in record.companions.items())
+            say(f"{shown_path(record.source)}: {', '.join(partners)}")
 
 
 def show_table(evaluation: Evaluation) -> None:

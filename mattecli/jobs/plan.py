@@ -84,6 +84,11 @@ class Task:
             outputs={kind: "-" if p is None else os.fspath(p) for kind, p in self.outputs.items()},
             size=self.size,
             notes=tuple(self.notes),
+            companions={
+                role: os.fspath(file)
+                for role, file in self.companions.items()
+                if isinstance(file, Path)
+            },
         )
 
 

@@ -85,11 +85,13 @@ class Work(Generic[T]):
         tasks: in the order of the report.
         stages: what is done with those that are not settled by the plan already.
         settings: what every item is done with, for the report.
+        means: called at the end: the means of the items' scores, for the report.
     """
 
     tasks: Sequence[T]
     stages: Sequence[Stage[T]]
     settings: Mapping[str, object] = field(default_factory=dict)
+    means: Callable[[], Mapping[str, float | None]] = dict
 
 
 def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
@@ -120,6 +122,7 @@ class _Account:
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
         self.report = Report(settings=dict(work.settings), total=len(work.tasks))
         self._observer = observer
+        self._means = work.means
         self._files = [open_report(path, work.settings) for path in run.report]
         self._stages: dict[str, float] = {}
 
@@ -142,7 +145,9 @@ class _Account:
 
     def close(self, seconds: float) -> Report:
         """The run has ended."""
-        self.report = replace(self.report, seconds=seconds, stages=self._stages)
+        self.report = replace(
+            self.report, seconds=seconds, stages=self._stages, means=self._means()
+        )
         for file in self._files:
             file.close(self.report)
         self._observer.finished(self.report)

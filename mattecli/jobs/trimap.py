@@ -18,6 +18,7 @@ from mattecli.ops.trimap import (
     make_trimap,
     preview_trimap,
     repair_trimap,
+    require_usable,
 )
 from mattecli.records import Array, Report, Size
 from mattecli.settings import (
@@ -128,12 +129,10 @@ class _Steps:
         size = None
         if self._task.image is not None:
             size = probe(task.companion("photo")).size
-        found = check_trimap(levels, size)
+        found = check_trimap(levels)
         shares = f"{found.unknown_share:.1%} unknown, {found.foreground_share:.1%} foreground"
         task.notes.append(shares)
-        if found.problems:
-            problem = found.problems[0]
-            raise TrimapError(problem.cause, path=task.source.path, remedy=problem.remedy)
+        require_usable(levels, size, task.source.path)
 
     def _read(self, task: _TrimapTask) -> Array:
         levels = read_levels(task.source.content(), max_pixels=self._max_pixels)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mattecli.errors import ResourceError
 from mattecli.media import opencv, pillow_codecs
 from mattecli.media.containers import jpeg, png, tiff
 from mattecli.media.containers.header import Header, damaged, unsupported
@@ -63,11 +62,7 @@ def decode_planes(data: bytes, header: Header, *, reduction: int = 1) -> Planes:
         ImageReadError: the file is cut off, damaged, or of a kind that is not read.
         ResourceError: memory does not suffice.
     """
-    try:
-        planes = _decoded(data, header, reduction)
-    except MemoryError as error:
-        cause = f"memory does not suffice for {header.size} pixels"
-        raise ResourceError(cause, remedy="free some, or scale the image down") from error
+    planes = _decoded(data, header, reduction)
     stored = header.stored
     if Size.of(planes.color) != (-(-stored.width // reduction), -(-stored.height // reduction)):
         raise damaged("its pixels are not of the size that its header claims")

@@ -57,8 +57,8 @@ def settings_of(protocol: Protocol) -> dict[str, object]:
 
 
 def shown_score(value: float | None) -> str:
-    """A number for people: five digits, or a dash without a value."""
-    return "-" if value is None else f"{value:.5g}"
+    """A number for people: five digits (but no rounding errors), or a dash without a value."""
+    return "-" if value is None else f"{round(value, 9):.5g}"
 
 
 def csv_text(evaluation: Evaluation) -> str:

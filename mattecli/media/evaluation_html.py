@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mattecli.media.evaluation import Evaluation, shown_score
-from mattecli.media.html_page import article, fold, heading, page, paged, picture, table
+from mattecli.media.html_page import article, fold, heading, page, paged, paragraphs, picture, table
 from mattecli.records import ItemRecord
 
 __all__ = ["html_evaluation"]
@@ -25,7 +25,7 @@ def html_evaluation(evaluation: Evaluation) -> str:
                 for measure in evaluation.protocol.measures
             ),
         ),
-        table(("conventions",), ((line,) for line in evaluation.protocol.conventions)),
+        paragraphs(evaluation.protocol.conventions),
         heading(f"Not scored: {len(failed)} of {len(records)}") if failed else "",
         paged([_failed_row(record) for record in failed]),
         heading(f"Worst by {evaluation.sort_by}: {len(pictured)} of {len(order)}"),

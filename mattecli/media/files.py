@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from mattecli.errors import ImageReadError, ImageWriteError
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["atomic_path", "read_file", "remove_leftovers", "write_atomically"]
+__all__ = ["atomic_path", "read_file", "read_start", "remove_leftovers", "write_atomically"]
 
 _MAX_NAME_BYTES = 255
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
@@ -59,26 +60,43 @@ def read_file(
         check_head: called with the first bytes before the rest is read; raises to refuse them.
 
     Raises:
-        ImageReadError: it is missing, unreadable, a folder or device, empty or too large.
+        ImageReadError: it is missing, unreadable, a folder or device, or too large.
     """
+    with _opened(path) as stream:
+        head = stream.read(head_bytes)
+        check_head(head)
+        size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
+        rest = b"" if size > max_bytes else stream.read(max_bytes)
+    if max(size, len(head) + len(rest)) > max_bytes:
+        raise ImageReadError(
+            f"it has more than {max_bytes:,} bytes, which no picture of the permitted size needs",
+            remedy="raise --max-pixels if that is right",
+        )
+    return head + rest
+
+
+def read_start(path: Path, count: int) -> bytes:
+    """The first bytes of a regular file; all, if there are fewer than ``count``.
+
+    Raises:
+        ImageReadError: it is missing, unreadable, a folder or device, or a pipe, whose bytes could
+            not be read again.
+    """
+    with _opened(path) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ImageReadError("it is a pipe, which can only be read as a whole")
+        return stream.read(count)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file or pipe, open for reading."""
     try:
         with path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not (stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+            mode = os.fstat(stream.fileno()).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
                 raise ImageReadError("it is a device, not a file", remedy="name a file")
-            head = stream.read(head_bytes)
-            if not head:
-                raise ImageReadError(
-                    "the file is empty (0 bytes)", remedy="copy or download it again"
-                )
-            check_head(head)
-            rest = b"" if status.st_size > max_bytes else stream.read(max_bytes)
-            if status.st_size > max_bytes or len(head) + len(rest) > max_bytes:
-                raise ImageReadError(
-                    f"it has more than {max_bytes:,} bytes, which no picture needs",
-                    remedy="raise --max-pixels if that is right",
-                )
-            return head + rest
+            yield stream
     except OSError as error:
         cause, remedy = _READ_CAUSES.get(error.errno or 0, (error.strerror or str(error), ""))
         raise ImageReadError(cause, remedy=remedy) from error

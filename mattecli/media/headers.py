@@ -56,8 +56,10 @@ def sniff(head: bytes) -> str:
     """The name of the format that a file's first bytes are of.
 
     Raises:
-        ImageReadError: it is no image, or one of a format that is not read.
+        ImageReadError: it is empty, no image, or one of a format that is not read.
     """
+    if not head:
+        raise ImageReadError("the file is empty (0 bytes)", remedy="copy or download it again")
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name
@@ -88,8 +90,6 @@ def read_header(data: bytes) -> Header:
     Raises:
         ImageReadError: it is no image, damaged, or of a kind that is not read.
     """
-    if not data:
-        raise ImageReadError("the file is empty (0 bytes)", remedy="copy or download it again")
     header = _READERS[sniff(data[:SNIFFED_BYTES])](data)
     if min(header.stored) < 1:
         raise damaged(f"its header claims {header.stored} pixels")

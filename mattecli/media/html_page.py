@@ -13,7 +13,7 @@ from importlib import resources
 
 from mattecli.errors import shown_path
 
-__all__ = ["article", "fold", "heading", "page", "paged", "picture", "table", "text"]
+__all__ = ["article", "fold", "heading", "page", "paged", "paragraphs", "picture", "table", "text"]
 
 _PAGE_ROWS = 50
 _KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
@@ -79,6 +79,11 @@ def picture(image: bytes, caption: str) -> str:
     )
 
 
+def paragraphs(lines: Iterable[str]) -> str:
+    """Lines of plain text; empty ones are left out."""
+    return "".join(f"<p>{text(line)}</p>" for line in lines if line)
+
+
 def article(title: str, facts: Iterable[str], pictures: Iterable[str] = (), alert: str = "") -> str:
     """One input: its name, what is known about it, its pictures.
 
@@ -88,10 +93,10 @@ def article(title: str, facts: Iterable[str], pictures: Iterable[str] = (), aler
         pictures: HTML of ``picture``.
         alert: plain text that stands out, such as an error.
     """
-    lines = f'<p class="alert">{text(alert)}</p>' if alert else ""
-    lines += "".join(f"<p>{text(fact)}</p>" for fact in facts if fact)
+    urgent = f'<p class="alert">{text(alert)}</p>' if alert else ""
     shown = "".join(pictures)
-    return f'<article><h3>{text(title)}</h3>{lines}<div class="row">{shown}</div></article>'
+    row = f'<div class="row">{shown}</div>' if shown else ""
+    return f"<article><h3>{text(title)}</h3>{urgent}{paragraphs(facts)}{row}</article>"
 
 
 def fold(title: str, body: str, *, opened: bool = False) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mattecli.errors import ImageReadError, MattecliError
+from mattecli.errors import ImageReadError, MattecliError, ResourceError
 from mattecli.media.containers.header import Header
 from mattecli.media.decode import decode_planes, jpeg_reduction
-from mattecli.media.files import read_file
+from mattecli.media.files import read_file, read_start
 from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
 from mattecli.media.planes import Planes, luminance, upright
 from mattecli.records import Array, Picture
@@ -26,6 +26,8 @@ __all__ = ["DEFAULT_MAX_PIXELS", "probe", "read_levels", "read_picture"]
 DEFAULT_MAX_PIXELS = 512_000_000
 """Width times height beyond which an image is refused before memory is taken."""
 
+_START_BYTES = 1 << 18
+_HEADER_FIRST = ("jpeg", "bmp", "exr")  # nothing that counts follows their pixels
 _MAX_BYTES_PER_PIXEL = 32  # four channels of 64-bit floats
 _METADATA_BYTES = 256 << 20
 
@@ -34,9 +36,19 @@ def probe(source: Path | bytes) -> Header:
     """What the file's header says, without decoding pixels.
 
     Raises:
-        ImageReadError: there is no such file, it cannot be read or is no sound image.
+        ImageReadError: there is no such file, it is a pipe, cannot be read or is no sound image.
     """
     with _about(source):
+        if isinstance(source, bytes):
+            return read_header(source)
+        start = read_start(source, _START_BYTES)
+        is_whole = len(start) < _START_BYTES
+        if is_whole or sniff(start) in _HEADER_FIRST:
+            try:
+                return read_header(start)
+            except ImageReadError:
+                if is_whole:
+                    raise
         return read_header(_content(source, DEFAULT_MAX_PIXELS))
 
 
@@ -96,11 +108,14 @@ def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -
 @contextmanager
 def _about(source: Path | bytes) -> Iterator[None]:
     """Errors name the file."""
+    path = None if isinstance(source, bytes) else source
     try:
         yield
+    except MemoryError as error:
+        cause = "memory does not suffice for this image"
+        raise ResourceError(cause, path=path, remedy="use fewer --workers") from error
     except MattecliError as error:
-        if error.path is None and not isinstance(source, bytes):
-            error.path = source
+        error.path = error.path or path
         raise
 
 
@@ -128,9 +143,11 @@ def _upright(planes: Planes, header: Header) -> Planes:
 
 
 def _rgb_profile(header: Header) -> bytes | None:
-    """The profile, if it describes RGB (ICC.1, header bytes 16 to 19)."""
+    """The profile, if it describes the picture's RGB (ICC.1, header bytes 16 to 19)."""
     icc = header.icc
-    return icc if icc is not None and icc[16:20] == b"RGB " else None
+    if icc is None or header.mode == "cmyk" or icc[16:20] != b"RGB ":
+        return None
+    return icc
 
 
 def _is_opaque(alpha: Array) -> bool:

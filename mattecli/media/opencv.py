@@ -70,4 +70,6 @@ def encode(suffix: str, image: Array, parameters: Sequence[int] = ()) -> bytes:
 
 def _raise_if_out_of_memory(error: cv2.error) -> None:
     if error.code == cv2.Error.StsNoMem:
-        raise ResourceError("memory does not suffice for this image", remedy="free some") from error
+        raise ResourceError(
+            "memory does not suffice for this image", remedy="use fewer --workers"
+        ) from error

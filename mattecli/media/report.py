@@ -26,6 +26,8 @@ def as_json(record: ItemRecord) -> dict[str, object]:
         "height": record.size.height if record.size else None,
         "error": record.error,
         "notes": list(record.notes),
+        "companions": dict(record.companions),
+        "scores": dict(record.scores),
         "seconds": {name: round(value, 6) for name, value in record.seconds.items()},
     }
 
@@ -43,6 +45,7 @@ def summary_as_json(report: Report) -> dict[str, object]:
         "exit_status": report.exit_code,
         "seconds": round(report.seconds, 6),
         "stages": {name: round(value, 6) for name, value in report.stages.items()},
+        "means": dict(report.means),
         "settings": dict(report.settings),
     }
 

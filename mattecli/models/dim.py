@@ -21,7 +21,7 @@ from mattecli.errors import CheckpointError
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.index_pooling import Switches, pool, unpool
 from mattecli.models.parts.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalise
-from mattecli.models.parts.sigmoid import sigmoid
+from mattecli.models.parts.precision import sigmoid
 
 __all__ = ["DIM", "DIMOptions", "DIMOutput"]
 
@@ -159,9 +159,7 @@ class DIM(MattingModel):
         Raises:
             CheckpointError: the keys or shapes do not fit.
         """
-        if "conv6_1.weight" not in state:
-            raise CheckpointError("entries are missing: conv6_1.weight")
-        kernel = state["conv6_1.weight"].shape[-1]
+        kernel = _conv6_kernel(state)
         network = cls(options, conv6_kernel=kernel, refinement="refine_pred.weight" in state)
         load_strictly(network, state)
         _log.info(
@@ -259,6 +257,16 @@ class DIM(MattingModel):
             x = _relu(convolution(x))
         residual: Tensor = self.refine_pred(x)
         return residual
+
+
+def _conv6_kernel(state: Mapping[str, Tensor]) -> int:
+    weight = state.get("conv6_1.weight")
+    if weight is None:
+        raise CheckpointError("entries are missing: conv6_1.weight")
+    for kernel in (3, 1):
+        if weight.shape == (512, 512, kernel, kernel):
+            return kernel
+    raise CheckpointError(f"entries have another shape: conv6_1.weight is {tuple(weight.shape)}")
 
 
 def _conv(in_channels: int, out_channels: int, kernel: int) -> nn.Conv2d:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.index_pooling import Switches, pool, unpool
 from mattecli.models.parts.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalise
-from mattecli.models.parts.sigmoid import sigmoid
+from mattecli.models.parts.precision import sigmoid
 
 __all__ = ["DIMSegNet"]
 

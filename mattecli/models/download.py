@@ -79,7 +79,7 @@ def fetch(order: Order, progress: Progress) -> str:
         UsageError: the address is none of the web.
     """
     if not _is_web_address(order.address, order.insecure):
-        raise UsageError(f"{order.address} is no web address")
+        raise UsageError(f"{order.address} is no https address")
     for attempt in range(1, order.tries + 1):
         try:
             _receive(order, progress)

@@ -19,7 +19,7 @@ from mattecli.errors import CheckpointError
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.mobilenetv2 import Features, MobileNetV2
 from mattecli.models.parts.normalise import Normalise
-from mattecli.models.parts.sigmoid import sigmoid
+from mattecli.models.parts.precision import sigmoid
 
 __all__ = ["MODNet", "MODNetOutput"]
 

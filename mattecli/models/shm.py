@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.inverted_residual import InvertedResidual, inverted_residuals
 from mattecli.models.parts.normalise import Normalise
+from mattecli.models.parts.precision import at_least_float32
 
 __all__ = ["SHM", "TEST_MEAN", "TRAINING_MEAN", "ClassOrder", "SHMOutput"]
 
@@ -198,7 +199,7 @@ class SHM(MattingModel):
             image: N,3,H,W, **BGR**, ``(level - mean) / 255``; H and W are multiples of 16.
         """
         trimap = self.t_net(image)
-        shares = trimap.softmax(dim=1)
+        shares = at_least_float32(trimap).softmax(dim=1)
         alpha_r = self.m_net(torch.cat((image, shares), dim=1))
         return SHMOutput(trimap, shares, alpha_r, alpha_p=self.fuse(shares, alpha_r))
 
@@ -214,7 +215,7 @@ class SHM(MattingModel):
         """
         foreground = shares[:, self.foreground : self.foreground + 1]
         unknown = shares[:, self.unknown : self.unknown + 1]
-        return foreground + unknown * alpha_r
+        return foreground + unknown * at_least_float32(alpha_r)
 
     def estimate(self, inputs: ModelInput) -> Estimate:
         """Alpha of a batch of photos; sides are multiples of 16."""

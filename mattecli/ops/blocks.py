@@ -18,7 +18,7 @@ class Block:
     """One block of a picture.
 
     Attributes:
-        inner: the block in the picture; the inner parts of all blocks cover it exactly once.
+        inner: the block in the picture.
         outer: the block and its halo in the picture, cut off at the picture's border.
         core: ``inner`` as seen from ``outer``.
     """
@@ -27,9 +27,17 @@ class Block:
     outer: Slices
     core: Slices
 
+    @classmethod
+    def around(cls, inner: Slices, halo: int, size: Size) -> Block:
+        """The block at ``inner`` with ``halo`` pixels around it in a picture of ``size``."""
+        rows = _grown(inner[0], halo, size.height)
+        columns = _grown(inner[1], halo, size.width)
+        core = _shifted(inner[0], -rows.start), _shifted(inner[1], -columns.start)
+        return cls(inner, (rows, columns), core)
+
 
 def blocks(size: Size, side: int, halo: int) -> Iterator[Block]:
-    """The blocks of a picture, row by row.
+    """The blocks of a picture, row by row; their inner parts cover it exactly once.
 
     Args:
         size: the picture's size.
@@ -37,15 +45,15 @@ def blocks(size: Size, side: int, halo: int) -> Iterator[Block]:
         halo: pixels around the inner part.
     """
     for top in range(0, size.height, side):
-        rows = _span(top, side, halo, size.height)
+        rows = slice(top, min(top + side, size.height))
         for left in range(0, size.width, side):
-            columns = _span(left, side, halo, size.width)
-            inner, outer, core = zip(rows, columns, strict=True)
-            yield Block(inner, outer, core)
+            columns = slice(left, min(left + side, size.width))
+            yield Block.around((rows, columns), halo, size)
 
 
-def _span(start: int, side: int, halo: int, length: int) -> tuple[slice, slice, slice]:
-    """Inner, outer and core slice along one axis."""
-    stop = min(start + side, length)
-    first, last = max(start - halo, 0), min(stop + halo, length)
-    return slice(start, stop), slice(first, last), slice(start - first, stop - first)
+def _grown(span: slice, halo: int, length: int) -> slice:
+    return slice(max(span.start - halo, 0), min(span.stop + halo, length))
+
+
+def _shifted(span: slice, distance: int) -> slice:
+    return slice(span.start + distance, span.stop + distance)

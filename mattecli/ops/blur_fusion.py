@@ -11,51 +11,47 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32
-from mattecli.ops.unmixing import COARSE, Mixture, Photo, enlarged
+from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
 
-__all__ = ["BlurFusionSolver"]
+__all__ = ["NARROW", "blur_fusion_layers", "fused"]
 
-_WIDE, _NARROW = 90, 6  # the published radii, pixels
+_WIDE = 90  # the published radius of the first pass, pixels
+NARROW = 6
+"""The published radius of the second pass: how far away pixels have influence on ``fused``."""
+
+_STEP = 4
 _TINY = np.float32(1e-5)
 
 
-class BlurFusionSolver:
-    """Both layers of any part of a photo."""
+def blur_fusion_layers(photo: Photo) -> SampledLayers:
+    """The means of the first pass."""
+    mixture = photo.sampled(_STEP)
+    both = np.concatenate([mixture.color, mixture.color])
+    return SampledLayers(_local_means(both, mixture.alpha, round(_WIDE / _STEP)), _STEP)
 
-    def __init__(self, photo: Photo) -> None:
-        self._limits = photo.limits
-        mixture = photo.coarse()
-        stacked = np.concatenate([mixture.color, mixture.color])
-        self._coarse = _local_means(stacked, mixture.alpha, round(_WIDE / COARSE))
 
-    def layers(self, part: Slices, piece: Mixture) -> Float32:
-        """Layers of a piece of the photo.
+def fused(means: Float32, piece: Mixture, limits: Limits) -> Float32:
+    """The rest of the first pass, and the second.
 
-        Values nearer than 6 pixels to a border of the piece depend on where it was cut.
+    Args:
+        means: 6,H,W of the first pass; overwritten.
+        piece: the photo there.
+        limits: range of colours.
+    """
+    means[:3] = _foreground(means, piece, limits)
+    means = _local_means(means, piece.alpha, NARROW)
+    means[:3] = _foreground(means, piece, limits)
+    return means
 
-        Args:
-            part: where the piece lies; its first row and column must divide by ``COARSE``.
-            piece: the photo there.
 
-        Returns:
-            6,H,W.
-        """
-        rows, columns = (slice(s.start // COARSE, -(-s.stop // COARSE)) for s in part)
-        means = enlarged(self._coarse[:, rows, columns], COARSE, piece.alpha.shape, smooth=True)
-        means[:3] = self._fused(means, piece)
-        means = _local_means(means, piece.alpha, _NARROW)
-        means[:3] = self._fused(means, piece)
-        return means
-
-    def _fused(self, means: Float32, piece: Mixture) -> Float32:
-        """The foreground: its mean and, where it is seen, what both means leave unexplained."""
-        alpha = piece.alpha
-        residual = piece.color - alpha * means[:3] - (1 - alpha) * means[3:]
-        residual *= alpha
-        residual += means[:3]
-        return np.clip(residual, self._limits.low, self._limits.high, out=residual)
+def _foreground(means: Float32, piece: Mixture, limits: Limits) -> Float32:
+    """The foreground: its mean and, where it is seen, what both means leave unexplained."""
+    alpha = piece.alpha
+    residual = piece.color - alpha * means[:3] - (1 - alpha) * means[3:]
+    residual *= alpha
+    residual += means[:3]
+    return np.clip(residual, limits.low, limits.high, out=residual)
 
 
 def _local_means(layers: Float32, alpha: Float32, radius: int) -> Float32:

@@ -13,17 +13,18 @@ and coloured hair. Here both layers of I = a*F + (1-a)*B are estimated around th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 
 from mattecli.ops.blocks import Block, Slices, blocks
-from mattecli.ops.blur_fusion import BlurFusionSolver
-from mattecli.ops.multilevel import MultilevelSolver
+from mattecli.ops.blur_fusion import NARROW, blur_fusion_layers, fused
+from mattecli.ops.multilevel import multilevel_layers
 from mattecli.ops.pixels import Float32, to_levels
-from mattecli.ops.unmixing import Limits, Mixture, Photo
+from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
 from mattecli.records import Array, Size
 
 __all__ = ["REACH", "Colours", "ForegroundMethod", "decontaminated", "estimate_colours"]
@@ -46,17 +47,32 @@ class Colours:
     background: Array
 
 
-class _Solver(Protocol):
-    def layers(self, part: Slices, piece: Mixture) -> Float32: ...
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """How layers are found: a guess over the whole photo, then work on each piece of it.
+
+    Attributes:
+        guess: layers of the photo.
+        refined: better layers of a piece.
+        halo: pixels around a piece that have influence on it.
+    """
+
+    guess: Callable[[Photo], SampledLayers]
+    refined: Callable[[Float32, Mixture, Limits], Float32]
+    halo: int
+
+    def layers(self, photo: Photo, guess: SampledLayers, part: Slices) -> Float32:
+        """Layers of a part of the photo that mix to it exactly where colours can."""
+        block = Block.around(part, self.halo, Size.of(photo.alpha))
+        piece = photo.piece(block.outer)
+        layers = self.refined(guess.at(block.outer), piece, photo.limits)
+        inner = Mixture(piece.color[:, *block.core], piece.alpha[block.core])
+        return inner.explained(layers[:, *block.core], photo.limits)
 
 
-class _SolverMaker(Protocol):
-    def __call__(self, photo: Photo) -> _Solver: ...
-
-
-_SOLVERS: dict[ForegroundMethod, _SolverMaker] = {
-    "multilevel": MultilevelSolver,
-    "blur-fusion": BlurFusionSolver,
+_METHODS: dict[ForegroundMethod, _Method] = {
+    "multilevel": _Method(multilevel_layers, lambda layers, _piece, _limits: layers, halo=0),
+    "blur-fusion": _Method(blur_fusion_layers, fused, halo=NARROW),
 }
 
 
@@ -86,29 +102,24 @@ def _fill(
     photo: Photo, method: ForegroundMethod, foreground: Array, background: Array | None
 ) -> None:
     """Solves the photo block by block; a layer that is not seen in a block stays black there."""
-    solver = _SOLVERS[method](photo)
+    way = _METHODS[method]
+    guess = way.guess(photo)
     for block in blocks(Size.of(photo.color), _SIDE, REACH):
-        alpha = photo.alpha_of(block.outer)
-        if alpha.min() >= 1 - _CLEAR:
+        lowest, highest = photo.alpha_range(block.outer)
+        if lowest >= 1 - _CLEAR:
             foreground[block.inner] = photo.color[block.inner]
-        elif alpha.max() > _CLEAR:
-            piece = photo.piece(block.outer)
-            layers = _explained(solver.layers(block.outer, piece), piece, block, photo.limits)
+        elif highest > _CLEAR:
+            alpha = photo.alpha_of(block.outer)
+            layers = way.layers(photo, guess, block.inner)
             own = photo.color[block.inner]
-            _paint(foreground[block.inner], layers[:3], own, piece.alpha, block)
+            _paint(foreground[block.inner], layers[:3], own, alpha, block.core)
             if background is not None:
-                _paint(background[block.inner], layers[3:], own, 1 - piece.alpha, block)
+                _paint(background[block.inner], layers[3:], own, 1 - alpha, block.core)
         elif background is not None:
             background[block.inner] = photo.color[block.inner]
 
 
-def _explained(layers: Float32, piece: Mixture, block: Block, limits: Limits) -> Float32:
-    """The inner part of a block's layers, made to mix to the photo exactly."""
-    inner = Mixture(piece.color[:, *block.core], piece.alpha[block.core])
-    return inner.explained(layers[:, *block.core], limits)
-
-
-def _paint(target: Array, planes: Float32, own: Array, share: Float32, block: Block) -> None:
+def _paint(target: Array, planes: Float32, own: Array, share: Float32, core: Slices) -> None:
     """Writes one layer's colours into a block of the picture.
 
     Args:
@@ -116,12 +127,12 @@ def _paint(target: Array, planes: Float32, own: Array, share: Float32, block: Bl
         planes: the colours, 3,h,w.
         own: the photo's colours, for where the layer is all that is seen.
         share: how much of the layer is seen, in the block with its halo.
-        block: the block.
+        core: where in ``share`` the block is.
     """
     seen = (share > _CLEAR).astype(np.uint8)
-    near = cv2.dilate(seen, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))[block.core]
+    near = cv2.dilate(seen, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))[core]
     colors = cv2.merge([plane * near for plane in planes])
     floating = np.issubdtype(target.dtype, np.floating)
     target[...] = colors if floating else to_levels(colors, target.dtype)
-    alone = np.ascontiguousarray(share[block.core] >= 1 - _CLEAR)
+    alone = np.ascontiguousarray(share[core] >= 1 - _CLEAR)
     cv2.copyTo(own, alone.view(np.uint8), target)

@@ -19,6 +19,7 @@ _LONG_SIDE = 1600  # features are looked for at no more than this
 _FEATURES = 6000
 _RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
 _REACH = 2.5  # pixels a match may be off
+_CORNER_WEIGHT = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ def register(moved: Array, fixed: Array, *, mask: Array | None = None) -> Regist
     pairs = _mutual_matches(from_moved.descriptors, from_fixed.descriptors, norm)
     start, end = from_moved.points[pairs[:, 0]], from_fixed.points[pairs[:, 1]]
     reach = _REACH / _work_scale(Size.of(fixed))
-    homography, obeys = _robust_homography(start, end, reach)
+    homography, obeys = _robust_homography(start, end, Size.of(moved), reach)
     end = end[obeys]
     errors = np.linalg.norm(_project(homography, start[obeys]) - end, axis=1)
     return Registration(homography, len(pairs), end, errors)
@@ -114,7 +115,7 @@ def _detector() -> tuple[cv2.Feature2D, int]:
         return sift, cv2.NORM_L2
     if hasattr(cv2, "AKAZE_create"):
         return cv2.AKAZE_create(threshold=0.0005), cv2.NORM_HAMMING
-    return cv2.ORB_create(nfeatures=_FEATURES, fastThreshold=10), cv2.NORM_HAMMING
+    return cv2.ORB.create(nfeatures=_FEATURES, fastThreshold=10), cv2.NORM_HAMMING
 
 
 def _work_scale(size: Size) -> float:
@@ -154,22 +155,61 @@ def _mutual_matches(moved: Array, fixed: Array, norm: int) -> npt.NDArray[np.int
 
 
 def _robust_homography(
-    start: Float64, end: Float64, reach: float
+    start: Float64, end: Float64, frame: Size, reach: float
 ) -> tuple[Float64, npt.NDArray[np.bool_]]:
     """The homography most matches obey, and which do; the identity and none where none is."""
     nothing = np.eye(3), np.zeros(len(start), bool)
     if len(start) < 4:
         return nothing
     found, _ = cv2.findHomography(start, end, cv2.USAC_MAGSAC, reach, None, 10_000, 0.9999)
-    for _ in range(3):  # least squares on the inliers, which it may change
-        if found is None or not np.isfinite(found).all():
-            return nothing
-        obeys = np.linalg.norm(_project(found, start) - end, axis=1) < reach
+    if found is None:
+        return nothing
+    homography = np.asarray(found, np.float64)
+    for _ in range(3):  # the fit may change which matches obey
+        obeys = np.linalg.norm(_project(homography, start) - end, axis=1) < reach
         if obeys.sum() < 4:
             return nothing
-        homography = np.asarray(found, np.float64)
-        found, _ = cv2.findHomography(start[obeys], end[obeys], 0)
+        homography = _steadied_fit(start[obeys], end[obeys], frame)
+    obeys = np.linalg.norm(_project(homography, start) - end, axis=1) < reach
     return homography, obeys
+
+
+def _steadied_fit(start: Float64, end: Float64, frame: Size) -> Float64:
+    """Least squares, held near a similarity where the points leave the homography open.
+
+    Args:
+        start, end: matching points, K,2, in pixels.
+        frame: size of the picture with ``start``; its corners take part with little weight, as a
+            similarity (turn, scale, shift) fitted to the points would move them.
+    """
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64) * frame
+    moved = _similarity(start, end, corners)
+    origin, length = np.array(frame) / 2, max(frame) / 2
+    x, y = ((np.vstack((start, corners)) - origin) / length).T
+    u, v = ((np.vstack((end, moved)) - origin) / length).T
+    weights = np.concatenate((np.ones(len(start)), np.full(4, _CORNER_WEIGHT)))
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    rows = np.stack(
+        (
+            np.stack((x, y, one, zero, zero, zero, -u * x, -u * y, -u)),
+            np.stack((zero, zero, zero, x, y, one, -v * x, -v * y, -v)),
+        )
+    )
+    rows = (rows * weights).transpose(0, 2, 1).reshape(-1, 9)
+    normalised = np.linalg.svd(rows, full_matrices=False)[2][-1].reshape(3, 3)
+    to_unit = np.array([[1, 0, -origin[0]], [0, 1, -origin[1]], [0, 0, length]]) / length
+    homography = np.linalg.inv(to_unit) @ normalised @ to_unit
+    return homography / homography[2, 2]
+
+
+def _similarity(start: Float64, end: Float64, points: Float64) -> Float64:
+    """``points`` under the similarity that best takes ``start`` to ``end`` (all K,2)."""
+    plane = np.array([1, 1j])
+    a, b, p = start @ plane, end @ plane, points @ plane
+    centred = a - a.mean()
+    turn = np.vdot(centred, b - b.mean()) / max(np.vdot(centred, centred).real, 1e-12)
+    moved = turn * (p - a.mean()) + b.mean()
+    return np.column_stack((moved.real, moved.imag))
 
 
 def _project(homography: Float64, points: Float64) -> Float64:

@@ -1,4 +1,4 @@
-"""What the estimators of foreground colour share: the photo as planes, and the split of a residual.
+"""What the estimators of foreground colour share: pieces of a photo, and layers of colour.
 
 Colours of both layers travel together as *layers*: float32 6,H,W, the foreground's R, G, B and
 then the background's, in 0..1 for levels. At each pixel the photo is I = a*F + (1-a)*B.
@@ -12,13 +12,10 @@ import cv2
 import numpy as np
 
 from mattecli.ops.blocks import Slices
-from mattecli.ops.pixels import Float32, to_float
+from mattecli.ops.pixels import Float32, levels_max, to_float
 from mattecli.records import Array
 
-__all__ = ["COARSE", "Limits", "Mixture", "Photo", "enlarged"]
-
-COARSE = 4
-"""Every so many-th pixel is used for a first guess of both layers over the whole photo."""
+__all__ = ["Limits", "Mixture", "Photo", "SampledLayers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """A piece of a photo, contiguous.
+    """A piece of a photo.
 
     Attributes:
         color: 3,H,W float32.
@@ -42,7 +39,7 @@ class Mixture:
     alpha: Float32
 
     def every(self, step: int) -> Mixture:
-        """The pixels whose row and column in the piece divide by ``step``."""
+        """The pixels whose row and column divide by ``step``."""
         return Mixture(
             np.ascontiguousarray(self.color[:, ::step, ::step]),
             np.ascontiguousarray(self.alpha[::step, ::step]),
@@ -51,9 +48,11 @@ class Mixture:
     def explained(self, layers: Float32, limits: Limits) -> Float32:
         """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits."""
         alpha, rest = self.alpha, 1 - self.alpha
-        residual = self.color - alpha * layers[:3] - rest * layers[3:]
-        residual /= alpha * alpha + rest * rest
+        residual = alpha * layers[:3]
         exact = np.empty_like(layers)
+        residual += np.multiply(rest, layers[3:], out=exact[3:])
+        np.subtract(self.color, residual, out=residual)
+        residual /= alpha * alpha + rest * rest
         np.multiply(alpha, residual, out=exact[:3])
         np.multiply(rest, residual, out=exact[3:])
         exact += layers
@@ -73,25 +72,33 @@ class Photo:
         self.alpha = alpha
         self.limits = _limits(color)
 
-    def piece(self, part: Slices, step: int = 1) -> Mixture:
-        """A part of the photo, or every ``step``-th row and column of it."""
-        rows, columns = (slice(s.start, s.stop, step) for s in part)
-        color = to_float(np.ascontiguousarray(self.color[rows, columns]))
+    def piece(self, part: Slices) -> Mixture:
+        """A part of the photo."""
+        color = to_float(self.color[part])
         if np.issubdtype(self.color.dtype, np.floating):
             color = np.nan_to_num(color, nan=0, posinf=self.limits.high, neginf=self.limits.low)
         planes = np.empty((3, *color.shape[:2]), np.float32)
         cv2.split(color, list(planes))
-        return Mixture(planes, self.alpha_of((rows, columns)))
+        return Mixture(planes, self.alpha_of(part))
 
     def alpha_of(self, part: Slices) -> Float32:
         """Alpha of a part, contiguous, kept within 0..1; what is no number counts as 0."""
-        alpha = to_float(self.alpha[part])
-        return np.minimum(np.fmax(alpha, 0), 1)
+        alpha = np.fmax(to_float(self.alpha[part]), 0)
+        return np.minimum(alpha, 1, out=alpha)
 
-    def coarse(self) -> Mixture:
-        """Every ``COARSE``-th row and column of the whole photo."""
-        height, width = self.alpha.shape
-        return self.piece((slice(0, height), slice(0, width)), COARSE)
+    def alpha_range(self, part: Slices) -> tuple[float, float]:
+        """Lowest and highest alpha of a part, in 0..1 for levels too."""
+        low, high, _, _ = cv2.minMaxLoc(self.alpha[part])
+        floating = np.issubdtype(self.alpha.dtype, np.floating)
+        white = 1 if floating else levels_max(self.alpha.dtype)
+        return low / white, high / white
+
+    def sampled(self, step: int) -> Mixture:
+        """One pixel of every square of ``step`` pixels: the middle one; at least one in all."""
+        rows, columns = (
+            slice(min(step // 2, (length - 1) // 2), length, step) for length in self.alpha.shape
+        )
+        return self.piece((rows, columns))
 
 
 def _limits(color: Array) -> Limits:
@@ -105,18 +112,32 @@ def _limits(color: Array) -> Limits:
     )
 
 
-def enlarged(layers: Float32, factor: int, shape: tuple[int, int], *, smooth: bool) -> Float32:
-    """Layers that were sampled at every ``factor``-th pixel, at all pixels.
+class SampledLayers:
+    """Layers known at ``Photo.sampled``.
 
     Args:
-        layers: N,h,w.
-        factor: the step of the sampling.
-        shape: height and width wanted; at most ``factor`` times those of ``layers``.
-        smooth: interpolate bilinearly rather than repeat the sample.
+        planes: 6,h,w.
+        step: the step of the sampling.
     """
-    planes, height, width = layers.shape
-    full = np.empty((planes, height * factor, width * factor), np.float32)
-    how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-    for small, large in zip(layers, full, strict=True):
-        cv2.resize(small, (width * factor, height * factor), dst=large, interpolation=how)
-    return np.ascontiguousarray(full[:, : shape[0], : shape[1]])
+
+    def __init__(self, planes: Float32, step: int) -> None:
+        # A last square that is less than half in the photo has no sample.
+        self._planes = np.pad(planes, ((0, 0), (0, 1), (0, 1)), mode="edge")
+        self._step = step
+
+    def at(self, part: Slices) -> Float32:
+        """Layers of a part of the photo, 6,H,W, interpolated bilinearly between the samples."""
+        step = self._step
+        if step == 1:
+            return self._planes[:, *part].copy()
+        rows, columns = (slice(max(s.start // step - 1, 0), s.stop // step + 2) for s in part)
+        near = self._planes[:, rows, columns]
+        planes, height, width = near.shape
+        layers = np.empty((planes, height * step, width * step), np.float32)
+        for samples, plane in zip(near, layers, strict=True):
+            cv2.resize(samples, (width * step, height * step), dst=plane)
+        inside = (
+            slice(s.start - first.start * step, s.stop - first.start * step)
+            for s, first in zip(part, (rows, columns), strict=True)
+        )
+        return layers[:, *inside]

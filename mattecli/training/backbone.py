@@ -34,7 +34,7 @@ def modnet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _renamed(key: str) -> str:
-    """``features.2.conv.1.0.weight`` (second group, convolution) to ``features.2.conv.3.weight``."""
+    """``features.2.conv.1.0.weight`` (group 1, its convolution) to ``features.2.conv.3.weight``."""
     found = re.fullmatch(r"(features\.(\d+)\.conv)\.(\d+)(?:\.(\d+))?\.(\w+)", key)
     if found is None:
         return key

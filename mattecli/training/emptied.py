@@ -36,13 +36,12 @@ def emptied(photo: Levels, alpha: Levels) -> Levels:
     for planes in reversed(pyramid[:-1]):
         wider = _resized(filled, (planes.shape[1], planes.shape[0]), cv2.INTER_LINEAR)
         trust = np.minimum(planes[..., 3:] * 2, 1)
-        filled = trust * _colors(planes) + (1 - trust) * wider
+        filled = (wider + trust * (_colors(planes) - wider)).astype(np.float32)
     return np.asarray(to_levels(filled), np.uint8)
 
 
 def _colors(planes: Float32) -> Float32:
-    mean: Float32 = planes[..., :3] / np.maximum(planes[..., 3:], _TINY)
-    return mean
+    return np.asarray(planes[..., :3] / np.maximum(planes[..., 3:], _TINY), np.float32)
 
 
 def _resized(planes: Float32, size: tuple[int, int], method: int) -> Float32:

@@ -42,8 +42,7 @@ class FusedIBNormReLU(nn.Module):
         """N,C,H,W to the same shape, channels last."""
         bnorm = self.bnorm
         maps = x.contiguous(memory_format=torch.channels_last)
-        moments = _moments(maps.detach(), bnorm.num_features)
-        mean, variance = moments[0], moments[1]
+        mean, variance = _moments(maps.detach(), bnorm.num_features).unbind()
         half = bnorm.num_features
         if bnorm.training:
             self._track(mean[0, :half], variance[0, :half], count=maps[:, 0].numel())
@@ -51,9 +50,9 @@ class FusedIBNormReLU(nn.Module):
             assert bnorm.running_mean is not None
             assert bnorm.running_var is not None
             mean[:, :half], variance[:, :half] = bnorm.running_mean, bnorm.running_var
-        weights = (bnorm.weight, bnorm.bias)
+        affine = torch.stack((bnorm.weight, bnorm.bias))
         y: Tensor = _NormReLU.apply(  # type: ignore[no-untyped-call] # torch leaves it untyped
-            maps, *weights, mean, torch.rsqrt(variance + bnorm.eps), bnorm.training
+            maps, affine, mean, torch.rsqrt(variance + bnorm.eps), bnorm.training
         )
         return y
 
@@ -87,29 +86,32 @@ def _moments(x: Tensor, half: int) -> Tensor:
 class _NormReLU(torch.autograd.Function):
     """``relu((x - mean) * inverse * weight + bias)`` and its gradient.
 
-    ``mean`` and ``inverse`` (one over the standard deviation) are N,C. With ``follow`` the
-    gradient knows that the batch norm's statistics depend on ``x``; the instance norm's always do.
+    ``affine`` holds weight and bias of the batch norm, 2,C/2; ``mean`` and ``inverse`` (one over
+    the standard deviation) are N,C. With ``follow`` the gradient knows that the batch norm's
+    statistics depend on ``x``; the instance norm's always do.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor, follow: bool
+        ctx: Any, x: Tensor, affine: Tensor, mean: Tensor, inverse: Tensor, follow: bool
     ) -> Tensor:
-        rest = mean.shape[1] - len(weight)
-        gain = inverse * torch.cat((weight, weight.new_ones(rest)))
-        offset = torch.cat((bias, bias.new_zeros(rest))) - mean * gain
+        half = affine.shape[1]
+        gain = inverse.clone()
+        gain[:, :half] *= affine[0]
+        offset = -mean * gain
+        offset[:, :half] += affine[1]
         y = torch.empty_like(x)
         for i in range(len(x)):  # one picture at a time stays in the cache
             torch.addcmul(_plane(offset[i], x), x[i], _plane(gain[i], x), out=y[i])
         y.relu_()
-        ctx.save_for_backward(x, y, weight, mean, inverse, gain)
-        ctx.follow = follow
+        ctx.save_for_backward(x, y, mean, inverse, gain)
+        ctx.half, ctx.follow = half, follow
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, y, weight, mean, inverse, gain = ctx.saved_tensors
-        half, pixels = len(weight), x[0, 0].numel()
+        x, y, mean, inverse, gain = ctx.saved_tensors
+        half, pixels = ctx.half, x[0, 0].numel()
         grad = grad.contiguous(memory_format=torch.channels_last)
         grad = torch.ops.aten.threshold_backward(grad, y, 0)
         total, product = _sums(grad, x, mean, inverse)  # over pixels: g, and g times normalised x
@@ -122,7 +124,8 @@ class _NormReLU(torch.autograd.Function):
         for i in range(len(x)):
             torch.addcmul(_plane(offset[i], x), x[i], _plane(slope[i], x), out=out[i])
         out.addcmul_(grad, gain.to(x.dtype)[:, :, None, None])
-        return out, product[:, :half].sum(0), total[:, :half].sum(0), None, None, None
+        affine = torch.stack((product[:, :half].sum(0), total[:, :half].sum(0)))
+        return out, affine, None, None, None
 
 
 def _plane(values: Tensor, like: Tensor) -> Tensor:

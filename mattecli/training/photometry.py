@@ -60,12 +60,12 @@ def _extreme(image: Levels, rng: Random) -> Levels:
     """Night, over-exposure, or strongly coloured light."""
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     kind = rng.integers(3)
+    power, factor, shift = 1.0, 1.0, 0.0
     if kind == 0:
-        curve = np.power(ramp, rng.uniform(1.2, 2.4)) * rng.uniform(0.35, 0.9)
+        power, factor = rng.uniform(1.2, 2.4), rng.uniform(0.35, 0.9)
     elif kind == 1:
-        curve = ramp * rng.uniform(1.2, 2.0) + rng.uniform(0, 0.15)
-    else:
-        curve = ramp
+        factor, shift = rng.uniform(1.2, 2.0), rng.uniform(0, 0.15)
+    curve = np.power(ramp, power) * factor + shift
     gains = rng.uniform(0.55, 1.2, 3) if kind == 2 or rng.random() < 0.3 else np.ones(3)
     return _through(image, (curve * gains).astype(np.float32))
 
@@ -101,10 +101,12 @@ def _softened(image: Levels, rng: Random) -> Levels:
 
 
 def _noisy(image: Levels, rng: Random) -> Levels:
-    noise = np.empty(image.shape[:2] if rng.random() < 0.4 else image.shape, np.int16)
+    grey = rng.random() < 0.4
+    noise = np.zeros(image.shape[:2] if grey else image.shape, np.int16)
     cv2.setRNGSeed(int(rng.integers(2**31)))  # OpenCV's normal draws are much faster than NumPy's
-    cv2.randn(noise, 0, float(rng.uniform(2, 14)))
-    if noise.ndim == 2:
+    spread = float(rng.uniform(2, 14))
+    cv2.randn(noise, (0.0,) * 4, (spread,) * 4)  # type: ignore[call-overload] # takes scalars
+    if grey:
         noise = np.asarray(cv2.merge((noise, noise, noise)), np.int16)
     return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
 

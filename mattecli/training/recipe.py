@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mattecli.errors import UsageError
-
 __all__ = ["Optimiser", "Phase", "Rate", "Recipe", "rate_at"]
 
 Shape = Literal["constant", "cosine", "linear"]
@@ -59,6 +57,8 @@ class Phase:
         sizes: height and width of the pictures; each batch has one of them, drawn evenly.
         rate: of the weights without an entry in ``factors``.
         factors: by prefix of a parameter's name, what its rate is multiplied by; 0 freezes it.
+            The first prefix that fits counts.
+        restart: forget the optimiser's running means at the start.
     """
 
     name: str
@@ -67,6 +67,11 @@ class Phase:
     sizes: tuple[tuple[int, int], ...]
     rate: Rate
     factors: dict[str, float] = field(default_factory=dict)
+    restart: bool = False
+
+    def factor(self, name: str) -> float:
+        """What the rate of the parameter called ``name`` is multiplied by."""
+        return next((f for prefix, f in self.factors.items() if name.startswith(prefix)), 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +84,7 @@ class Recipe:
         optimiser: one for all phases.
         average: decay of the moving average of the weights, which is what is exported.
         log_every, save_every, check_every, sheet_every: steps between rows of the log,
-            checkpoints, validations and sample sheets; checkpoints and validations come after whole
-            rows.
+            checkpoints, validations and sample sheets.
     """
 
     system: str
@@ -91,11 +95,6 @@ class Recipe:
     save_every: int = 200
     check_every: int = 1000
     sheet_every: int = 1000
-
-    def __post_init__(self) -> None:
-        for name in ("save_every", "check_every", "sheet_every"):
-            if getattr(self, name) % self.log_every:
-                raise UsageError(f"{name} must be a multiple of log_every ({self.log_every})")
 
     @property
     def steps(self) -> int:
@@ -115,6 +114,8 @@ def rate_at(rate: Rate, step: int, steps: int) -> float:
     """The learning rate at ``step`` (from 0) of a phase of ``steps``."""
     if step < rate.warmup:
         return rate.peak * (step + 1) / rate.warmup
+    if rate.shape == "constant":
+        return rate.peak
     done = (step - rate.warmup) / max(1, steps - rate.warmup)
-    fall = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
-    return rate.peak * (rate.end + (1 - rate.end) * fall[rate.shape]) if rate.shape != "constant" else rate.peak
+    left = 1 - done if rate.shape == "linear" else (1 + math.cos(math.pi * done)) / 2
+    return rate.peak * (rate.end + (1 - rate.end) * left)

@@ -152,11 +152,13 @@ def _behind_something(scene: Scene, store: PictureStore, rng: Random) -> Scene:
     """A table, wall or board in front of the lower part or of one side."""
     height, width = scene.alpha.shape
     image, alpha = scene.image.copy(), scene.alpha.copy()
+    top, right = 0, width
     if rng.random() < 0.6:
-        part = np.s_[int(height * rng.uniform(0.6, 0.95)) :, :]
+        top = int(height * rng.uniform(0.6, 0.95))
     else:
-        part = np.s_[:, : int(width * rng.uniform(0.08, 0.3))]
-    hidden = Size.of(image[part])
+        right = max(1, int(width * rng.uniform(0.08, 0.3)))
+    part = (slice(top, height), slice(0, right))
+    hidden = Size(right, height - top)
     cover = backdrop(store, Size(width, height), rng)
     image[part] = covering_crop(cover, hidden, rng)
     alpha[part] = 0

@@ -20,7 +20,16 @@ from mattecli.errors import ImageReadError, PairingError
 from mattecli.ops.foreground import decontaminated
 from mattecli.training.emptied import emptied
 
-__all__ = ["Entry", "PictureStore", "Subject", "build_store", "image_files"]
+__all__ = [
+    "Entry",
+    "PictureStore",
+    "Subject",
+    "build_store",
+    "image_files",
+    "labelled_pairs",
+    "read_alpha",
+    "read_photo",
+]
 
 Levels = npt.NDArray[np.uint8]
 
@@ -74,7 +83,9 @@ class PictureStore:
         self.entries = [_entry(row) for row in index["pictures"]]
         self.plates = [_entry(row) for row in index["plates"]]
         self._pixels = np.memmap(folder / "pictures.raw", np.uint8, "r")
-        self._plate_pixels = np.memmap(folder / "plates.raw", np.uint8, "r") if self.plates else None
+        self._plate_pixels = (
+            np.memmap(folder / "plates.raw", np.uint8, "r") if self.plates else None
+        )
         self.movable = [i for i, entry in enumerate(self.entries) if entry.fit_to_move]
 
     def __reduce__(self) -> tuple[type[PictureStore], tuple[Path]]:
@@ -94,16 +105,45 @@ class PictureStore:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in ``folder``, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    """The images in ``folder``, by name; none if there is no such folder."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in paths if path.suffix.lower() in _SUFFIXES)
 
 
-def build_store(data: Path, split: str, folder: Path) -> PictureStore:
+def labelled_pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Photos in ``folder/image`` with the alphas of the same stem in ``folder/alpha``.
+
+    Raises:
+        PairingError: there is no photo, or one without alpha.
+    """
+    alphas = {path.stem: path for path in image_files(folder / "alpha")}
+    photos = image_files(folder / "image")
+    if not photos:
+        raise PairingError("has no photos to train on", path=folder / "image")
+    for path in photos:
+        if path.stem not in alphas:
+            raise PairingError(
+                "has no alpha", path=path, remedy=f"add {path.stem} to {folder / 'alpha'}"
+            )
+    return [(path, alphas[path.stem]) for path in photos]
+
+
+def read_photo(path: Path) -> Levels:
+    """H,W,3 RGB."""
+    return _read(path, cv2.IMREAD_COLOR_RGB)
+
+
+def read_alpha(path: Path) -> Levels:
+    """H,W."""
+    return _read(path, cv2.IMREAD_GRAYSCALE)
+
+
+def build_store(data: Path, folder: Path) -> PictureStore:
     """Decode ``data`` into ``folder``, unless that was done before.
 
     Args:
-        data: holds ``SPLIT/image``, ``SPLIT/alpha`` (same stems) and, optionally, ``backgrounds``.
-        split: name of the part, for example ``train``.
+        data: holds ``image`` and ``alpha`` (same stems), or these in ``train``; and, optionally,
+            ``backgrounds`` without anybody.
         folder: where the pixels go; about ten bytes for each pixel.
 
     Raises:
@@ -113,9 +153,9 @@ def build_store(data: Path, split: str, folder: Path) -> PictureStore:
     index = folder / "index.json"
     if not index.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = _write(folder / "pictures.raw", _pictures(data / split))
-        plates_folder = data / "backgrounds"
-        plates = _write(folder / "plates.raw", _plates(plates_folder))
+        labelled = data / "train" if (data / "train").is_dir() else data
+        pictures = _write(folder / "pictures.raw", _pictures(labelled))
+        plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
         part = index.with_suffix(".part")
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
         part.write_text(json.dumps(rows))
@@ -124,23 +164,17 @@ def build_store(data: Path, split: str, folder: Path) -> PictureStore:
 
 
 def _pictures(folder: Path) -> Iterator[tuple[str, Levels]]:
-    alphas = {path.stem: path for path in image_files(folder / "alpha")}
-    for path in tqdm(image_files(folder / "image"), desc="reading photos", unit="photo"):
-        if path.stem not in alphas:
-            raise PairingError(
-                "has no alpha", path=path, remedy=f"add {path.stem} to {folder / 'alpha'}"
-            )
-        photo = _read(path, cv2.IMREAD_COLOR_RGB)
-        alpha = _read(alphas[path.stem], cv2.IMREAD_GRAYSCALE)
+    for image, truth in tqdm(labelled_pairs(folder), desc="reading photos", unit="photo"):
+        photo, alpha = read_photo(image), read_alpha(truth)
         if alpha.shape != photo.shape[:2]:
-            raise PairingError("alpha has another size than its photo", path=alphas[path.stem])
+            raise PairingError("alpha has another size than its photo", path=truth)
         front, back = decontaminated(photo, alpha), emptied(photo, alpha)
-        yield path.name, np.dstack((photo, front, back, alpha))
+        yield image.name, np.dstack((photo, front, back, alpha))
 
 
 def _plates(folder: Path) -> Iterator[tuple[str, Levels]]:
-    for path in image_files(folder) if folder.is_dir() else ():
-        yield path.name, _read(path, cv2.IMREAD_COLOR_RGB)
+    for path in image_files(folder):
+        yield path.name, read_photo(path)
 
 
 def _read(path: Path, flags: int) -> Levels:

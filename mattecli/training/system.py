@@ -13,10 +13,23 @@ from torch import Tensor, nn
 from mattecli.records import Array, Size
 from mattecli.training.recipe import Phase
 
-__all__ = ["Batch", "Panel", "Sampler", "System", "stacked"]
+__all__ = ["Batch", "Moment", "Panel", "Sampler", "System", "stacked"]
 
 Batch = dict[str, Tensor]
 """Named tensors of one training step; pictures are uint8 until the system scales them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where in a recipe a step lies.
+
+    Attributes:
+        phase: the phase it belongs to.
+        step: its number in the phase, from 0.
+    """
+
+    phase: Phase
+    step: int
 
 
 class Sampler(ABC):
@@ -48,8 +61,25 @@ class System(ABC):
         """What makes its pictures."""
 
     @abstractmethod
-    def losses(self, network: nn.Module, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-        """The terms of the loss; their sum is minimised."""
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """The terms of the loss; their sum is minimised.
+
+        Weights that no term depends on are left as they are.
+        """
+
+    def enter(self, network: nn.Module, phase: Phase) -> None:
+        """Prepare ``network`` for ``phase``, before its first step; nothing by default."""
+        del network, phase
+
+    def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
+        """What of the averaged weights is a trained matting network, under published names.
+
+        Args:
+            state: the averaged weights.
+            phase: the last phase that was trained.
+        """
+        del phase
+        return dict(state)
 
     def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
         """Figures on held-out pictures; none by default.

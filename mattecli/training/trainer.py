@@ -24,7 +24,7 @@ from mattecli.training.feed import BatchMaker, feed
 from mattecli.training.journal import Journal, draw_curves
 from mattecli.training.recipe import Optimiser, Phase, Recipe, rate_at
 from mattecli.training.sheet import write_sheet
-from mattecli.training.system import Batch, System
+from mattecli.training.system import Batch, Moment, System
 
 __all__ = ["Progress", "RunSettings", "Trainer"]
 
@@ -85,11 +85,13 @@ class Trainer:
         self.system, self.recipe, self.settings = system, recipe, settings
         self._device = torch.device(settings.device)
         network = system.network(settings.seed)
-        network.to(self._device, memory_format=torch.channels_last)
+        network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
         optimiser = _optimiser(recipe.optimiser, network)
         self._state = TrainingState(network, optimiser, WeightAverage(network, recipe.average))
         settings.folder.mkdir(parents=True, exist_ok=True)
-        self.step = self._resumed() if settings.resume else 0
+        self.step = 0
+        if settings.resume:
+            self.step = self._resumed()
         self._log = Journal(settings.folder / "log.csv", self.step)
         self._checks = Journal(settings.folder / "checks.csv", self.step)
         self._row = _Row()
@@ -126,17 +128,19 @@ class Trainer:
 
     def _advance(self, batch: Batch) -> None:
         """One update of the weights."""
-        phase, done = self.recipe.position(self.step)
-        network, optimiser = self._state.network, self._state.optimiser
-        for group in optimiser.param_groups:
-            factor = _factor(phase, group["name"])
-            group["lr"] = rate_at(phase.rate, done, phase.steps) * factor
-            group["params"][0].requires_grad_(factor > 0)
+        moment = Moment(*self.recipe.position(self.step))
+        phase, network, optimiser = moment.phase, self._state.network, self._state.optimiser
         network.train()
-        torch.manual_seed(hash((self.settings.seed, self.step)) % 2**63)  # dropout and its like
+        torch.manual_seed(self.settings.seed * 2**32 + self.step)  # dropout and its like
+        if moment.step == 0:
+            self._enter(phase)
+        for group in optimiser.param_groups:
+            factor = phase.factor(group["name"])
+            group["lr"] = rate_at(phase.rate, moment.step, phase.steps) * factor
+            group["params"][0].requires_grad_(factor > 0)
         moved = {name: value.to(self._device) for name, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bf16):
-            terms = self.system.losses(network, moved, phase)
+            terms = self.system.losses(network, moved, moment)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
             raise ResourceError(
@@ -152,11 +156,16 @@ class Trainer:
         self._row.add({"loss": loss} | terms | {"gradient": norm}, phase.batch)
         self.step += 1
 
+    def _enter(self, phase: Phase) -> None:
+        self.system.enter(self._state.network, phase)
+        if phase.restart:
+            self._state.optimiser.state.clear()
+
     def _logged(self) -> Progress:
         phase, _ = self.recipe.position(self.step - 1)
         rate = self._state.optimiser.param_groups[-1]["lr"]
         values = self._row.finish()
-        self._log.add({"step": self.step, "phase": phase.name, "rate": rate} | values)
+        self._log.add({"step": self.step, "phase": phase.name, "rate": rate, **values})
         return Progress(self.step, self.recipe.steps, phase.name, values["loss"])
 
     def _keep(self) -> None:
@@ -169,7 +178,7 @@ class Trainer:
             thorough = self.step % (10 * recipe.check_every) == 0 or self.step == recipe.steps
             figures = self.system.evaluate(self._state.average.state, thorough=thorough)
             if figures:
-                self._checks.add({"step": self.step} | figures)
+                self._checks.add({"step": self.step, **figures})
                 draw_curves(folder / "checks.csv", folder / "checks.png")
         if self.step % recipe.sheet_every == 0:
             panels = self.system.panels(self._state.average.state)
@@ -181,15 +190,17 @@ class Trainer:
     def _save(self) -> None:
         folder = self.settings.folder
         write_checkpoint(folder / CHECKPOINT, self._state, self._facts())
-        write_weights(folder / WEIGHTS, self._state.average.state, self._facts())
+        phase, _ = self.recipe.position(max(self.step - 1, 0))
+        weights = self.system.exported(self._state.average.state, phase)
+        write_weights(folder / WEIGHTS, weights, self._facts())
 
     def _resumed(self) -> int:
         path = self.settings.folder / CHECKPOINT
         if not path.exists():
             return 0
         facts = read_checkpoint(path, self._state)
-        mine = self._facts() | {"step": facts.get("step")}
-        if facts != mine:
+        mine = self._facts()
+        if any(facts.get(name) != mine[name] for name in ("system", "seed")):
             raise CheckpointError(
                 f"belongs to a training of {facts.get('system')} with seed {facts.get('seed')}",
                 path=path,
@@ -236,13 +247,6 @@ def _optimiser(numbers: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(groups, lr=1.0, momentum=numbers.betas[0])
     kind = torch.optim.AdamW if numbers.kind == "adamw" else torch.optim.Adam
     return kind(groups, lr=1.0, betas=numbers.betas)
-
-
-def _factor(phase: Phase, name: str) -> float:
-    for prefix, factor in phase.factors.items():
-        if name.startswith(prefix):
-            return factor
-    return 1.0
 
 
 def _clip(network: nn.Module, numbers: Optimiser) -> Tensor:

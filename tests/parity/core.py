@@ -38,7 +38,7 @@ class Fixture:
     """One ``<system>.json`` with its arrays.
 
     Attributes:
-        name: the file's stem.
+        name: the system, as the file names it.
         content: the parsed file.
         folder: where it lies.
     """
@@ -120,8 +120,8 @@ class UnknownKindError(LookupError):
 
 def load_fixtures(folder: Path) -> list[Fixture]:
     """The network fixtures of ``folder``: JSON files with a list of ``cases``."""
-    parsed = ((path, json.loads(path.read_text())) for path in sorted(folder.glob("*.json")))
-    return [Fixture(path.stem, content, folder) for path, content in parsed if "cases" in content]
+    parsed = (json.loads(path.read_text()) for path in sorted(folder.glob("*.json")))
+    return [Fixture(c["model"], c, folder) for c in parsed if "cases" in c]
 
 
 def check(case: Case, computed: Outputs) -> dict[str, float]:

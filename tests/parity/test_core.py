@@ -27,6 +27,7 @@ def write_fixture(folder: Path, name: str = "system", **entry: Any) -> Fixture:
     recorded = entry.pop("recorded", np.zeros((1, 1, 10, 10), np.float32))
     case = {"name": "case", "kind": "tensor", "inputs": [], "outputs": ["case.out"], **entry}
     content = {
+        "model": name,
         "npz": "arrays.npz",
         "prefix": "ab",
         "manifest": [{"key": "k", "shape": [2], "gain": 1.0}],
@@ -147,7 +148,7 @@ def test_an_output_that_is_not_computed_fails(tmp_path: Path) -> None:
 
 
 def test_an_unknown_system_fails(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match=r"unheard_of\.json"):
+    with pytest.raises(LookupError, match="no adapter for unheard_of"):
         compute(only_case(write_fixture(tmp_path, "unheard_of")))
 
 

@@ -57,9 +57,7 @@ Computed = Mapping[str, Tensor | Array | float | None]
 
 def gradients(loss: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """``grad_<name>`` for each leaf; zeros where the loss does not depend on it."""
-    found = torch.autograd.grad(
-        loss, list(leaves.values()), allow_unused=True, retain_graph=True
-    )
+    found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True, retain_graph=True)
     return {
         f"grad_{name}": torch.zeros_like(leaf) if grad is None else grad
         for (name, leaf), grad in zip(leaves.items(), found, strict=True)
@@ -112,7 +110,7 @@ def modnet_step(entry: Entry) -> Computed:
         out = network(image, inference=False)
         predicted = modnet.Predictions(out.semantic, out.detail, out.matte)
         terms = modnet.supervised_losses(predicted, image, entry.tensor("gt_matte"), trimap)
-        losses.append([float(term) for term in terms.values()])
+        losses.append([term.item() for term in terms.values()])
         optimiser.zero_grad()
         total(terms).backward()
         optimiser.step()
@@ -234,7 +232,7 @@ def bgm_real(entry: Entry) -> Computed:
     loss = adversarial + weight * total(terms)
     attached = bgm.adversarial_loss(judge(composite)) + weight * total(terms)
     halves = bgm.discriminator_losses(judge(image), released)
-    ranges = [bgm.shift_range(subject) for subject in entry.tensor("seg")]
+    ranges = [bgm.shift_range(subject) for subject in (entry.tensor("seg") + 1) / 2]
     edges = entry.leaf("alpha_pred")
     difference = bgm.supervised_losses(
         bgm.Layers(edges, teacher.foreground), teacher, image, entry.tensor("bg")
@@ -314,20 +312,17 @@ def entries() -> list[Entry]:
 
 def bound(entry: Entry, name: str, expected: Array) -> float:
     """The largest difference that an output may have."""
-    tolerance = entry.content["tolerance"]
+    tolerance = dict(entry.content["tolerance"])
+    whole = dict.fromkeys(("boundaries", "shift", "shift_range"), 0.0)
+    special = {"composite": "composite_max_abs", "d_fake_map": "d_max_abs"}
     if name.startswith("after."):
         return float(tolerance["after_max_abs"])
     if "grad_" in name and "loss" not in name:
         return float(tolerance["grad_max_abs"])
-    if name == "composite":
-        return float(tolerance["composite_max_abs"])
-    if name == "d_fake_map":
-        return float(tolerance["d_max_abs"])
-    if name in ("boundaries", "shift", "shift_range"):
-        return 0.0
-    if "rel" in tolerance:
-        return float(tolerance["rel"] * np.abs(expected).max())
-    return float(tolerance.get("max_abs", tolerance.get("max_levels", 0)))
+    if name in special:
+        return float(tolerance[special[name]])
+    relative = float(tolerance.get("rel", 0) * np.abs(expected).max())
+    return whole.get(name, relative + tolerance.get("max_abs", 0) + tolerance.get("max_levels", 0))
 
 
 ENTRIES = entries()

@@ -63,9 +63,8 @@ def modnet_reference_video(
         with torch.inference_mode():
             image = network.normalise(batch_from_image(small, device_of(network)))
             matte = image_from_tensor(network(image).matte[0]).astype(np.float64)[..., None]
-        shown = matte if result == "matte" else matte * small / 255 + (1 - matte)
-        levels = (np.broadcast_to(shown, small.shape) * 255).astype(np.uint8)
-        yield cv2.resize(levels, size)
+        shown = matte * 255 if result == "matte" else matte * small + (1 - matte) * 255
+        yield cv2.resize(np.broadcast_to(shown, small.shape).astype(np.uint8), size)
 
 
 def _three_channels(image: Array) -> Array:

@@ -112,6 +112,6 @@ def _cleared(x: Tensor) -> Tensor:
 
 
 def _masked_difference(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """The mean of |a - b| under the mask, for each picture, then over pictures; 0 if it is empty."""
+    """The mean of |a - b| under the mask (0 if empty) for each picture, then over pictures."""
     difference = (mask * (a - b).abs()).sum(dim=(1, 2, 3))
     return (difference / mask.sum(dim=(1, 2, 3)).clamp_min(1)).mean()

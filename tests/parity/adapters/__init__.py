@@ -1,4 +1,4 @@
-"""Which adapter computes the cases of which fixture file."""
+"""Which adapter computes the cases of which system."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ADAPTERS: Mapping[str, Row] = {
     "bgmv2_resnet50": Row(bgmv2.compute),
     "bgmv2_resnet101": Row(bgmv2.compute),
 }
-"""By the stem of the fixture file."""
+"""By the system that a fixture file names."""
 
 
 def compute(case: Case) -> Outputs:
@@ -43,5 +43,5 @@ def compute(case: Case) -> Outputs:
     """
     row = ADAPTERS.get(case.fixture.name)
     if row is None:
-        raise LookupError(f"no adapter for the fixture file {case.fixture.name}.json")
+        raise LookupError(f"no adapter for {case.fixture.name}")
     return row.compute(case)

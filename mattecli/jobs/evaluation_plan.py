@@ -1,0 +1,125 @@
+"""Which pictures an evaluation compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mattecli.errors import MattecliError, PairingError
+from mattecli.jobs.plan import Task
+from mattecli.media.pairing import pair_companions
+from mattecli.media.sources import KINDS, InputRequest, Source, find_inputs
+from mattecli.ops.scoring import Scores
+from mattecli.records import ItemRecord, Status
+from mattecli.settings.evaluate import PairOptions
+
+__all__ = ["EvaluationTask", "plan_evaluation"]
+
+_OTHER_OUTPUTS = tuple(f"-{kind}" for kind in KINDS if kind != "alpha")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class EvaluationTask(Task):
+    """One prediction on its way to its scores.
+
+    Attributes:
+        place: its number among all inputs, from 0.
+        index: its number among the pictures of its folder, from 0: the frame of a clip.
+        before: the frame before, where pictures are frames.
+        scores: what was measured.
+    """
+
+    place: int
+    index: int = 0
+    before: EvaluationTask | None = None
+    scores: Scores = field(default_factory=dict)
+
+    def record(self, status: Status) -> ItemRecord:
+        """The account of this task, with its scores."""
+        # Slots make a second class, which a bare super() does not know.
+        return replace(super(EvaluationTask, self).record(status), scores=self.scores)
+
+
+def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
+    """Predictions with their partners; then each truth without a prediction.
+
+    What lacks a partner is settled as a failure.
+
+    Raises:
+        UsageError: a folder or file that was given is not there.
+    """
+    sources = _alphas(_found(options.pred, options))
+    tasks = [_task(source, place) for place, source in enumerate(sources)]
+    _join(tasks, "truth", options.truth, "alpha")
+    _join(tasks, "trimap", options.trimap, "trimap")
+    _join(tasks, "foreground", options.foreground, "foreground")
+    _join(tasks, "true foreground", options.true_foreground, "foreground")
+    for task in tasks:
+        _settle_unmatched(task)
+    _link_frames(tasks)
+    if Path(options.pred).is_dir() and Path(options.truth).is_dir():
+        tasks += _missing(tasks, _alphas(_found(options.truth, options)))
+    return tasks
+
+
+def _found(given: str, options: PairOptions) -> list[Source]:
+    return find_inputs(InputRequest(paths=(given,), recursive=options.recursive))
+
+
+def _task(source: Source, place: int) -> EvaluationTask:
+    return EvaluationTask(source=source, outputs={}, format="", place=place)
+
+
+def _alphas(sources: Sequence[Source]) -> list[Source]:
+    """Without a run's other outputs (``a-foreground``), in folders where its alphas lie."""
+    stems = [(source.path.parent, source.path.stem) for source in sources]
+    run_folders = {folder for folder, stem in stems if stem.endswith("-alpha")}
+    return [
+        source
+        for source, (folder, stem) in zip(sources, stems, strict=True)
+        if folder not in run_folders or not stem.endswith(_OTHER_OUTPUTS)
+    ]
+
+
+def _join(tasks: Sequence[Task], role: str, given: str | None, what: str) -> None:
+    """Give each task its file of a role; ``what`` it holds says how it may be called."""
+    if given is None:
+        return
+    found = pair_companions([task.source for task in tasks], Path(given), what)
+    for task, companion in zip(tasks, found, strict=True):
+        task.companions[role] = companion
+
+
+def _settle_unmatched(task: EvaluationTask) -> None:
+    errors = [found for found in task.companions.values() if isinstance(found, MattecliError)]
+    if errors and task.source.error is None:
+        _fail(task, errors[0])
+
+
+def _fail(task: EvaluationTask, error: MattecliError) -> None:
+    task.settled = replace(task.record("failed"), error=str(error), trouble=error)
+
+
+def _link_frames(tasks: Sequence[EvaluationTask]) -> None:
+    """Number the pictures of each folder, and tell each the one before it."""
+    last: dict[Path, EvaluationTask] = {}
+    for task in tasks:
+        task.before = last.get(task.source.path.parent)
+        task.index = 0 if task.before is None else task.before.index + 1
+        last[task.source.path.parent] = task
+
+
+def _missing(tasks: Sequence[EvaluationTask], truths: Sequence[Source]) -> Iterator[EvaluationTask]:
+    """Failures for truths that no prediction belongs to: a mean without them would flatter."""
+    used = {task.companions["truth"] for task in tasks}
+    left = (truth for truth in truths if truth.error is None and truth.path not in used)
+    for place, truth in enumerate(left, start=len(tasks)):
+        error = PairingError(
+            "there is no prediction for it",
+            path=truth.path,
+            remedy="add one, or take it out of the true mattes",
+        )
+        task = _task(truth, place)
+        _fail(task, error)
+        yield task

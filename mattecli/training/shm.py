@@ -1,0 +1,137 @@
+"""Training Semantic Human Matting: the trimap network, the matting network, both together.
+
+Chen et al., ACM MM 2018, section 5.1, with the reference's losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
+
+from mattecli.models.shm import SHM
+from mattecli.records import Array, Size
+from mattecli.training.composites import Composite, Cut, resized_cut
+from mattecli.training.held_out import HeldOut, SizedMatting
+from mattecli.training.losses.shm import (
+    alpha_loss,
+    composition_loss,
+    end_to_end_loss,
+    trimap_loss,
+)
+from mattecli.training.recipe import Phase
+from mattecli.training.scenes import Mix, make_scene
+from mattecli.training.store import PictureStore
+from mattecli.training.system import Batch, Moment, Panel, Sampler, System
+from mattecli.training.trimaps import shm_trimap
+
+__all__ = ["SHMSystem"]
+
+_BAND = 10  # side of the ellipse that makes the unknown region, pixels
+_SURE = 12  # levels from 0 and 255 within which alpha is taken as certain
+_SHORT_SIDE, _MULTIPLE = 320, 16  # at which validation sees a photo
+_CLOSER = 1.5  # how much larger the scene is of which the matting phase sees a part
+
+
+class ScenesWithClasses(Sampler):
+    """Composed scenes, or parts around unknown pixels: ``image``, ``alpha``, ``trimap``.
+
+    Args:
+        store: labelled photos and backgrounds.
+        mix: kinds of pictures.
+    """
+
+    def __init__(self, store: PictureStore, mix: Mix) -> None:
+        self._store = store
+        self._mix = mix
+
+    def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """One picture; all levels."""
+        if phase.name == "matting":
+            image, alpha = self._detail(size.width, rng)
+        else:
+            scene = make_scene(self._store, size, self._mix, rng)
+            image, alpha = scene.image, scene.alpha
+        trimap = shm_trimap(((alpha >= 128) * 255).astype(np.uint8), _BAND)
+        trimap[(alpha > _SURE) & (alpha < 255 - _SURE)] = 128
+        return {"image": image, "alpha": alpha, "trimap": trimap}
+
+    def _detail(self, side: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        large = int(side * _CLOSER)
+        scene = make_scene(self._store, Size(large, large), self._mix, rng)
+        cut = Cut.around_unknown(scene.alpha, side, rng)
+        whole = Composite(scene.image, scene.image, scene.image, scene.alpha)
+        part = resized_cut(whole, cut, side)
+        return part.image, part.alpha
+
+
+class SHMSystem(System):
+    """T-Net in the phase ``trimap``, M-Net on true trimaps in ``matting``, both in ``joint``.
+
+    Args:
+        store: labelled photos and backgrounds.
+        held_out: folder of labelled photos for validation, if there is one.
+    """
+
+    name = "shm"
+
+    def __init__(self, store: PictureStore, held_out: Path | None = None) -> None:
+        self._store = store
+        self._held_out = HeldOut(held_out)
+
+    def network(self, seed: int) -> nn.Module:
+        """Fresh weights, in the class order of the labels."""
+        torch.manual_seed(seed)
+        return SHM.fresh()
+
+    def sampler(self) -> Sampler:
+        """Scenes from the store."""
+        return ScenesWithClasses(self._store, Mix())
+
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """The terms of the phase."""
+        assert isinstance(network, SHM)
+        image = network.normalise(batch["image"].float().flip(1) / 255)
+        alpha = batch["alpha"].float() / 255
+        classes = torch.round(batch["trimap"].float() / 127.5)
+        name = moment.phase.name
+        if name == "trimap":
+            return {"trimap": trimap_loss(network.t_net(image).float(), classes)}
+        if name == "matting":
+            shares = F.one_hot(classes[:, 0].long(), 3).permute(0, 3, 1, 2).float()
+            alpha_r = network.m_net(torch.cat((image, shares), dim=1))
+            return {"prediction": _prediction(network.fuse(shares, alpha_r), alpha, image)}
+        out = network(image)
+        prediction = _prediction(out.alpha_p, alpha, image)
+        trimap = trimap_loss(out.trimap.float(), classes)
+        return {"joint": end_to_end_loss(prediction, trimap)}
+
+    def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
+        """Figures of ``HeldOut``."""
+        return self._held_out.figures(_matting(state), thorough=thorough)
+
+    def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
+        """Held-out photos, their mattes, and the truth."""
+        return self._held_out.panels(_matting(state))
+
+
+def _prediction(alpha_p: Tensor, alpha: Tensor, image: Tensor) -> Tensor:
+    predicted = alpha_p.float()
+    colors = composition_loss(predicted, alpha, image)
+    return 0.5 * alpha_loss(predicted, alpha) + 0.5 * colors
+
+
+def _matting(state: Mapping[str, Tensor]) -> SizedMatting:
+    network = SHM.from_state(state).eval()
+
+    @torch.inference_mode()
+    def matte(levels: Array) -> Array:
+        image = network.normalise(torch.from_numpy(levels).flip(1) / 255)
+        alpha: Tensor = network(image).alpha_p.clamp(0, 1)
+        return alpha.numpy()
+
+    return SizedMatting(matte, _SHORT_SIDE, _MULTIPLE)
