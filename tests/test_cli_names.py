@@ -23,7 +23,7 @@ HOSTILE = [
     "quote'\"`$(touch canary).png",
     "[brackets]*?.png",
     "ünïcödé-名前.png",
-    "..dots..png",
+    "dots..in..it.png",
     "tab\tand\x07bell.png",
     "x" * 251 + ".png",
 ]
@@ -72,7 +72,7 @@ def test_two_photos_that_would_give_the_same_name_get_distinct_ones(
 ) -> None:
     save(tmp_path / "in" / "a.png", MASK)
     save(tmp_path / "in" / "a.jpg", 255 - MASK)
-    done = cli("trimap", "in", "-o", "out/", "--json")
+    done = cli("trimap", "in", "--dilate", "2", "-o", "out/", "--json")
     assert done.code == 0
     outputs = {
         Path(r["input"]).suffix: Path(r["outputs"]["trimap"])
@@ -192,7 +192,7 @@ def test_two_images_do_not_fit_on_standard_output(
         "--write", "alpha,foreground",
     )  # fmt: skip
     assert done.code == 2
-    assert "--write" in done.err
+    assert "standard output takes one picture" in done.err
 
 
 def test_no_input_on_a_terminal_is_a_usage_error_with_an_example(shell: Cli) -> None:

@@ -77,8 +77,10 @@ def test_the_icc_profile_travels_byte_for_byte_to_colours_and_never_to_alpha(
     Image.fromarray(PHOTO).save(tmp_path / f"p{suffix}", icc_profile=profile)
     solve(f"p{suffix}", "--format", written)
     end = "." + written
-    assert Image.open(tmp_path / "mattes" / f"p-foreground{end}").info["icc_profile"] == profile
-    assert "icc_profile" not in Image.open(tmp_path / "mattes" / f"p-alpha{end}").info
+    with Image.open(tmp_path / "mattes" / f"p-foreground{end}") as colours:
+        assert colours.info["icc_profile"] == profile
+    with Image.open(tmp_path / "mattes" / f"p-alpha{end}") as alpha:
+        assert "icc_profile" not in alpha.info
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
@@ -126,11 +128,10 @@ def test_a_wrong_extension_over_a_good_image_is_read(solve: Cli, tmp_path: Path)
 
 def test_foreground_and_alpha_over_the_recovered_background_give_the_photo_back() -> None:
     """Our two layers explain the photo to within one 8-bit level."""
-    from mattecli.ops.trimap import TrimapOptions, make_trimap
-
     from mattecli.models.classical import solve as closed_form
     from mattecli.ops.foreground import estimate_colours
     from mattecli.ops.pixels import to_levels
+    from mattecli.ops.trimap import TrimapOptions, make_trimap
 
     for stem in ("astronaut", "chelsea"):
         source = load(PICTURES / "photos" / f"{stem}.jpg")

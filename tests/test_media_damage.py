@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import errno
 import os
 import random
 import struct
@@ -80,7 +80,7 @@ def test_a_file_that_lacks_much_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp", "16 bit tiff"])
 def test_truncation_is_named(name: str) -> None:
-    with pytest.raises(ImageReadError, match="truncated.*; copy or download it again"):
+    with pytest.raises(ImageReadError, match=r"truncated.*; copy or download it again"):
         read_picture(FILES[name][: len(FILES[name]) * 9 // 10])
 
 
@@ -118,18 +118,16 @@ def _mutations(data: bytes, count: int, seed: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "avif"])
 def test_damage_gives_a_picture_or_a_reason(name: str) -> None:
-    outcomes = {"read": 0, "refused": 0}
+    errors = []
     for mutant in _mutations(FILES[name], 60, seed=len(name)):
         try:
             picture = read_picture(mutant, max_pixels=1_000_000)
         except ImageReadError as error:
-            outcomes["refused"] += 1
-            assert error.cause
-            assert len(str(error).splitlines()) == 1
+            errors.append(error)
         else:
-            outcomes["read"] += 1
             assert picture.color.shape[:2] == (picture.full.height, picture.full.width)
-    assert outcomes["refused"] > 0
+    assert errors
+    assert all(error.cause and len(str(error).splitlines()) == 1 for error in errors)
 
 
 @settings(max_examples=200)
@@ -280,13 +278,13 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
                 read(path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_files_that_may_not_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "secret.png"
-    path.write_bytes(FILES["png"])
-    path.chmod(0)
+def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: str) -> None:  # permissions mean nothing to root
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageReadError, match="may not be read; change its permissions"):
-        read_picture(path)
+        read_picture(tmp_path / "secret.png")
 
 
 def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
@@ -298,20 +296,19 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
         read_picture(path)
 
 
-def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+def test_a_pipe_is_read_as_a_whole_but_not_probed(tmp_path: Path) -> None:
     path = tmp_path / "pipe.png"
     os.mkfifo(path)
-
-    def write() -> None:
-        for data in (FILES["png"], FILES["png"]):
-            path.write_bytes(data)
-
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=path.write_bytes, args=(FILES["png"],))
     writer.start()
     assert read_picture(path).alpha is not None
-    with pytest.raises(ImageReadError, match="pipe"):
-        probe(path)
     writer.join()
+    both = os.open(path, os.O_RDWR)  # so that opening does not wait
+    try:
+        with pytest.raises(ImageReadError, match="pipe"):
+            probe(path)
+    finally:
+        os.close(both)
 
 
 def test_sound_and_plainly_cut_files_leave_standard_error_alone(

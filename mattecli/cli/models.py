@@ -12,10 +12,14 @@ import typer
 
 from mattecli.cli.render import say
 from mattecli.cli.transfer import TransferBar
-from mattecli.errors import CheckpointError, UsageError
+from mattecli.errors import CheckpointError, UsageError, shown_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mattecli.jobs.models import ModelFacts
+    from mattecli.models.published import PublishedFile
+    from mattecli.models.store import StoredWeights
 
 __all__ = ["app"]
 
@@ -49,10 +53,8 @@ def info(name: _Name, as_json: _Json = False) -> None:
     if as_json:
         _write_json(facts)
         return
-    for key, value in asdict(facts).items():
-        text = _text(key, value)
-        if text:
-            typer.echo(f"{key.replace('_', ' ') + ':':<12} {text}")
+    for key, text in _lines(facts):
+        typer.echo(f"{key + ':':<12} {text}")
 
 
 @app.command()
@@ -77,7 +79,7 @@ def pull(
     ] = 30.0,
 ) -> None:
     """Download a model's weights; an interrupted download is continued. Prints their path."""
-    from mattecli.jobs.models import weights_path
+    from mattecli.jobs.models import model_facts
     from mattecli.jobs.pull import PullOptions, pull_weights
 
     bar = TransferBar(name)
@@ -86,8 +88,9 @@ def pull(
         stored = pull_weights(name, options, bar)
     finally:
         bar.close()
-    say(f"{name}: {stored.size:,} bytes, SHA-256 {stored.sha256}")
-    typer.echo(weights_path(name))
+    facts = model_facts(name)
+    say(f"{name}: {stored.size:,} bytes, SHA-256 {stored.sha256} ({_trust(stored, facts)})")
+    typer.echo(facts.path)
 
 
 @app.command()
@@ -140,6 +143,14 @@ def import_(
     typer.echo(found.path)
 
 
+def _trust(stored: StoredWeights, facts: ModelFacts) -> str:
+    """What a digest was compared with."""
+    if not stored.pulled:
+        return f"imported from {shown_path(stored.source)}"
+    known = facts.published is not None and facts.published.sha256
+    return "as published" if known else "pinned from now on: none is published"
+
+
 def _pairs(settings: list[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in settings]
     wrong = [
@@ -160,20 +171,45 @@ def _write_table(rows: list[ModelFacts]) -> None:
 
     table = Table("name", "needs", "size", "licence", "weights", "what for", box=None)
     for row in rows:
-        size = _text("megabytes", row.megabytes)
         needs = ", ".join(row.needs) or "-"
-        table.add_row(row.name, needs, size, row.licence, row.weights, row.title)
+        table.add_row(row.name, needs, _megabytes(row), row.licence, row.weights, row.title)
     # A pipe has no width: nothing is cut there.
     width = None if sys.stdout.isatty() else 250
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
 
-def _text(key: str, value: object) -> str:
-    """A fact as text for people; "" where there is nothing to say."""
-    if key in ("size", "megabytes"):
-        return "" if value is None else f"{value:,} {'bytes' if key == 'size' else 'MB'}"
-    if key == "commercial":
-        return "not stated" if value is None else "yes" if value else "no"
-    if isinstance(value, tuple):
-        return "\n             ".join(value) if key == "addresses" else ", ".join(value)
-    return "" if value is None else str(value)
+def _megabytes(facts: ModelFacts) -> str:
+    if facts.size is not None:
+        return f"{facts.size / 1e6:.0f} MB"
+    return f"{facts.published.megabytes} MB" if facts.published else ""
+
+
+def _lines(facts: ModelFacts) -> Iterator[tuple[str, str]]:
+    """What there is to say, by heading."""
+    yield "name", facts.name
+    yield "title", facts.title
+    yield "paper", facts.paper
+    yield "needs", ", ".join(("a photo", *facts.needs))
+    yield "licence", facts.licence
+    yield "commercial", {True: "yes", False: "no", None: "not stated"}[facts.commercial]
+    yield "weights", facts.weights
+    if facts.path is not None:
+        yield "path", str(facts.path)
+        yield "size", f"{facts.size:,} bytes"
+        yield "SHA-256", facts.sha256 or "that of the program"
+    if facts.published is not None:
+        yield from _published_lines(facts.published)
+    if len(facts.editions) > 1:
+        yield "editions", ", ".join(facts.editions)
+
+
+def _published_lines(published: PublishedFile) -> Iterator[tuple[str, str]]:
+    size = f"{published.size:,} bytes" if published.size else f"about {published.megabytes} MB"
+    yield "published", f"{published.file}, {size}"
+    yield "digest", published.sha256 or "not known: pinned on first use"
+    if published.note:
+        yield "note", published.note
+    for address in published.addresses:
+        yield "from", address
+    if published.by_hand:
+        yield "by hand", published.by_hand

@@ -23,9 +23,9 @@ from mattecli.media.thumbnails import THUMBNAIL_SIDE, fitted, thumbnail
 from mattecli.ops.error_map import error_map
 from mattecli.ops.metrics import ImagePair, Mask
 from mattecli.ops.pixels import to_levels
-from mattecli.ops.protocols import Protocol, protocol_for
+from mattecli.ops.protocols import UNKNOWN_LEVEL, Protocol, protocol_for
 from mattecli.ops.scoring import Sample, Scores, mean_scores, score
-from mattecli.records import Size
+from mattecli.records import ItemRecord, Size
 from mattecli.settings.evaluate import EvaluateOptions
 
 __all__ = ["evaluate_mattes"]
@@ -69,7 +69,7 @@ def evaluate_mattes(options: EvaluateOptions, observer: Observer | None = None) 
     report = run_tasks(work, replace(options.run, report=()), observer or Silent())
     evaluation = Evaluation(
         protocol=protocol,
-        records=tuple(task.settled for task in tasks if task.settled is not None),
+        records=_reached(tasks),
         sort_by=options.score.sort_by,
         report=report,
         thumbs=worst.thumbs(),
@@ -78,6 +78,16 @@ def evaluate_mattes(options: EvaluateOptions, observer: Observer | None = None) 
         for path, writer in writers.items():
             write_atomically(path, writer(evaluation).encode("utf-8"))
     return evaluation
+
+
+def _reached(tasks: Sequence[EvaluationTask]) -> tuple[ItemRecord, ...]:
+    """Records up to the first task that a run which was stopped left open."""
+    records = []
+    for task in tasks:
+        if task.settled is None:
+            break
+        records.append(task.settled)
+    return tuple(records)
 
 
 def _protocol(options: EvaluateOptions) -> Protocol:
@@ -161,10 +171,11 @@ class _Steps:
             return None
         path = task.companion("trimap")
         trimap: Mask = to_levels(read_levels(path, max_pixels=self._max_pixels), np.uint8)
-        stray = int(((trimap != 0) & (trimap != 128) & (trimap != 255)).sum())
-        if not (trimap == 128).any():
+        counts = {level: np.count_nonzero(trimap == level) for level in (0, UNKNOWN_LEVEL, 255)}
+        stray = trimap.size - sum(counts.values())
+        if not counts[UNKNOWN_LEVEL]:
             raise TrimapError(
-                "no pixel of the trimap is unknown (128)",
+                f"no pixel of the trimap is unknown ({UNKNOWN_LEVEL})",
                 path=path,
                 remedy="see 'mattecli trimap --repair'" if stray else "",
             )

@@ -67,7 +67,13 @@ def import_weights(
         ResourceError: the disk does not take it.
     """
     from mattecli.models.checkpoint import read_checkpoint
-    from mattecli.models.weights import build, known_options, recognise, write_safetensors
+    from mattecli.models.weights import (
+        build,
+        facts_in,
+        known_options,
+        recognise,
+        write_safetensors,
+    )
 
     store = store or Store()
     _check_output(path, options.output)
@@ -77,7 +83,7 @@ def import_weights(
     said = published.options if published else {}
     told = {**known_options(checkpoint), **said, **options.options}
     network = build(target.spec, checkpoint, told)
-    licence = published.licence if published else checkpoint.metadata.get("licence", "")
+    licence = published.licence if published else str(facts_in(checkpoint).get("licence", ""))
     facts = {
         "model": target.spec.name,
         "source": path.name,

@@ -54,8 +54,6 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     """
     observer = observer or Silent()
     spec = choose_spec(options.model)
-    if options.model.model is None:
-        observer.note(f"model: {spec.name}")
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = plan_tasks(
         _MatteTask,
@@ -70,6 +68,8 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
     workers = worker_count(options.run)
     chosen = make_model(spec, options, workers)
+    if options.model.model is None:
+        observer.note(f"model: {spec.name}")
     settings = {**chosen.facts, "options": asdict(options.pixels)}
     observer.note(", ".join(f"{k} {v}" for k, v in chosen.facts.items()), detail=True)
     steps = _Steps(chosen.estimator, options)
@@ -94,9 +94,7 @@ class _Steps:
         self._estimator = estimator
         self._options = options
         self._fill = parse_fill(options.pixels.background_fill)
-        self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write) or bool(
-            options.run.report
-        )
+        self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write)
 
     def stages(self, workers: int) -> list[Stage[_MatteTask]]:
         """Decoders and finishers have threads of their own; the estimator says how many."""
@@ -151,7 +149,10 @@ class _Steps:
             alpha = alpha * _own_alpha(picture.alpha, picture.full)
         cutout = Cutout(picture=picture, alpha=alpha, trimap=trimap, foreground=whole.foreground)
         results = Results(cutout, self._options, self._fill)
+        task.show("photo", picture.color)
         write_outputs(task, results.image, picture.icc)
+        if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
+            task.show("composite", results.image("composite"))
 
 
 def _flattened(task: _MatteTask, picture: Picture) -> Array:

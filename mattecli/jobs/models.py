@@ -55,12 +55,11 @@ class ModelFacts:
         name, title, paper, needs: as in its registry row.
         weights: where its weights are, or how they get here.
         path: the weights file, where it is here.
-        size: in bytes; of the file here, else of the published one; None where unknown.
-        megabytes: the same in round figures, known more often.
-        sha256: of the file here, else as published; "" where unknown.
+        size: of that file, in bytes.
+        sha256: its digest, as recorded when it was installed.
         licence: of the weights.
         commercial: whether that allows commercial use; None where nobody says.
-        file, addresses, by_hand, note: as in the table of published files.
+        published: the published file that the name stands for.
         editions: names of all published files for the model.
     """
 
@@ -69,17 +68,13 @@ class ModelFacts:
     paper: str
     needs: tuple[str, ...]
     weights: Availability
-    path: Path | None = None
-    size: int | None = None
-    megabytes: int | None = None
-    sha256: str = ""
-    licence: str = ""
-    commercial: bool | None = None
-    file: str = ""
-    addresses: tuple[str, ...] = ()
-    by_hand: str = ""
-    note: str = ""
-    editions: tuple[str, ...] = ()
+    path: Path | None
+    size: int | None
+    sha256: str
+    licence: str
+    commercial: bool | None
+    published: PublishedFile | None
+    editions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +121,7 @@ def model_facts(name: str, store: Store | None = None) -> ModelFacts:
     spec, published = target.spec, target.published
     weights, path = _availability(target, store)
     stored = store.find(name) if weights == "here" else None
-    size = path.stat().st_size if path is not None else published.size if published else None
+    licence = _licence(target, stored)
     return ModelFacts(
         name=name,
         title=spec.title,
@@ -134,15 +129,11 @@ def model_facts(name: str, store: Store | None = None) -> ModelFacts:
         needs=tuple(sorted(spec.needs)),
         weights=weights,
         path=path,
-        size=size,
-        megabytes=round(size / 1e6) if size else published.megabytes if published else None,
-        sha256=stored.sha256 if stored else published.sha256 if published else "",
-        licence=_licence(target, stored),
-        commercial=published.commercial if published else None,
-        file=published.file if published else "",
-        addresses=published.addresses if published else (),
-        by_hand=published.by_hand if published else "",
-        note=published.note if published else "",
+        size=path.stat().st_size if path is not None else None,
+        sha256=stored.sha256 if stored is not None else "",
+        licence=licence,
+        commercial=published.commercial if published and published.licence == licence else None,
+        published=published,
         editions=tuple(row.name for row in published_for(spec.name)),
     )
 
@@ -178,7 +169,11 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     store = store or Store()
     chosen = list(names)
     for name in chosen:
-        weights_path(name, store)
+        if weights_path(name, store).parent != store.folder:
+            raise ModelUnavailableError(
+                f"{name} is part of the program, not of the store",
+                remedy="install the program again if you doubt it",
+            )
     known = chosen or list(dict.fromkeys([*MODELS, *PUBLISHED]))
     found = [stored for name in known if (stored := store.find(name)) is not None]
     return [_verdict(store, stored) for stored in found]
@@ -216,6 +211,7 @@ def _built_in(target: Target) -> Path | None:
 
 
 def _licence(target: Target, stored: StoredWeights | None) -> str:
-    if stored is not None and stored.licence:
-        return stored.licence
+    """Of the weights here, which may be the user's own, else of those that are meant."""
+    if stored is not None:
+        return stored.licence or "unknown (a file of your own)"
     return target.published.licence if target.published else target.spec.licence

@@ -28,13 +28,12 @@ def write_outputs(task: Task, image: Callable[[str], Array], icc: bytes | None) 
     Raises:
         ImageWriteError: an output cannot be written.
     """
-    encoded = [
-        (
-            target,
-            encode_image(image(kind), task.format, icc=icc if kind in _COLOUR_KINDS else None),
-        )
-        for kind, target in task.outputs.items()
-    ]
+    encoded = []
+    for kind, target in task.outputs.items():
+        picture = image(kind)
+        task.show(kind, picture)
+        profile = icc if kind in _COLOUR_KINDS else None
+        encoded.append((target, encode_image(picture, task.format, icc=profile)))
     for target, data in encoded:
         if target is None:
             sys.stdout.buffer.write(data)

@@ -16,7 +16,8 @@ from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs
-from mattecli.records import ItemRecord, Size, Status
+from mattecli.media.thumbnails import thumbnail
+from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
 
 __all__ = ["Task", "goes_to_one_place", "pair", "plan_tasks"]
@@ -66,6 +67,11 @@ class Task:
         if isinstance(found, MattecliError):
             raise found
         return found
+
+    def show(self, caption: str, image: Array) -> None:
+        """Keep a small picture for the report, if one shows pictures."""
+        if self.wants_thumbs:
+            self.thumbs[caption] = thumbnail(image)
 
     def source_pixels(self) -> int:
         """The photo's pixels, as far as its header tells before it is its turn to fail."""

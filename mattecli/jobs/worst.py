@@ -18,7 +18,7 @@ class WorstCases:
     the earlier item is kept.
 
     Args:
-        count: how many are kept.
+        count: how many are kept; may be 0.
     """
 
     def __init__(self, count: int) -> None:
@@ -49,4 +49,6 @@ class WorstCases:
 
     def _is_among(self, rank: tuple[float, int]) -> bool:
         with self._lock:
-            return len(self._kept) < self._count or rank > self._kept[0][:2]
+            if len(self._kept) < self._count:
+                return True
+            return bool(self._kept) and rank > self._kept[0][:2]

@@ -144,7 +144,7 @@ class BGMv2(MattingModel):
             options: how to refine; None means those of the network.
         """
         if self.refiner is None:
-            return _base_output(self._coarse(src, bgr), src)
+            return self.base(src, bgr)
         height, width = src.shape[-2:]
         options = options or self.options or RefineOptions.for_size(width, height)
         scale = options.backbone_scale
@@ -162,6 +162,15 @@ class BGMv2(MattingModel):
             hid_sm=small.hid_sm,
             ref_sm=refined.ref,
         )
+
+    def base(self, src: Tensor, bgr: Tensor) -> BGMv2Output:
+        """The coarse network alone, at the photo's own size: what the base stage trains.
+
+        Args:
+            src: photo, N,3,H,W, RGB, 0..1.
+            bgr: its empty background, same shape and range.
+        """
+        return _base_output(self._coarse(src, bgr), src)
 
     def estimate(self, inputs: ModelInput) -> Estimate:
         """Alpha and foreground of a batch; sides are multiples of 4.

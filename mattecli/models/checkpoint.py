@@ -104,7 +104,8 @@ def _read(path: Path, data: mmap.mmap) -> Checkpoint:
 def _read_safetensors(path: Path, sha256: str) -> Checkpoint:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.offset_keys()}
+            names = file.keys()
+            state = {name: file.get_tensor(name) for name in names}
             metadata = dict(file.metadata() or {})
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"cut short or damaged ({shown_name(error)})") from error

@@ -220,7 +220,7 @@ def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:
     """Where the response's bytes begin: 0 when the server sends the whole file again."""
     if response.status != 206:
         return 0
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    match = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != asked:
         raise _InterruptedError("answers with other bytes than it was asked for")
     return asked
@@ -228,8 +228,8 @@ def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:
 
 def _total(order: Order, response: http.client.HTTPResponse, begin: int) -> int | None:
     """The whole file's size, as far as anybody says."""
-    length = response.headers.get("Content-Length", "")
-    announced = begin + int(length) if length.isdecimal() else None
+    match = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
+    announced = begin + int(match[0]) if match else None
     if announced is not None and announced > _MOST_BYTES:
         raise ModelUnavailableError(f"{order.address} announces {announced:,} bytes; refused")
     if order.size is not None and announced not in (None, order.size):
@@ -260,10 +260,10 @@ def _state_path(order: Order) -> Path:
 
 def _state(order: Order) -> dict[str, str]:
     try:
-        state: dict[str, str] = json.loads(_state_path(order).read_text("utf-8"))
+        state = json.loads(_state_path(order).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return state
+    return state if isinstance(state, dict) else {}
 
 
 def _remember(order: Order, response: http.client.HTTPResponse) -> None:

@@ -83,7 +83,7 @@ class Store:
             stored = StoredWeights(**fields)
             if Path(stored.file).name != stored.file or stored.name != name:
                 raise ValueError("it names another file")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError) as error:
             raise ModelUnavailableError(

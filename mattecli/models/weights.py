@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,13 +22,16 @@ from mattecli.models.store import Store, built_in_weights, disk_errors, missing_
 __all__ = [
     "LoadedModel",
     "build",
+    "facts_in",
     "known_options",
     "load_network",
     "recognise",
     "write_safetensors",
 ]
 
-_OPTION = "option."  # before the names of options among a safetensors file's metadata
+# All that we say in a safetensors file is one entry of its metadata: the library writes several in
+# any order, and then the same weights would not give the same bytes.
+_ENTRY = "mattecli"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +124,7 @@ def recognise(checkpoint: Checkpoint) -> ModelSpec:
     """
     rows = [spec for spec in network_specs() if _matches(spec, checkpoint.state)]
     published = find_by_digest(checkpoint.sha256)
-    named = {checkpoint.metadata.get("model"), published.model if published else None}
+    named = (facts_in(checkpoint).get("model"), published.model if published else None)
     for spec in rows:
         if spec.name in named:
             return spec
@@ -136,12 +140,21 @@ def recognise(checkpoint: Checkpoint) -> ModelSpec:
 def known_options(checkpoint: Checkpoint) -> dict[str, str]:
     """What is known about a file beside its tensors: from its metadata, or from its digest."""
     published = find_by_digest(checkpoint.sha256)
-    told = {
-        name.removeprefix(_OPTION): value
-        for name, value in checkpoint.metadata.items()
-        if name.startswith(_OPTION)
+    told = facts_in(checkpoint).get("options")
+    options = {
+        **(published.options if published else {}),
+        **(told if isinstance(told, dict) else {}),
     }
-    return {**(published.options if published else {}), **told}
+    return {str(name): str(value) for name, value in sorted(options.items())}
+
+
+def facts_in(checkpoint: Checkpoint) -> dict[str, object]:
+    """What `write_safetensors` was told about a file; empty for files of others."""
+    try:
+        facts = json.loads(checkpoint.metadata.get(_ENTRY, "{}"))
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def write_safetensors(
@@ -149,13 +162,14 @@ def write_safetensors(
 ) -> None:
     """Write ``state`` as safetensors, with ``facts`` and ``options`` in its header.
 
+    The same arguments give the same bytes.
+
     Raises:
         ResourceError: the disk does not take it.
     """
     # Tensors of a pickled file may overlap or have stride 0; here each stands for itself.
     tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
-    metadata = {"format": "pt", **facts}
-    metadata |= {f"{_OPTION}{name}": value for name, value in options.items()}
+    metadata = {_ENTRY: json.dumps({**facts, "options": dict(options)}, sort_keys=True)}
     with disk_errors(path):
         path.touch()
         mode = path.stat().st_mode

@@ -27,39 +27,47 @@ _TINY = np.float32(1e-5)
 def blur_fusion_layers(photo: Photo) -> SampledLayers:
     """The means of the first pass."""
     mixture = photo.sampled(_STEP)
-    both = np.concatenate([mixture.color, mixture.color])
-    return SampledLayers(_local_means(both, mixture.alpha, round(_WIDE / _STEP)), _STEP)
+    both = np.stack([mixture.color, mixture.color])
+    return SampledLayers(_local_means(both, mixture.shares, round(_WIDE / _STEP)), _STEP)
 
 
 def fused(means: Float32, piece: Mixture, limits: Limits) -> Float32:
     """The rest of the first pass, and the second.
 
     Args:
-        means: 6,H,W of the first pass; overwritten.
+        means: 2,3,H,W of the first pass.
         piece: the photo there.
         limits: range of colours.
+
+    Returns:
+        2,3,H,W.
     """
-    means[:3] = _foreground(means, piece, limits)
-    means = _local_means(means, piece.alpha, NARROW)
-    means[:3] = _foreground(means, piece, limits)
-    return means
+    shares = piece.shares
+    first = np.stack([_foreground(means, shares, piece, limits), means[1]])
+    second = _local_means(first, shares, NARROW)
+    return np.stack([_foreground(second, shares, piece, limits), second[1]])
 
 
-def _foreground(means: Float32, piece: Mixture, limits: Limits) -> Float32:
+def _foreground(means: Float32, shares: Float32, piece: Mixture, limits: Limits) -> Float32:
     """The foreground: its mean and, where it is seen, what both means leave unexplained."""
-    alpha = piece.alpha
-    residual = piece.color - alpha * means[:3] - (1 - alpha) * means[3:]
-    residual *= alpha
-    residual += means[:3]
-    return np.clip(residual, limits.low, limits.high, out=residual)
+    residual = piece.color - (shares * means).sum(axis=0)
+    return np.clip(means[0] + piece.alpha * residual, limits.low, limits.high)
 
 
-def _local_means(layers: Float32, alpha: Float32, radius: int) -> Float32:
-    """Mean of each layer over a square, weighted by how much of it is seen: 6,H,W."""
+def _local_means(layers: Float32, shares: Float32, radius: int) -> Float32:
+    """Means of layers over a square, weighted by how much of each is seen.
+
+    Where a layer is seen nowhere in the square it stays as it is.
+
+    Args:
+        layers: 2,3,H,W.
+        shares: 2,1,H,W.
+        radius: half the square's side, in samples.
+    """
     square = (2 * radius + 1, 2 * radius + 1)
-    means = np.empty_like(layers)
-    for share, own in ((alpha, slice(0, 3)), (1 - alpha, slice(3, 6))):
-        for plane, mean in zip(layers[own], means[own], strict=True):
-            cv2.blur(plane * share, square, dst=mean)
-        means[own] /= cv2.blur(share, square) + _TINY
+    means = layers * _TINY
+    for layer, (share,), mean in zip(layers, shares, means, strict=True):
+        for plane, total in zip(layer, mean, strict=True):
+            total += cv2.blur(plane * share, square)
+        mean /= cv2.blur(share, square) + _TINY
     return means

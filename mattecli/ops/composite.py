@@ -40,7 +40,7 @@ def composite(foreground: Array, alpha: Array, background: Array, *, linear: boo
     Returns:
         H,W,3 of the foreground's type.
     """
-    blended = np.empty_like(foreground)
+    blended = np.empty(foreground.shape, foreground.dtype)
     for rows in _strips(foreground):
         share = to_float(alpha[rows])[..., None]
         front, back = to_float(foreground[rows]), to_float(background[rows])
@@ -59,7 +59,7 @@ def premultiplied(foreground: Array, alpha: Array) -> Array:
         foreground: H,W,3, straight.
         alpha: H,W; levels or floats 0..1.
     """
-    product = np.empty_like(foreground)
+    product = np.empty(foreground.shape, foreground.dtype)
     for rows in _strips(foreground):
         share = to_float(alpha[rows])[..., None]
         product[rows] = _like(share * to_float(foreground[rows]), foreground)

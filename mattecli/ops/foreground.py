@@ -24,7 +24,7 @@ from mattecli.ops.blocks import Block, Slices, blocks
 from mattecli.ops.blur_fusion import NARROW, blur_fusion_layers, fused
 from mattecli.ops.multilevel import multilevel_layers
 from mattecli.ops.pixels import Float32, to_levels
-from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
 from mattecli.records import Array, Size
 
 __all__ = ["REACH", "Colours", "ForegroundMethod", "decontaminated", "estimate_colours"]
@@ -35,7 +35,6 @@ ForegroundMethod: TypeAlias = Literal["multilevel", "blur-fusion"]
 REACH = 16
 """Pixels that a layer's colours continue beyond where it is seen."""
 
-_CLEAR = np.float32(0.5 / 255)  # less than this does not show at 8 bits
 _SIDE = 128  # with its halo a block's planes fit a processor's second-level cache
 
 
@@ -67,7 +66,7 @@ class _Method:
         piece = photo.piece(block.outer)
         layers = self.refined(guess.at(block.outer), piece, photo.limits)
         inner = Mixture(piece.color[:, *block.core], piece.alpha[block.core])
-        return inner.explained(layers[:, *block.core], photo.limits)
+        return inner.explained(layers[..., *block.core], photo.limits)
 
 
 _METHODS: dict[ForegroundMethod, _Method] = {
@@ -86,14 +85,14 @@ def estimate_colours(
         alpha: H,W; float32 0..1, or levels.
         method: how.
     """
-    colours = Colours(np.zeros_like(color), np.zeros_like(color))
+    colours = Colours(np.zeros(color.shape, color.dtype), np.zeros(color.shape, color.dtype))
     _fill(Photo(color, alpha), method, colours.foreground, colours.background)
     return colours
 
 
 def decontaminated(color: Array, alpha: Array, method: ForegroundMethod = "multilevel") -> Array:
     """The foreground of ``estimate_colours`` alone, in less memory."""
-    foreground = np.zeros_like(color)
+    foreground = np.zeros(color.shape, color.dtype)
     _fill(Photo(color, alpha), method, foreground, None)
     return foreground
 
@@ -106,15 +105,15 @@ def _fill(
     guess = way.guess(photo)
     for block in blocks(Size.of(photo.color), _SIDE, REACH):
         lowest, highest = photo.alpha_range(block.outer)
-        if lowest >= 1 - _CLEAR:
+        if lowest >= 1 - CLEAR:
             foreground[block.inner] = photo.color[block.inner]
-        elif highest > _CLEAR:
+        elif highest > CLEAR:
             alpha = photo.alpha_of(block.outer)
             layers = way.layers(photo, guess, block.inner)
             own = photo.color[block.inner]
-            _paint(foreground[block.inner], layers[:3], own, alpha, block.core)
+            _paint(foreground[block.inner], layers[0], own, alpha, block.core)
             if background is not None:
-                _paint(background[block.inner], layers[3:], own, 1 - alpha, block.core)
+                _paint(background[block.inner], layers[1], own, 1 - alpha, block.core)
         elif background is not None:
             background[block.inner] = photo.color[block.inner]
 
@@ -129,10 +128,10 @@ def _paint(target: Array, planes: Float32, own: Array, share: Float32, core: Sli
         share: how much of the layer is seen, in the block with its halo.
         core: where in ``share`` the block is.
     """
-    seen = (share > _CLEAR).astype(np.uint8)
+    seen = (share > CLEAR).astype(np.uint8)
     near = cv2.dilate(seen, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))[core]
     colors = cv2.merge([plane * near for plane in planes])
     floating = np.issubdtype(target.dtype, np.floating)
     target[...] = colors if floating else to_levels(colors, target.dtype)
-    alone = np.ascontiguousarray(share[core] >= 1 - _CLEAR)
+    alone = np.ascontiguousarray(share[core] >= 1 - CLEAR)
     cv2.copyTo(own, alone.view(np.uint8), target)

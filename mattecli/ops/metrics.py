@@ -220,6 +220,8 @@ def _slope(alpha: Array, rows: slice, kernels: GradientKernels) -> Float32:
     reach = len(kernels.smooth) // 2
     top = max(rows.start - reach, 0)
     part = alpha[top : rows.stop + reach]
+    if part.dtype == np.uint16:
+        part = part.astype(np.float32)  # the filter has a fast path for 8 bits and floats alone
     own = slice(rows.start - top, rows.stop - top)
     along_x = cv2.sepFilter2D(
         part, cv2.CV_32F, kernels.derivative, kernels.smooth, borderType=cv2.BORDER_REPLICATE

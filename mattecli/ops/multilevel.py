@@ -14,7 +14,7 @@ import numpy as np
 
 from mattecli.ops.blocks import Slices, blocks
 from mattecli.ops.pixels import Float32
-from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
 from mattecli.records import Size
 
 __all__ = ["multilevel_layers", "relaxed"]
@@ -40,11 +40,11 @@ def multilevel_layers(photo: Photo) -> SampledLayers:
 
 
 def _mean_colors(mixture: Mixture) -> Float32:
-    """Mean colour of what is foreground and of what is background, as 6,1,1."""
-    shares = np.stack([mixture.alpha, 1 - mixture.alpha])
+    """Mean colour of what is foreground and of what is background, as 2,3,1,1."""
+    shares = mixture.shares[:, 0]
     totals = np.einsum("lhw,chw->lc", shares, mixture.color, dtype=np.float64)
     means = totals / np.maximum(shares.sum(axis=(1, 2), dtype=np.float64), 1e-5)[:, None]
-    return means.reshape(6, 1, 1).astype(np.float32)
+    return means.reshape(2, 3, 1, 1).astype(np.float32)
 
 
 def _refined(level: Mixture, coarse: Float32, limits: Limits) -> Float32:
@@ -52,25 +52,25 @@ def _refined(level: Mixture, coarse: Float32, limits: Limits) -> Float32:
 
     Args:
         level: the photo at this level, H,W.
-        coarse: 6,h,w; h and w are half of H and W, rounded up.
+        coarse: 2,3,h,w; h and w are half of H and W, rounded up.
         limits: range of colours.
     """
-    layers = np.empty((6, *level.alpha.shape), np.float32)
+    layers = np.empty((2, 3, *level.alpha.shape), np.float32)
     for block in blocks(Size.of(level.alpha), _SIDE, halo=_ITERATIONS):
         piece = Mixture(level.color[:, *block.outer], level.alpha[block.outer])
         solved = _doubled(coarse, block.outer)
-        if piece.alpha.min() < piece.alpha.max():
+        if piece.alpha.min() < 1 - CLEAR and piece.alpha.max() > CLEAR:
             solved = relaxed(piece.every(1), solved, limits)
-        layers[:, *block.inner] = solved[:, *block.core]
+        layers[..., *block.inner] = solved[..., *block.core]
     return layers
 
 
 def _doubled(coarse: Float32, part: Slices) -> Float32:
     """A part of the next level, each sample in two rows and columns; the part starts evenly."""
     rows, columns = (slice(s.start // 2, -(-s.stop // 2)) for s in part)
-    doubled = coarse[:, rows, columns].repeat(2, axis=1).repeat(2, axis=2)
+    doubled = coarse[..., rows, columns].repeat(2, axis=2).repeat(2, axis=3)
     height, width = (s.stop - s.start for s in part)
-    return np.ascontiguousarray(doubled[:, :height, :width])
+    return np.ascontiguousarray(doubled[..., :height, :width])
 
 
 def relaxed(mixture: Mixture, layers: Float32, limits: Limits) -> Float32:
@@ -82,33 +82,31 @@ def relaxed(mixture: Mixture, layers: Float32, limits: Limits) -> Float32:
 
     Args:
         mixture: the photo.
-        layers: 6,H,W to start from; overwritten.
+        layers: 2,3,H,W to start from; overwritten.
         limits: range of colours.
+
+    Returns:
+        2,3,H,W.
     """
     weights = _neighbour_weights(mixture.alpha)
     total = np.maximum(weights.sum(axis=0), _REGULARISATION)  # a single pixel has no neighbour
     weights /= total
-    alpha = mixture.alpha.ravel()
-    rest = 1 - alpha
-    gain = 1 / (alpha * alpha + rest * rest + total)
+    # Rows lie end to end from here on, so that the processor sees long runs.
+    shares = mixture.shares.reshape(2, 1, -1)
+    gains = shares / ((shares * shares).sum(axis=0) + total)
     color = mixture.color.reshape(3, -1)
-    now = layers.reshape(6, -1)
+    now = layers.reshape(2, 3, -1)
     before, after, spare = np.empty((3, *now.shape), np.float32)
     for iteration in range(_ITERATIONS):
         _mean_of_neighbours(now, weights, mixture.alpha.shape[1], out=after, spare=spare)
-        front, back = spare[:3], spare[3:]
-        np.multiply(alpha, after[:3], out=front)
-        np.multiply(rest, after[3:], out=back)
-        residual = np.add(front, back, out=front)
-        np.subtract(color, residual, out=residual)
-        residual *= gain
-        np.multiply(rest, residual, out=back)
-        np.multiply(alpha, residual, out=front)
-        after += spare
+        seen = np.multiply(shares, after, out=spare)
+        residual = color - seen[0]
+        residual -= seen[1]
+        after += np.multiply(gains, residual, out=spare)
         if iteration > 0:
-            np.subtract(after, before, out=spare)
-            spare *= _MOMENTUM
-            after += spare
+            step = np.subtract(after, before, out=spare)
+            step *= _MOMENTUM
+            after += step
         np.clip(after, limits.low, limits.high, out=after)
         before, now, after = now, after, before
     return now.reshape(layers.shape)
@@ -118,11 +116,9 @@ def _neighbour_weights(alpha: Float32) -> Float32:
     """Weights of the left, right, upper and lower neighbour as 4,H*W; 0 where there is none."""
     weights = np.zeros((4, *alpha.shape), np.float32)
     left, right, above, below = weights
-    np.abs(alpha[:, 1:] - alpha[:, :-1], out=left[:, 1:])
-    left[:, 1:] += _REGULARISATION
+    left[:, 1:] = np.abs(alpha[:, 1:] - alpha[:, :-1]) + _REGULARISATION
     right[:, :-1] = left[:, 1:]
-    np.abs(alpha[1:] - alpha[:-1], out=above[1:])
-    above[1:] += _REGULARISATION
+    above[1:] = np.abs(alpha[1:] - alpha[:-1]) + _REGULARISATION
     below[:-1] = above[1:]
     return weights.reshape(4, -1)
 
@@ -130,10 +126,10 @@ def _neighbour_weights(alpha: Float32) -> Float32:
 def _mean_of_neighbours(
     layers: Float32, weights: Float32, width: int, *, out: Float32, spare: Float32
 ) -> None:
-    """The weighted sum over the four neighbours; rows lie end to end, so that runs are long."""
+    """The weighted sum over the four neighbours of each pixel, 2,3,H*W."""
     left, right, above, below = weights
-    out[:, :1] = 0
-    np.multiply(left[1:], layers[:, :-1], out=out[:, 1:])
-    out[:, :-1] += np.multiply(right[:-1], layers[:, 1:], out=spare[:, 1:])
-    out[:, width:] += np.multiply(above[width:], layers[:, :-width], out=spare[:, width:])
-    out[:, :-width] += np.multiply(below[:-width], layers[:, width:], out=spare[:, width:])
+    out[..., :1] = 0
+    np.multiply(left[1:], layers[..., :-1], out=out[..., 1:])
+    out[..., :-1] += np.multiply(right[:-1], layers[..., 1:], out=spare[..., 1:])
+    out[..., width:] += np.multiply(above[width:], layers[..., :-width], out=spare[..., width:])
+    out[..., :-width] += np.multiply(below[:-width], layers[..., width:], out=spare[..., width:])

@@ -70,8 +70,9 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
         return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype == np.uint8:  # to uint16
         return image.astype(np.uint16) * np.uint16(257)
-    scaled = np.multiply(np.nan_to_num(image, nan=0.0), np.float32(white), dtype=np.float32)
-    np.clip(scaled, 0, white, out=scaled)
+    scaled = np.fmax(image, np.float32(0), dtype=np.float32)
+    np.minimum(scaled, 1, out=scaled)
+    scaled *= np.float32(white)
     levels: Array = np.rint(scaled, out=scaled).astype(dtype)
     return levels
 

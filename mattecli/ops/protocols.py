@@ -22,6 +22,7 @@ from mattecli.errors import UsageError
 
 __all__ = [
     "PROTOCOLS",
+    "UNKNOWN_LEVEL",
     "AlphaRegion",
     "Error",
     "Measure",
@@ -36,9 +37,12 @@ Metric: TypeAlias = Literal["sad", "mse", "mad", "grad", "conn", "dtssd", "fgr_m
 ProtocolName: TypeAlias = Literal["plain", "dim", "composition-1k", "rvm", "rvm-hr", "mmedit"]
 AlphaRegion: TypeAlias = Literal["whole", "unknown"]
 Region: TypeAlias = Literal["whole", "unknown", "foreground"]
-"""All pixels; those where the trimap is exactly 128; those whose true alpha is above 0."""
+"""All pixels; those where the trimap is ``UNKNOWN_LEVEL``; those whose true alpha is above 0."""
 Error: TypeAlias = Literal["absolute", "squared", "gradient", "slope", "connectivity", "temporal"]
 """What is summed; ``slope`` is the gradient of pictures that were not stretched to 0..1."""
+
+UNKNOWN_LEVEL = 128
+"""Of a trimap; all published programs count the pixels of exactly this level."""
 
 _FORMULAS: Mapping[Error, str] = MappingProxyType(
     {
@@ -53,7 +57,7 @@ _FORMULAS: Mapping[Error, str] = MappingProxyType(
 _PLACES: Mapping[Region, str] = MappingProxyType(
     {
         "whole": "the whole picture",
-        "unknown": "pixels where the trimap is 128",
+        "unknown": f"pixels where the trimap is {UNKNOWN_LEVEL}",
         "foreground": "pixels with true alpha above 0 and the three channels",
     }
 )

@@ -19,7 +19,7 @@ _LONG_SIDE = 1600  # features are looked for at no more than this
 _FEATURES = 6000
 _RATIO = 0.8  # Lowe, IJCV 2004, section 7.1
 _REACH = 2.5  # pixels a match may be off
-_CORNER_WEIGHT = 0.2
+_CORNER_WEIGHT = 0.1  # of a point; far less than one, so that true perspective is kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,15 +21,13 @@ from mattecli.ops.metrics import (
     squared_error,
     temporal_error,
 )
-from mattecli.ops.protocols import Measure, Protocol, Region
+from mattecli.ops.protocols import UNKNOWN_LEVEL, Measure, Protocol, Region
 from mattecli.records import Size
 
 __all__ = ["Sample", "Scores", "mean_scores", "score"]
 
 Scores: TypeAlias = Mapping[str, float | None]
 """Values by metric; None where there is none: a mean over no pixels, dtSSD of a first frame."""
-
-_UNKNOWN_LEVEL = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +77,7 @@ class Sample:
             return mask_of(self.alpha.truth > 0)
         if self.trimap is None:
             raise UsageError("unknown pixels are scored, and there is no trimap")
-        return mask_of(self.trimap == _UNKNOWN_LEVEL)
+        return mask_of(self.trimap == UNKNOWN_LEVEL)
 
     def count(self, region: Region) -> int:
         """Pixels in a region; for colours, times their channels."""

@@ -1,7 +1,7 @@
 """What the estimators of foreground colour share: pieces of a photo, and layers of colour.
 
-Colours of both layers travel together as *layers*: float32 6,H,W, the foreground's R, G, B and
-then the background's, in 0..1 for levels. At each pixel the photo is I = a*F + (1-a)*B.
+Colours of both layers travel together as *layers*: float32 2,3,H,W, the foreground's R, G, B and
+the background's, in 0..1 for levels. At each pixel the photo is I = a*F + (1-a)*B.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, levels_max, to_float
 from mattecli.records import Array
 
-__all__ = ["Limits", "Mixture", "Photo", "SampledLayers"]
+__all__ = ["CLEAR", "Limits", "Mixture", "Photo", "SampledLayers"]
+
+CLEAR = np.float32(0.5 / 255)
+"""A share of a layer, alpha or 1 - alpha, up to which the layer does not show at 8 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +48,17 @@ class Mixture:
             np.ascontiguousarray(self.alpha[::step, ::step]),
         )
 
+    @property
+    def shares(self) -> Float32:
+        """How much of either layer is seen: 2,1,H,W, alpha and 1 - alpha."""
+        return np.stack([self.alpha, 1 - self.alpha])[:, None]
+
     def explained(self, layers: Float32, limits: Limits) -> Float32:
         """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits."""
-        alpha, rest = self.alpha, 1 - self.alpha
-        residual = alpha * layers[:3]
-        exact = np.empty_like(layers)
-        residual += np.multiply(rest, layers[3:], out=exact[3:])
-        np.subtract(self.color, residual, out=residual)
-        residual /= alpha * alpha + rest * rest
-        np.multiply(alpha, residual, out=exact[:3])
-        np.multiply(rest, residual, out=exact[3:])
+        shares = self.shares
+        residual = self.color - (shares * layers).sum(axis=0)
+        residual /= (shares * shares).sum(axis=0)
+        exact = shares * residual
         exact += layers
         return np.clip(exact, limits.low, limits.high, out=exact)
 
@@ -116,28 +120,28 @@ class SampledLayers:
     """Layers known at ``Photo.sampled``.
 
     Args:
-        planes: 6,h,w.
+        layers: 2,3,h,w.
         step: the step of the sampling.
     """
 
-    def __init__(self, planes: Float32, step: int) -> None:
+    def __init__(self, layers: Float32, step: int) -> None:
         # A last square that is less than half in the photo has no sample.
-        self._planes = np.pad(planes, ((0, 0), (0, 1), (0, 1)), mode="edge")
+        self._layers = np.pad(layers, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge")
         self._step = step
 
     def at(self, part: Slices) -> Float32:
-        """Layers of a part of the photo, 6,H,W, interpolated bilinearly between the samples."""
+        """Layers of a part of the photo, 2,3,H,W, interpolated bilinearly between the samples."""
         step = self._step
         if step == 1:
-            return self._planes[:, *part].copy()
+            return self._layers[..., *part].copy()
         rows, columns = (slice(max(s.start // step - 1, 0), s.stop // step + 2) for s in part)
-        near = self._planes[:, rows, columns]
-        planes, height, width = near.shape
-        layers = np.empty((planes, height * step, width * step), np.float32)
-        for samples, plane in zip(near, layers, strict=True):
-            cv2.resize(samples, (width * step, height * step), dst=plane)
+        near = self._layers[..., rows, columns]
+        height, width = (side * step for side in near.shape[2:])
+        full = np.empty((2, 3, height, width), np.float32)
+        for index in np.ndindex(2, 3):
+            cv2.resize(near[index], (width, height), dst=full[index])
         inside = (
             slice(s.start - first.start * step, s.stop - first.start * step)
             for s, first in zip(part, (rows, columns), strict=True)
         )
-        return layers[:, *inside]
+        return full[..., *inside]

@@ -104,7 +104,10 @@ def moved_composite(
     turn, lean = np.deg2rad(rng.uniform(-5, 5, 2))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     linear = scale * np.array(
-        ((mirror * np.cos(turn), -np.sin(turn + lean)), (mirror * np.sin(turn), np.cos(turn + lean)))
+        (
+            (mirror * np.cos(turn), -np.sin(turn + lean)),
+            (mirror * np.sin(turn), np.cos(turn + lean)),
+        )
     )
     shift = rng.uniform(-0.1, 0.1, 2) * (size.width, size.height)
     target = np.array((size.width, size.height)) / 2 + shift

@@ -1,4 +1,8 @@
-"""The recipes that come with the package."""
+"""The recipes that come with the package.
+
+Rates, batches and losses are those of each paper or its reference; lengths are meant for some
+thousands of labelled photos.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from mattecli.training.bgm import BGMSystem
+from mattecli.training.bgmv2 import BGMv2System
+from mattecli.training.dim import DIMSystem
 from mattecli.training.modnet import MODNetSystem
 from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
+from mattecli.training.shm import SHMSystem
 from mattecli.training.store import PictureStore
 from mattecli.training.system import System
 
@@ -106,9 +114,125 @@ _MODNET = Recipe(
 )
 
 
+_DIM = Recipe(
+    system="dim",
+    phases=(
+        Phase(name="alpha", steps=100_000, batch=1, sizes=((320, 320),), rate=Rate(peak=1e-5)),
+        Phase(name="matting", steps=100_000, batch=1, sizes=((320, 320),), rate=Rate(peak=1e-5)),
+        Phase(
+            name="refine",
+            steps=50_000,
+            batch=1,
+            sizes=((320, 320),),
+            rate=Rate(peak=1e-5),
+            factors={"refine_": 1.0, "": 0.0},
+        ),
+        Phase(name="joint", steps=50_000, batch=1, sizes=((320, 320),), rate=Rate(peak=1e-5)),
+    ),
+    optimiser=Optimiser(kind="adam"),
+    save_every=500,
+)
+
+_SHM = Recipe(
+    system="shm",
+    phases=(
+        Phase(
+            name="trimap",
+            steps=40_000,
+            batch=8,
+            sizes=((320, 320),),
+            rate=Rate(peak=1e-3),
+            factors={"m_net.": 0.0},
+        ),
+        Phase(
+            name="matting",
+            steps=40_000,
+            batch=8,
+            sizes=((320, 320),),
+            rate=Rate(peak=1e-3),
+            factors={"t_net.": 0.0},
+        ),
+        Phase(name="joint", steps=40_000, batch=8, sizes=((320, 320),), rate=Rate(peak=1e-4)),
+    ),
+    optimiser=Optimiser(kind="adam", weight_decay=5e-4),
+)
+
+_BGM = Recipe(
+    system="bgm",
+    phases=(
+        Phase(
+            name="supervised",
+            steps=200_000,
+            batch=4,
+            sizes=((512, 512),),
+            rate=Rate(peak=1e-4),
+            factors={"teacher.": 0.0, "discriminator.": 0.0},
+        ),
+        Phase(
+            name="adversarial",
+            steps=50_000,
+            batch=4,
+            sizes=((512, 512),),
+            rate=Rate(peak=1e-4),
+            factors={"teacher.": 0.0, "discriminator.": 0.1},
+            restart=True,
+        ),
+    ),
+    optimiser=Optimiser(kind="adam"),
+)
+
+_BGMV2 = Recipe(
+    system="bgmv2",
+    phases=(
+        Phase(
+            name="base",
+            steps=100_000,
+            batch=8,
+            sizes=((256, 256), (384, 384), (511, 384), (384, 511), (300, 460), (460, 300)),
+            rate=Rate(peak=5e-4),
+            factors={"backbone.": 0.2, "refiner.": 0.0},
+        ),
+        Phase(
+            name="refine",
+            steps=30_000,
+            batch=4,
+            sizes=((1024, 1024), (1024, 1600), (1600, 1024), (2044, 1400), (1400, 2044)),
+            rate=Rate(peak=3e-4),
+            factors={"backbone.": 1 / 6, "aspp.": 1 / 6, "decoder.": 1 / 3},
+            restart=True,
+        ),
+    ),
+    optimiser=Optimiser(kind="adam"),
+)
+
+
 def _modnet(material: Material) -> System:
     return MODNetSystem(material.store, material.held_out, material.pretrained)
 
 
-RECIPES: Mapping[str, Row] = MappingProxyType({"modnet": Row(_MODNET, _modnet)})
+def _dim(material: Material) -> System:
+    return DIMSystem(material.store, material.pretrained)
+
+
+def _shm(material: Material) -> System:
+    return SHMSystem(material.store, material.held_out)
+
+
+def _bgm(material: Material) -> System:
+    return BGMSystem(material.store)
+
+
+def _bgmv2(material: Material) -> System:
+    return BGMv2System(material.store)
+
+
+RECIPES: Mapping[str, Row] = MappingProxyType(
+    {
+        "modnet": Row(_MODNET, _modnet),
+        "shm": Row(_SHM, _shm),
+        "dim": Row(_DIM, _dim),
+        "bgm": Row(_BGM, _bgm),
+        "bgmv2": Row(_BGMV2, _bgmv2),
+    }
+)
 """All recipes by name."""

@@ -96,7 +96,6 @@ STORAGE_TYPES = {
 # Python 2 calls its built-ins' module __builtin__, NumPy 2 its core _core.
 _OLD_MODULES = {
     "__builtin__": "builtins",
-    "copy_reg": "copyreg",
     "numpy._core.multiarray": "numpy.core.multiarray",
     "torch.cuda": "torch",
 }

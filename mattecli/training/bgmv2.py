@@ -1,0 +1,102 @@
+"""Training Background Matting V2: the base network, then all of it with the refiner.
+
+Lin et al., CVPR 2021, section 4.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mattecli.models.bgmv2 import BGMv2, RefineOptions
+from mattecli.records import Array, Size
+from mattecli.training.composites import moved_composite
+from mattecli.training.crops import centre_crop
+from mattecli.training.losses.bgmv2 import Coarse, Layers, base_losses, refine_losses
+from mattecli.training.plates import photographed
+from mattecli.training.recipe import Phase
+from mattecli.training.store import PictureStore
+from mattecli.training.system import Batch, Moment, Sampler, System
+
+__all__ = ["BGMv2System"]
+
+_BASE, _REFINE = "base", "refine"
+_SCALES = {_BASE: (0.4, 1.0), _REFINE: (0.3, 1.0)}
+_REFINED_SHARE = 0.5  # of the picture's cells: 80,000 pixels of about 1024x1024 in the paper
+_CELL = 16  # pixels of a refined cell
+
+
+class PhotosWithPlates(Sampler):
+    """Composed photos and their plates: ``src``, ``bgr``, ``fgr``, ``pha``.
+
+    Args:
+        store: labelled photos and backgrounds.
+    """
+
+    def __init__(self, store: PictureStore) -> None:
+        self._store = store
+
+    def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
+        """One photo, the centre of a square that covers it; all levels."""
+        side = max(size)
+        whole = moved_composite(self._store, Size(side, side), rng, _SCALES[phase.name])
+        src, bgr = photographed(whole.foreground, whole.background, whole.alpha, rng)
+        layers = {"src": src, "bgr": bgr, "fgr": whole.foreground, "pha": whole.alpha}
+        return {name: _cropped(layer, size) for name, layer in layers.items()}
+
+
+class BGMv2System(System):
+    """MobileNetV2 backbone; the phases are ``base`` and ``refine``.
+
+    Args:
+        store: labelled photos and backgrounds.
+    """
+
+    name = "bgmv2"
+
+    def __init__(self, store: PictureStore) -> None:
+        self._store = store
+
+    def network(self, seed: int) -> nn.Module:
+        """Fresh weights of both stages."""
+        torch.manual_seed(seed)
+        return BGMv2.fresh()
+
+    def sampler(self) -> Sampler:
+        """Photos with plates."""
+        return PhotosWithPlates(self._store)
+
+    def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
+        """The terms of the phase."""
+        assert isinstance(network, BGMv2)
+        levels = {name: value.float() / 255 for name, value in batch.items()}
+        true = Layers(levels["pha"], levels["fgr"])
+        if moment.phase.name == _BASE:
+            coarse = network.base(levels["src"], levels["bgr"])
+            return base_losses(_floats(coarse.pha, coarse.fgr, coarse.err_sm), true)
+        height, width = levels["src"].shape[-2:]
+        cells = max(1, int(height * width * _REFINED_SHARE) // _CELL)
+        options = RefineOptions(mode="sampling", backbone_scale=0.25, sample_pixels=cells * _CELL)
+        out = network(levels["src"], levels["bgr"], options)
+        refined = Layers(out.pha.float(), out.fgr.float())
+        return refine_losses(refined, _floats(out.pha_sm, out.fgr_sm, out.err_sm), true)
+
+    def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
+        """Without the refiner as long as that is untrained."""
+        trained = phase.name == _REFINE
+        return {key: v for key, v in state.items() if trained or not key.startswith("refiner.")}
+
+
+def _floats(pha: Tensor, fgr: Tensor, err: Tensor) -> Coarse:
+    return Coarse(pha.float(), fgr.float(), err.float())
+
+
+def _cropped(image: Array, size: Size) -> Array:
+    planes = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+    tensor = torch.from_numpy(np.ascontiguousarray(planes)).float()[None]
+    cut = centre_crop(tensor, size.height, size.width)[0].round().to(torch.uint8).numpy()
+    cropped: Array = cut[0] if image.ndim == 2 else cut.transpose(1, 2, 0)
+    return cropped
