@@ -31,6 +31,7 @@ ALPHA = np.tile(np.linspace(0, 255, 52).astype(np.uint8), (36, 1))
 RGBA = np.dstack([RGB, ALPHA])
 SIXTEEN = RGB.astype(np.uint16) * 201 + np.arange(36, dtype=np.uint16)[:, None, None]
 FLOAT = (SIXTEEN / np.float32(40000)).astype(np.float32)  # exceeds 1 in places
+HAS_AVIF = "AVIF" in Image.registered_extensions().values()
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 """A small RGB profile; tests that need another append to it."""
 
@@ -405,6 +406,7 @@ def test_the_first_frame_counts(format: str) -> None:
     assert np.abs(color - (255, 0, 0)).max() <= 4
 
 
+@pytest.mark.skipif(not HAS_AVIF, reason="this Pillow has no AVIF")
 def test_avif_with_orientation() -> None:
     data = pil(RGB, "AVIF", quality=100, subsampling="4:4:4", exif=exif(6))
     picture = read_picture(data)

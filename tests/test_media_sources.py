@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import sys
 from pathlib import Path, PurePath
 from typing import Any
@@ -176,8 +177,7 @@ def test_a_folder_that_cannot_be_read_is_a_failing_item(monkeypatch: pytest.Monk
     first, locked, last = sources("in", recursive=True)
     assert (str(first.path), str(last.path)) == ("in/a.png", "in/z/c.png")
     assert reason(locked).startswith("in/locked: the folder cannot be read (Permission denied)")
-    (pattern,) = sources("in/lo*/b.png")
-    assert "locked" in reason(pattern)
+    assert found("in/lo*/b.png") == ["in/locked/b.png"]  # it may still be opened
 
 
 def test_each_file_comes_once() -> None:
@@ -260,13 +260,15 @@ def test_an_empty_argument_is_not_the_current_folder() -> None:
     assert found(".") == ["a.png"]
 
 
-@given(st.lists(st.text(max_size=12)))
-def test_natural_order_is_an_order(names: list[str]) -> None:
+@given(st.lists(st.text(max_size=12)), st.randoms())
+def test_natural_order_is_an_order(names: list[str], rng: random.Random) -> None:
     ordered = sorted(names, key=natural_key)
-    assert sorted(reversed(names), key=natural_key) == ordered
+    rng.shuffle(names)
+    assert sorted(names, key=natural_key) == ordered
 
 
 @given(st.lists(st.integers(0, 10**25), unique=True), st.text(max_size=5))
 def test_numbers_count_by_value(numbers: list[int], text: str) -> None:
-    names = [f"{text}#{number}.png" for number in sorted(numbers)]
-    assert sorted(reversed(names), key=natural_key) == names
+    names = [f"{text}#{number}.png" for number in numbers]
+    expected = [f"{text}#{number}.png" for number in sorted(numbers)]
+    assert sorted(names, key=natural_key) == expected

@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import load
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_pictures import make_training_folder
 
-from conftest import load
 from mattecli.errors import ImageReadError, PairingError
 from mattecli.records import Size
 from mattecli.training import trimaps
@@ -22,7 +23,6 @@ from mattecli.training.photometry import degraded, relit
 from mattecli.training.plates import photographed, rephotographed, rough_mask
 from mattecli.training.scenes import Mix, make_scene
 from mattecli.training.store import PictureStore, build_store
-from training_pictures import make_training_folder
 
 Random = np.random.default_rng
 
@@ -224,7 +224,7 @@ def test_plates_differ_a_little_from_the_background() -> None:
         solid = alpha == 255
         assert np.abs(photo[solid].astype(int) - 200).mean() < 12
         offsets.append(np.abs(plate.astype(int) - back).mean())
-        assert np.abs(rephotographed(back, Random(seed)).astype(int) - back).mean() < 40
+        assert np.abs(rephotographed(back, Random(seed)).astype(int) - back).mean() < 60
     assert min(offsets) < 1 < max(offsets)
 
 

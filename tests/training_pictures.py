@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
 from conftest import photo, save
 
 SIZES = ((96, 128), (120, 90), (100, 100), (80, 140), (128, 96), (110, 110))

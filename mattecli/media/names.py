@@ -23,6 +23,7 @@ DEFAULT_TEMPLATE = "{dir}/{stem}-{kind}{ext}"
 _FIELDS = ("dir", "stem", "name", "kind", "ext", "index")
 _STDOUT = "-"
 _MAX_NAME_BYTES = 255
+_CUT_BYTES = 6
 _MAX_ATTEMPTS = 6
 
 
@@ -140,22 +141,20 @@ class _Rule:
         }
 
     def _parts(self, fields: Mapping[str, str | int]) -> tuple[str, ...]:
-        keep = _MAX_NAME_BYTES
-        shorter = fields
-        while True:
-            path = self.template.format_map(shorter)
+        """The parts of the path; a name that would be too long is cut as far as is needed."""
+        stem, name = str(fields["stem"]), str(fields["name"])
+        for keep in range(_MAX_NAME_BYTES, 0, -_CUT_BYTES):
+            cut = {"stem": _shortened(stem, keep), "name": _shortened(name, keep)}
+            path = self.template.format_map({**fields, **cut})
             parts = tuple(part for part in path.split("/") if part not in ("", "."))
-            excess = max((len(os.fsencode(part)) for part in parts), default=0) - _MAX_NAME_BYTES
-            if excess <= 0 and parts and ".." not in parts:
+            if not parts or ".." in parts:
+                break
+            if all(len(os.fsencode(part)) <= _MAX_NAME_BYTES for part in parts):
                 return parts
-            keep -= max(1, excess)
-            if excess <= 0 or keep <= 0:
-                raise UsageError(
-                    f"the name template {self.template!r} gives {path!r}, which is no file name",
-                    remedy=f"try {DEFAULT_TEMPLATE}",
-                )
-            names = {field: _shortened(str(fields[field]), keep) for field in ("stem", "name")}
-            shorter = {**fields, **names}
+        raise UsageError(
+            f"the name template {self.template!r} gives no file name for {shown_path(name)}",
+            remedy=f"try {DEFAULT_TEMPLATE}",
+        )
 
 
 def _distinct(sources: Sequence[Source], rule: _Rule) -> list[dict[str, tuple[str, ...]]]:

@@ -14,7 +14,9 @@ from mattecli.records import Array
 __all__ = ["decode", "encode", "has_openexr"]
 
 # OpenCV reports failing files on standard error by itself; here each becomes an exception.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# The function has moved within OpenCV 4; 0 is "silent" in both places.
+_set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
+_set_log_level(0)
 
 
 def has_openexr() -> bool:

@@ -185,7 +185,7 @@ class _Search:
                 found += self._in_folder(match, folder / match.name) if self._recursive else ()
                 continue
             if match.parent not in photos:
-                photos[match.parent] = frozenset(_images_in(match.parent.iterdir()))
+                photos[match.parent] = frozenset(_images_in(_beside(match)))
             if match.name in photos[match.parent]:
                 found.append(Source(path=match, folder=folder))
         return found or [_failing(Path(pattern), "no image matches", "check the pattern")]
@@ -230,6 +230,14 @@ def _plain_start(pattern: str) -> Path:
     parts = Path(pattern).parts
     magic = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
     return Path(*parts[:magic])
+
+
+def _beside(path: Path) -> list[Path]:
+    """What lies in the folder of a file; the file alone where the folder may not be listed."""
+    try:
+        return list(path.parent.iterdir())
+    except OSError:
+        return [path]
 
 
 def _images_in(entries: Iterable[Path]) -> list[str]:

@@ -51,7 +51,8 @@ def fused(means: Float32, piece: Mixture, limits: Limits) -> Float32:
 def _foreground(means: Float32, shares: Float32, piece: Mixture, limits: Limits) -> Float32:
     """The foreground: its mean and, where it is seen, what both means leave unexplained."""
     residual = piece.color - (shares * means).sum(axis=0)
-    return np.clip(means[0] + piece.alpha * residual, limits.low, limits.high)
+    foreground: Float32 = means[0] + piece.alpha * residual
+    return np.clip(foreground, limits.low, limits.high, out=foreground)
 
 
 def _local_means(layers: Float32, shares: Float32, radius: int) -> Float32:
@@ -64,10 +65,14 @@ def _local_means(layers: Float32, shares: Float32, radius: int) -> Float32:
         shares: 2,1,H,W.
         radius: half the square's side, in samples.
     """
-    square = (2 * radius + 1, 2 * radius + 1)
-    means = layers * _TINY
-    for layer, (share,), mean in zip(layers, shares, means, strict=True):
-        for plane, total in zip(layer, mean, strict=True):
-            total += cv2.blur(plane * share, square)
-        mean /= cv2.blur(share, square) + _TINY
+    means: Float32 = _box_blurred(layers * shares, radius) + layers * _TINY
+    means /= _box_blurred(shares, radius) + _TINY
     return means
+
+
+def _box_blurred(planes: Float32, radius: int) -> Float32:
+    """Every H,W plane of N,M,H,W averaged over a square."""
+    blurred = np.empty_like(planes)
+    for index in np.ndindex(planes.shape[:2]):
+        cv2.blur(planes[index], (2 * radius + 1, 2 * radius + 1), dst=blurred[index])
+    return blurred

@@ -83,16 +83,15 @@ def _reaches(alpha: Array, step: int) -> Mask:
 
 def _largest_component(mask: Mask) -> Mask:
     """1 in the largest 4-connected component of a mask of 0 and 1 that is not empty."""
-    labels: npt.NDArray[np.int32]
     count, labels = cv2.connectedComponents(mask, connectivity=4, ltype=cv2.CV_32S)
     if count <= 2:  # background and one component
         return mask
     sample = labels[::_SAMPLING, ::_SAMPLING]
     likely = _fullest(sample) if sample.any() else 1
-    component = mask_of(labels == likely)
+    component = mask_of(np.equal(labels, likely))
     if 2 * cv2.countNonZero(component) > cv2.countNonZero(mask):
         return component  # more than half of all: counting the others would change nothing
-    return mask_of(labels == _fullest(labels))
+    return mask_of(np.equal(labels, _fullest(labels)))
 
 
 def _fullest(labels: Array) -> int:

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from mattecli.ops.pixels import levels_max, to_float, to_levels
 from mattecli.records import Array
 
-__all__ = ["Exposure", "fit_exposure", "ring_exposure"]
+__all__ = ["CLIPPED", "Exposure", "fit_exposure", "ring_exposure"]
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-_CLIPPED = 0.02  # values this near to black or white may have been cut off
+CLIPPED = 0.02
+"""Values this near to black or white may have been cut off."""
 _TOLERANCES = (0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.05, 0.05)
 _STIFFNESS = 1e-4  # variance of the colours at which gain and bias count as told apart
 
@@ -61,7 +62,7 @@ def fit_exposure(plate: Float32, photo: Float32, usable: Mask) -> Exposure:
         plate, photo: H,W,3, 0..1, registered; a few ten thousand pixels are enough.
         usable: H,W; False where a picture does not show the scene.
     """
-    inside = (np.minimum(plate, photo) > _CLIPPED) & (np.maximum(plate, photo) < 1 - _CLIPPED)
+    inside = (np.minimum(plate, photo) > CLIPPED) & (np.maximum(plate, photo) < 1 - CLIPPED)
     kept = usable & inside.all(axis=2)
     x, y = plate[kept].astype(np.float64), photo[kept].astype(np.float64)
     gain, bias = np.ones(3), np.zeros(3)

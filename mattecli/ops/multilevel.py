@@ -43,8 +43,9 @@ def _mean_colors(mixture: Mixture) -> Float32:
     """Mean colour of what is foreground and of what is background, as 2,3,1,1."""
     shares = mixture.shares[:, 0]
     totals = np.einsum("lhw,chw->lc", shares, mixture.color, dtype=np.float64)
-    means = totals / np.maximum(shares.sum(axis=(1, 2), dtype=np.float64), 1e-5)[:, None]
-    return means.reshape(2, 3, 1, 1).astype(np.float32)
+    totals /= np.maximum(shares.sum(axis=(1, 2), dtype=np.float64), 1e-5)[:, None]
+    means: Float32 = totals.reshape(2, 3, 1, 1).astype(np.float32)
+    return means
 
 
 def _refined(level: Mixture, coarse: Float32, limits: Limits) -> Float32:

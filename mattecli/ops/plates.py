@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.exposure import Exposure, fit_exposure
+from mattecli.ops.exposure import CLIPPED, Exposure, fit_exposure
 from mattecli.ops.pixels import to_float
 from mattecli.records import Array, Size
 
@@ -67,10 +67,14 @@ def compare(plate: Array, photo: Array, covered: Array, mask: Array | None) -> C
     if mask is not None:
         background = inside & (_shrunk((mask > 0).astype(np.float32), size) == 0)
     exposure = fit_exposure(small_plate, small_photo, background)
-    exposed = np.clip(exposure.apply(small_plate), 0, 1)
-    agrees = (np.abs(exposed - small_photo).max(axis=2) < _TOLERANCE) & inside
+    brighter = small_photo - exposure.apply(small_plate)
+    # Where the plate is cut off at white or black, the photo may lie beyond.
+    brighter[(small_plate > 1 - CLIPPED) & (brighter > 0)] = 0
+    brighter[(small_plate < CLIPPED) & (brighter < 0)] = 0
+    agrees = (np.abs(brighter).max(axis=2) < _TOLERANCE) & inside
     return Comparison(exposure, agrees, background, inside)
 
 
 def _shrunk(image: Array, size: Size) -> Array:
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    """At the small size, and slightly blurred: a shift of half a pixel is no difference."""
+    return cv2.blur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (3, 3))

@@ -51,14 +51,14 @@ class Mixture:
     @property
     def shares(self) -> Float32:
         """How much of either layer is seen: 2,1,H,W, alpha and 1 - alpha."""
-        return np.stack([self.alpha, 1 - self.alpha])[:, None]
+        return np.stack([self.alpha[None], 1 - self.alpha[None]])
 
     def explained(self, layers: Float32, limits: Limits) -> Float32:
         """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits."""
         shares = self.shares
         residual = self.color - (shares * layers).sum(axis=0)
         residual /= (shares * shares).sum(axis=0)
-        exact = shares * residual
+        exact: Float32 = shares * residual
         exact += layers
         return np.clip(exact, limits.low, limits.high, out=exact)
 
@@ -140,8 +140,6 @@ class SampledLayers:
         full = np.empty((2, 3, height, width), np.float32)
         for index in np.ndindex(2, 3):
             cv2.resize(near[index], (width, height), dst=full[index])
-        inside = (
-            slice(s.start - first.start * step, s.stop - first.start * step)
-            for s, first in zip(part, (rows, columns), strict=True)
-        )
-        return full[..., *inside]
+        top, left = part[0].start - rows.start * step, part[1].start - columns.start * step
+        wanted = full[..., top:, left:]
+        return wanted[..., : part[0].stop - part[0].start, : part[1].stop - part[1].start]

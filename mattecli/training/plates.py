@@ -4,6 +4,8 @@ small displacements. Levels in, levels out; H,W,3 RGB and H,W.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,6 @@ from mattecli.records import Size
 __all__ = ["Photographed", "photographed", "rephotographed", "rough_mask"]
 
 Levels = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 Photographed = tuple[Levels, Levels]
 """A photo and its plate."""
@@ -48,7 +49,7 @@ def rephotographed(background: Levels, rng: Random) -> Levels:
     """
     if rng.random() < 0.4:
         noise = rng.normal(rng.uniform(-7, 6), rng.uniform(2, 5), background.shape)
-        return _levels(background + noise.astype(np.float32))
+        return _levels(background + noise)
     gamma = max(0.3, rng.normal(1, 0.12))
     table = np.rint(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
     return np.asarray(cv2.LUT(background, table), np.uint8)
@@ -107,7 +108,7 @@ def _relit(image: Levels, rng: Random) -> Levels:
     return _levels((turned - middle) * np.float32(contrast) + middle)
 
 
-def _levels(image: Float32) -> Levels:
+def _levels(image: npt.NDArray[Any]) -> Levels:
     return np.asarray(np.rint(np.clip(image, 0, 255)), np.uint8)
 
 
@@ -126,4 +127,5 @@ def _affine(
         (size.width / 2, size.height / 2), turn, float(rng.uniform(*scales))
     )
     offset = rng.uniform(-shift, shift, 2) * np.array(size)
-    return np.asarray(matrix, np.float64) + np.column_stack((np.zeros((2, 2)), offset))
+    matrix = matrix + np.column_stack((np.zeros((2, 2)), offset))
+    return np.asarray(matrix, np.float64)

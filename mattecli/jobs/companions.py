@@ -1,0 +1,125 @@
+"""What a model gets beside the photo: trimaps, background plates, segmentations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mattecli.engine.estimator import Estimator, Photo
+from mattecli.errors import InputError, PlateError, TrimapError
+from mattecli.jobs.plan import Task
+from mattecli.jobs.trimap import trimap_options
+from mattecli.media.images import read_levels, read_picture
+from mattecli.ops.align import align_plate
+from mattecli.ops.pixels import Float32, to_levels
+from mattecli.ops.segmentation import resized
+from mattecli.ops.trimap import make_trimap, repair_trimap, require_usable
+from mattecli.records import Array, Size
+from mattecli.settings import MatteOptions
+
+__all__ = ["Companions"]
+
+_SAME_ASPECT = 0.01
+
+
+class Companions:
+    """Reads or makes what belongs to a photo.
+
+    Args:
+        options: what was given, and the shape of made trimaps.
+    """
+
+    def __init__(self, options: MatteOptions) -> None:
+        self._model = options.model
+        self._shape = trimap_options(options.shape)
+        self._max_pixels = options.source.max_pixels
+
+    def photo(self, task: Task, color: Array, full: Size, guide: Float32 | None) -> Photo:
+        """A photo with all that its model needs.
+
+        Args:
+            task: with its companions.
+            color: the photo, H,W,3, upright; may be smaller than ``full``.
+            full: its size.
+            guide: the portrait model's alpha, H,W, for what has to be made.
+
+        Raises:
+            TrimapError: the trimap is unusable.
+            PlateError: the background plate does not fit.
+            InputError: the segmentation does not fit, or a file is unreadable.
+        """
+        mask = self._mask(task, full, guide)
+        return Photo(
+            color=color,
+            full=full,
+            trimap=self._trimap(task, full, guide),
+            background=self._plate(task, color, mask),
+            mask=mask,
+        )
+
+    def _trimap(self, task: Task, full: Size, guide: Float32 | None) -> Array | None:
+        if self._model.trimap is None:
+            return None
+        if self._model.trimap == "auto":
+            return self._made_trimap(task, guide)
+        path = task.companion("trimap")
+        trimap = repair_trimap(read_levels(path, max_pixels=self._max_pixels))
+        require_usable(trimap, full, path)
+        return trimap
+
+    def _made_trimap(self, task: Task, guide: Float32 | None) -> Array:
+        if guide is None:
+            raise AssertionError("a trimap was to be made without a guide")
+        trimap = make_trimap(guide, self._shape)
+        if not (trimap == 255).any():
+            raise TrimapError(
+                "the portrait model found no person to make a trimap from",
+                path=task.source.path,
+                remedy="give one with --trimap",
+            )
+        return trimap
+
+    def _mask(self, task: Task, full: Size, guide: Float32 | None) -> Array | None:
+        if self._model.segmentation is not None:
+            path = task.companion("segmentation")
+            mask = to_levels(read_levels(path, max_pixels=self._max_pixels))
+            if Size.of(mask) != full:
+                raise InputError(
+                    f"the segmentation is {Size.of(mask)}, its photo {full}",
+                    path=path,
+                    remedy="give one of the photo's size",
+                )
+            return mask
+        if guide is None or self._model.trimap is not None:
+            return None
+        return np.where(guide > 0.5, 255, 0).astype(np.uint8)
+
+    def _plate(self, task: Task, color: Array, mask: Array | None) -> Array | None:
+        if self._model.background is None:
+            return None
+        path = task.companion("background")
+        plate = read_picture(path, max_pixels=self._max_pixels).color
+        if self._model.align:
+            return self._aligned(task, path, plate, color, mask)
+        have, want = Size.of(plate), Size.of(color)
+        ratio = (have.width * want.height) / (have.height * want.width)
+        if abs(ratio - 1) > _SAME_ASPECT:
+            raise PlateError(
+                f"the background is {have}, its photo {want}, of another shape",
+                path=path,
+                remedy="give one taken with the same framing, or --align",
+            )
+        return plate if have == want else resized(plate, want)
+
+    def _aligned(
+        self, task: Task, path: Path, plate: Array, color: Array, mask: Array | None
+    ) -> Array:
+        found = align_plate(plate, color, mask=mask)
+        if not found.trusted:
+            raise PlateError(found.reason, path=path, remedy=found.remedy)
+        task.notes.append(
+            f"background registered by {found.inliers} points, "
+            f"median error {found.median_error:.2f} pixels"
+        )
+        return found.plate

@@ -1,0 +1,252 @@
+"""The training loop: what it lowers, keeps, resumes and refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from training_pictures import make_training_folder
+
+from mattecli.errors import CheckpointError, ResourceError, UsageError
+from mattecli.jobs.train import TrainOptions, TrainReport, adapted, train
+from mattecli.models.base import MattingModel
+from mattecli.models.bgm import BGM
+from mattecli.models.bgmv2 import BGMv2
+from mattecli.models.dim import DIM
+from mattecli.models.modnet import MODNet
+from mattecli.models.shm import SHM
+from mattecli.training.average import WeightAverage
+from mattecli.training.journal import Journal, draw_curves, read_rows
+from mattecli.training.recipe import Phase, Rate, Recipe, rate_at
+from mattecli.training.recipes import RECIPES
+
+NETWORKS: dict[str, type[MattingModel]] = {
+    "modnet": MODNet,
+    "shm": SHM,
+    "dim": DIM,
+    "bgm": BGM,
+    "bgmv2": BGMv2,
+}
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from mattecli.jobs.train import TrainOptions, train
+
+if __name__ == "__main__":
+    train(TrainOptions(recipe="modnet", data=Path(sys.argv[1]), out=Path(sys.argv[2]), steps=4,
+                       phases=("tiny", "small"), batch=2, size=64, save_every=2,
+                       resume="--resume" in sys.argv))
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_training_folder(tmp_path_factory.mktemp("labelled"))
+    for part in ("image", "alpha"):
+        (folder / "val").mkdir(exist_ok=True)
+        (folder / "val" / part).symlink_to(folder / part)
+    return folder
+
+
+def small(recipe: str, data: Path, out: Path, **changes: object) -> TrainOptions:
+    options = TrainOptions(
+        recipe=recipe, data=data, out=out, steps=3, batch=2, size=64, save_every=3, workers=0
+    )
+    return replace(options, **changes)
+
+
+def tensors(report: TrainReport) -> dict[str, torch.Tensor]:
+    return load_file(report.weights.with_name("checkpoint.safetensors"))
+
+
+def assert_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    different = [key for key in a if not torch.equal(a[key], b[key])]
+    assert not different
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_stops_and_resumes_to_the_same_weights(recipe: str, data: Path, tmp_path: Path) -> None:
+    whole = train(small(recipe, data, tmp_path / "whole"))
+    assert whole.finished
+    assert whole.step == whole.steps == 3 * len(RECIPES[recipe].recipe.phases)
+    stops = iter([False, False, False, True])  # within the second phase
+    part = train(small(recipe, data, tmp_path / "part"), stop=lambda: next(stops))
+    assert not part.finished
+    assert part.step == 4
+    resumed = train(small(recipe, data, tmp_path / "part", resume=True))
+    assert resumed.finished
+    assert_equal(tensors(whole), tensors(resumed))
+    network = NETWORKS[recipe].from_state(load_file(resumed.weights))
+    assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_survives_being_killed(data: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+
+    def command(out: str, *more: str) -> list[str]:
+        return [sys.executable, str(script), str(data), str(tmp_path / out), *more]
+
+    subprocess.run(command("whole"), check=True, capture_output=True, timeout=300)
+    checkpoint = tmp_path / "part" / "checkpoint.safetensors"
+    victim = subprocess.Popen(command("part"), stderr=subprocess.DEVNULL)
+    while not checkpoint.exists():
+        assert victim.poll() is None
+        time.sleep(0.02)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait()
+    subprocess.run(command("part", "--resume"), check=True, capture_output=True, timeout=300)
+    assert_equal(load_file(tmp_path / "whole" / "checkpoint.safetensors"), load_file(checkpoint))
+
+
+def test_the_loss_falls_and_is_logged(data: Path, tmp_path: Path) -> None:
+    options = small("shm", data, tmp_path, phases=("trimap",), steps=30, save_every=5)
+    report = train(options)
+    rows = read_rows(tmp_path / "log.csv")
+    losses = [float(row["loss"]) for row in rows]
+    assert [int(row["step"]) for row in rows] == [5, 10, 15, 20, 25, 30]
+    assert np.mean(losses[-2:]) < 0.8 * losses[0]
+    assert cv2.imread(str(tmp_path / "curves.png")) is not None
+    assert report.weights.stat().st_size < 10e6
+
+
+def test_validates_and_draws_sheets(data: Path, tmp_path: Path) -> None:
+    row = RECIPES["modnet"]
+    recipe = replace(row.recipe, check_every=1, sheet_every=1)
+    options = small("modnet", data, tmp_path, phases=("tiny",), steps=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mattecli.jobs.train.RECIPES", {"modnet": replace(row, recipe=recipe)})
+        train(options)
+    (figures,) = read_rows(tmp_path / "checks.csv")
+    assert float(figures["photos"]) == 6
+    assert 0 < float(figures["mad"]) < 1
+    sheet = cv2.imread(str(tmp_path / "sheet_0000001.png"))
+    assert sheet is not None
+    assert sheet.shape[0] > 400
+
+
+def test_refuses_what_would_spoil_a_training(data: Path, tmp_path: Path) -> None:
+    options = small("modnet", data, tmp_path / "a", phases=("tiny",), steps=1)
+    train(options)
+    with pytest.raises(UsageError, match="already holds a training"):
+        train(options)
+    with pytest.raises(CheckpointError, match="with seed 1"):
+        train(replace(options, resume=True, seed=2))
+    (tmp_path / "a" / "checkpoint.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="is no checkpoint"):
+        train(replace(options, resume=True))
+    with pytest.raises(UsageError, match="no recipe"):
+        train(replace(options, recipe="trimap"))
+    with pytest.raises(UsageError, match="no phase"):
+        train(small("modnet", data, tmp_path / "b", phases=("huge",)))
+
+
+def test_stops_at_a_loss_that_is_not_finite(data: Path, tmp_path: Path) -> None:
+    options = small("shm", data, tmp_path, phases=("trimap",), bf16=False)
+    row = RECIPES["shm"]
+    phase = replace(row.recipe.phases[0], rate=Rate(peak=1e30))
+    with pytest.MonkeyPatch.context() as patch:
+        recipe = replace(row.recipe, phases=(phase,))
+        patch.setattr("mattecli.jobs.train.RECIPES", {"shm": replace(row, recipe=recipe)})
+        with pytest.raises(ResourceError, match="not finite at step"):
+            train(options)
+
+
+def test_a_frozen_part_keeps_its_weights(data: Path, tmp_path: Path) -> None:
+    first = train(small("dim", data, tmp_path / "a", phases=("alpha",), steps=1))
+    before = tensors(first)
+    options = small("dim", data, tmp_path / "b", phases=("refine",), steps=2)
+    after = tensors(train(options))
+    moved = {
+        key.split(".")[1]
+        for key, value in after.items()
+        if key.startswith("network.") and not torch.equal(value, before[key])
+    }
+    trained = {"refine_conv1", "refine_conv2", "refine_conv3", "refine_pred"}
+    assert trained <= moved
+    fresh = RECIPES["dim"].recipe.phases[2]
+    assert fresh.factor("conv1_1.weight") == 0
+    assert fresh.factor("refine_pred.bias") == 1
+
+
+def test_time_limit_leaves_a_resumable_training(data: Path, tmp_path: Path) -> None:
+    options = small("shm", data, tmp_path, phases=("trimap",), steps=10_000, minutes=1e-4)
+    report = train(options)
+    assert not report.finished
+    assert 1 <= report.step < 10_000
+    assert (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_options_change_the_recipe() -> None:
+    recipe = RECIPES["modnet"].recipe
+    options = TrainOptions(
+        recipe="modnet", data=Path("d"), out=Path("o"), phases=("large",), batch=3, size=96
+    )
+    changed = adapted(recipe, options)
+    assert [phase.name for phase in changed.phases] == ["large"]
+    assert changed.phases[0].sizes == ((96, 96),)
+    assert changed.phases[0].batch == 3
+    assert changed.phases[0].steps == recipe.phases[-1].steps
+    assert adapted(recipe, replace(options, phases=(), batch=0, size=0)) == recipe
+
+
+def test_rates_follow_their_shapes() -> None:
+    cosine = Rate(peak=2.0, warmup=4, shape="cosine", end=0.1)
+    rates = [rate_at(cosine, step, 104) for step in range(104)]
+    assert rates[:4] == [0.5, 1.0, 1.5, 2.0]
+    assert rates[4] == 2.0
+    assert rates[54] == pytest.approx(2 * 0.55)
+    assert rates[-1] == pytest.approx(0.2, abs=0.01)
+    assert rate_at(Rate(peak=1.0, shape="linear", end=0.5), 5, 10) == pytest.approx(0.75)
+    assert {rate_at(Rate(peak=3.0), step, 10) for step in range(10)} == {3.0}
+
+
+def test_a_step_lies_in_its_phase() -> None:
+    phases = tuple(
+        Phase(name=name, steps=steps, batch=1, sizes=((8, 8),), rate=Rate(peak=1.0))
+        for name, steps in (("a", 2), ("b", 3))
+    )
+    recipe = Recipe(system="s", phases=phases)
+    found = [(phase.name, step) for phase, step in map(recipe.position, range(recipe.steps))]
+    assert found == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
+    with pytest.raises(IndexError):
+        recipe.position(5)
+
+
+def test_the_average_follows_the_weights() -> None:
+    network = nn.Linear(1, 1)
+    average = WeightAverage(network, decay=0.99)
+    nn.init.constant_(network.weight, 1.0)
+    for step in range(1000):
+        average.update(network, step)
+    assert float(average.state["weight"]) == pytest.approx(1.0, abs=1e-3)
+    nn.init.constant_(network.weight, 2.0)
+    average.update(network, 1000)
+    assert float(average.state["weight"]) == pytest.approx(1.01, abs=1e-3)
+
+
+def test_a_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    first = Journal(path, step=0)
+    for step in (10, 20, 30):
+        first.add({"step": step, "phase": "a", "loss": 1 / step})
+    again = Journal(path, step=20)
+    again.add({"step": 25, "phase": "a", "loss": 0.5})
+    rows = read_rows(path)
+    assert [row["step"] for row in rows] == ["10", "20", "25"]
+    assert rows[-1]["loss"] == "0.5"
+    draw_curves(path, tmp_path / "curves.png")
+    assert cv2.imread(str(tmp_path / "curves.png")) is not None
