@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mattecli.engine.reference import REFERENCES, ReferenceInput, find_reference
+from mattecli.engine.reference import ReferenceInput, find_reference
 from mattecli.engine.reference.dim import VGGScript, dim_reference, dim_segnet_reference
 from mattecli.engine.reference.modnet import modnet_reference, modnet_reference_video
 from mattecli.engine.reference.shm import shm_reference

@@ -10,6 +10,7 @@ import typer
 
 from mattecli import __version__
 from mattecli.cli.composite import composite
+from mattecli.cli.evaluate import evaluate
 from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
 from mattecli.cli.render import catch_signals, finish, say
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.command("matte")(matte)
 app.command("trimap")(trimap)
 app.command("composite")(composite)
+app.command("evaluate")(evaluate)
 app.add_typer(models, name="models")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mattecli.engine.devices import describe_device, find_devices
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
-from mattecli.engine.reference import ReferenceInput, find_reference
+from mattecli.engine.reference import ReferenceInput, ReferenceScript
 from mattecli.models.base import MattingModel
 from mattecli.models.classical import solve
 from mattecli.models.spec import ModelSpec
@@ -62,14 +62,16 @@ class ReferenceEstimator(Estimator):
 
     Args:
         network: in evaluation mode.
-        spec: its row in the registry.
+        script: of its registry row.
         options: the device; precision and batch are the script's own.
     """
 
-    def __init__(self, network: MattingModel, spec: ModelSpec, options: DeviceOptions) -> None:
+    def __init__(
+        self, network: MattingModel, script: ReferenceScript, options: DeviceOptions
+    ) -> None:
         self._device = find_devices(options)[0]
         self._network = network.to(self._device)
-        self._script = find_reference(spec)
+        self._script = script
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo as it is."""

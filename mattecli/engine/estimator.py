@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from mattecli.ops.pixels import Float32, to_float
+from mattecli.ops.segmentation import Box, crop
 from mattecli.records import Array, Size
 
 __all__ = ["Estimator", "Matte", "Photo", "Prepared"]
@@ -43,6 +44,7 @@ class Prepared:
         inner: the part of ``color`` that is photo; the rest is padding at the right and bottom.
         full: size of the alpha that comes back.
         trimap, background, mask: h,w, as in Photo.
+        box: the part of the photo that this is, where it is not all of it.
     """
 
     color: Array
@@ -51,6 +53,7 @@ class Prepared:
     trimap: Array | None = None
     background: Array | None = None
     mask: Array | None = None
+    box: Box | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,10 +68,12 @@ class Matte:
     Attributes:
         alpha: h,w, float32 0..1.
         foreground: h,w,3 RGB, float32 0..1, where the estimator has colours of its own.
+        box: the part of the photo that it covers, where it is not all of it; elsewhere alpha is 0.
     """
 
     alpha: Float32
     foreground: Float32 | None = None
+    box: Box | None = None
 
 
 class Estimator(ABC):
@@ -102,14 +107,18 @@ class Estimator(ABC):
 
     @staticmethod
     def restore(matte: Matte, full: Size) -> Matte:
-        """A matte at the photo's size."""
-        if Size.of(matte.alpha) == full:
+        """A matte at the photo's size.
+
+        Colours that would have to be enlarged are dropped: those of the photo itself are sharper.
+        """
+        if matte.box is None and Size.of(matte.alpha) == full:
             return matte
-        colours = matte.foreground
-        return Matte(
-            alpha=_enlarged(matte.alpha, full),
-            foreground=None if colours is None else _enlarged(colours, full),
-        )
+        if matte.box is None:
+            return Matte(alpha=_enlarged(matte.alpha, full))
+        box = matte.box
+        alpha = np.zeros((full.height, full.width), np.float32)
+        crop(alpha, box)[...] = _enlarged(matte.alpha, Size(box.width, box.height))
+        return Matte(alpha=alpha)
 
 
 def _enlarged(image: Float32, full: Size) -> Float32:

@@ -17,6 +17,7 @@ from mattecli.errors import UsageError
 from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor
+from mattecli.ops.segmentation import crop, rough_mask, subject_box
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
 
@@ -62,24 +63,29 @@ class NetworkEstimator(Estimator):
         self._copies += [copy.deepcopy(network).to(device) for device in self._devices[1:]]
         self._free = list(range(len(self._devices)))
         self._lock = threading.Lock()
-        self.short_side = None if spec.size_rule == "full" else size or spec.size
+        if spec.size_rule != "full" and "segmentation" not in spec.needs:
+            self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
 
     def prepare(self, photo: Photo) -> Prepared:
         """Scale a photo to what the network sees, and pad it."""
+        box = None
+        if "segmentation" in self._spec.needs and photo.mask is not None:
+            box = subject_box(photo.mask)
         size = network_size(photo.full, self._spec, self._size)
 
-        def fitted(companion: Array | None) -> Array | None:
-            return None if companion is None else _fitted(companion, size)
+        def fitted(image: Array) -> Array:
+            return _fitted(image if box is None else crop(image, box), size)
 
         return Prepared(
-            color=_fitted(photo.color, size),
+            color=fitted(photo.color),
             inner=size.scaled,
             full=photo.full,
-            trimap=fitted(photo.trimap),
-            background=fitted(photo.background),
-            mask=fitted(photo.mask),
+            trimap=None if photo.trimap is None else fitted(photo.trimap),
+            background=None if photo.background is None else fitted(photo.background),
+            mask=None if photo.mask is None else rough_mask(fitted(photo.mask)),
+            box=box,
         )
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
@@ -91,7 +97,7 @@ class NetworkEstimator(Estimator):
         finally:
             with self._lock:
                 self._free.append(number)
-        return [_matte(found, i, item.inner) for i, item in enumerate(group)]
+        return [_matte(found, i, item) for i, item in enumerate(group)]
 
     def describe(self) -> dict[str, object]:
         """Devices, precision and batch size."""
@@ -125,11 +131,15 @@ class NetworkEstimator(Estimator):
             return network.estimate(inputs)
 
 
-def _matte(found: Estimate, index: int, inner: Size) -> Matte:
+def _matte(found: Estimate, index: int, item: Prepared) -> Matte:
     def cut(batch: Tensor) -> Float32:
-        return image_from_tensor(batch[index, :, : inner.height, : inner.width].float().clamp(0, 1))
+        return image_from_tensor(
+            batch[index, :, : item.inner.height, : item.inner.width].float().clamp(0, 1)
+        )
 
-    return Matte(alpha=cut(found.pha), foreground=None if found.fgr is None else cut(found.fgr))
+    return Matte(
+        alpha=cut(found.pha), foreground=None if found.fgr is None else cut(found.fgr), box=item.box
+    )
 
 
 def _batch_size(wanted: str, device: torch.device, spec: ModelSpec) -> int:

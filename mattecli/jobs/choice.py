@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mattecli.errors import UsageError
-from mattecli.models.registry import DEFAULT_MODEL, find_spec
+from mattecli.errors import ModelUnavailableError, UsageError
+from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import MatteOptions, ModelOptions
 
 if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
 
-__all__ = ["ChosenModel", "choose_spec", "make_model"]
+__all__ = ["ChosenModel", "choose_spec", "make_guide", "make_model", "needs_guide"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,27 +44,74 @@ def choose_spec(options: ModelOptions) -> ModelSpec:
             f"--model {spec.name} needs a trimap",
             remedy="give --trimap PATH; 'mattecli trimap' makes one from a mask",
         )
-    if options.trimap is not None and "trimap" not in spec.needs:
+    if "background" in spec.needs and options.background is None:
         raise UsageError(
-            f"--model {spec.name} takes no trimap", remedy="leave --trimap or --model out"
+            f"--model {spec.name} needs a photo of the empty background",
+            remedy="give --background PATH",
         )
-    if spec.kind == "classical":
-        for given, name in (
-            (options.weights, "--weights"),
-            (options.size, "--size"),
-            (options.reference, "--reference"),
-        ):
-            if given:
-                raise UsageError(f"{name} is for networks, not for {spec.name}")
+    _refuse_misplaced(spec, options)
     return spec
 
 
 def _fitting(options: ModelOptions) -> str:
+    if options.background is not None:
+        return "bgmv2"
     if options.trimap is None:
         return DEFAULT_MODEL
     from mattecli.models.store import find_weights
 
     return "dim" if find_weights(find_spec("dim")) is not None else "closed-form"
+
+
+def _refuse_misplaced(spec: ModelSpec, options: ModelOptions) -> None:
+    """What is given and not used is an error, not a surprise."""
+    plate = "background" in spec.needs
+    network = spec.kind == "network"
+    places = (
+        ("--trimap", options.trimap, "trimap" in spec.needs),
+        ("--background", options.background, plate),
+        ("--align", options.align, plate),
+        ("--segmentation", options.segmentation, "segmentation" in spec.needs),
+        ("--set", options.set, network),
+        ("--refine-mode", options.refine_mode != "auto", spec.system == "bgmv2"),
+        ("--weights", options.weights, network),
+        ("--size", options.size, network),
+        ("--reference", options.reference, network),
+    )
+    for name, given, fits in places:
+        if given and not fits:
+            raise UsageError(
+                f"{name} is not for --model {spec.name}", remedy="leave one of them out"
+            )
+
+
+def needs_guide(spec: ModelSpec, options: ModelOptions) -> bool:
+    """Whether the portrait model has to go first: for a trimap, or for a segmentation."""
+    if options.trimap == "auto":
+        return True
+    return "segmentation" in spec.needs and options.segmentation is None
+
+
+def make_guide(options: MatteOptions) -> Estimator:
+    """The portrait model, from whichever of its weights are here.
+
+    Raises:
+        ModelUnavailableError: none are.
+    """
+    from mattecli.engine.predict import NetworkEstimator
+    from mattecli.models.store import find_weights
+    from mattecli.models.weights import load_network
+
+    rows = [row for row in network_specs() if row.system == DEFAULT_MODEL]
+    here = [row for row in rows if find_weights(row) is not None]
+    if not here:
+        raise ModelUnavailableError(
+            "the portrait model, which makes what was not given, has no weights here",
+            remedy="run 'mattecli models pull modnet:photographic', or give --segmentation or a"
+            " trimap's file",
+        )
+    loaded = load_network(here[0])
+    return NetworkEstimator(loaded.network, here[0], options.device)
 
 
 def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenModel:
@@ -85,12 +133,20 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
     from mattecli.engine.alternatives import ReferenceEstimator
     from mattecli.engine.predict import NetworkEstimator
+    from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
     from mattecli.models.weights import load_network
 
-    loaded = load_network(spec, options.model.weights)
+    settings = parse_settings(options.model.set)
+    if options.model.refine_mode != "auto":
+        settings.setdefault("mode", options.model.refine_mode)
+    names = SCRIPT_SETTINGS.get(spec.name, frozenset()) if options.model.reference else frozenset()
+    for_script = {name: text for name, text in settings.items() if name in names}
+    for_network = {name: text for name, text in settings.items() if name not in names}
+    loaded = load_network(spec, options.model.weights, options=for_network)
     estimator: Estimator
     if options.model.reference:
-        estimator = ReferenceEstimator(loaded.network, spec, options.device)
+        script = find_reference(spec, options.model.size, for_script)
+        estimator = ReferenceEstimator(loaded.network, script, options.device)
     else:
         estimator = NetworkEstimator(loaded.network, spec, options.device, size=options.model.size)
     facts = _facts(spec, estimator) | {
@@ -98,6 +154,21 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         "weights_sha256": loaded.sha256,
     }
     return ChosenModel(spec=spec, estimator=estimator, facts=facts)
+
+
+def parse_settings(texts: Sequence[str]) -> dict[str, str]:
+    """``KEY=VALUE`` texts by key.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    settings: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"--set {text!r} is no setting", remedy="give KEY=VALUE")
+        settings[name] = value
+    return settings
 
 
 def _facts(spec: ModelSpec, estimator: Estimator) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mattecli.engine.estimator import Estimator, Photo
+from mattecli.engine.estimator import Photo
 from mattecli.errors import InputError, PlateError, TrimapError
 from mattecli.jobs.plan import Task
 from mattecli.jobs.trimap import trimap_options

@@ -76,7 +76,7 @@ def evaluate_mattes(options: EvaluateOptions, observer: Observer | None = None) 
     )
     if not options.run.dry_run:
         for path, writer in writers.items():
-            write_atomically(path, writer(evaluation).encode("utf-8"))
+            write_atomically(path, writer(evaluation).encode("utf-8", "backslashreplace"))
     return evaluation
 
 

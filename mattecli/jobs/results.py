@@ -78,12 +78,14 @@ class Results:
     @cached_property
     def _colours(self) -> Array:
         cutout = self._cutout
-        if self._options.foreground == "none":
-            return to_levels(cutout.picture.color, self.levels)
-        if cutout.foreground is not None:
-            return to_levels(cutout.foreground, self.levels)
         method = self._options.foreground
-        found = decontaminated(cutout.picture.color, cutout.alpha, method)
+        if method == "none":
+            return to_levels(cutout.picture.color, self.levels)
+        if method == "auto" and cutout.foreground is not None:
+            return to_levels(cutout.foreground, self.levels)
+        found = decontaminated(
+            cutout.picture.color, cutout.alpha, "multilevel" if method == "auto" else method
+        )
         return to_levels(found, self.levels)
 
     def _alpha(self) -> Array:

@@ -108,7 +108,9 @@ def _encode_png(image: Array, icc: bytes | None) -> bytes:
 
 
 def _encode_tiff(image: Array, icc: bytes | None) -> bytes:
-    data = opencv.encode(".tiff", _bgr(image))
+    # LZW is named because older OpenCVs write float colours as LogLuv otherwise, with loss.
+    lzw = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW)
+    data = opencv.encode(".tiff", _bgr(image), lzw)
     directory = read_directory(data)
     tags: dict[int, Entry] = {}
     if image.ndim == 3 and image.shape[2] == 4:  # OpenCV leaves the fourth channel unexplained

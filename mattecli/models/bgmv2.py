@@ -19,7 +19,7 @@ from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strict
 from mattecli.models.parts.aspp import ASPP
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.models.parts.pyramid import Pyramid
-from mattecli.models.parts.refiner import Coarse, RefineOptions, Refiner, resize
+from mattecli.models.parts.refiner import Coarse, RefineMode, RefineOptions, Refiner, resize
 from mattecli.models.parts.resnet import DilatedResNet
 
 __all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions"]
@@ -94,6 +94,7 @@ class BGMv2(MattingModel):
 
     Attributes:
         options: as above; may be set at any time.
+        mode: which cells are refined where ``options`` is None; may be set at any time.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class BGMv2(MattingModel):
         self.decoder = Decoder(256, (*backbone.shortcuts, 3 + 3), 1 + 3 + 1 + _HIDDEN)
         self.refiner = refiner
         self.options = options
+        self.mode: RefineMode = "sampling"
 
     @classmethod
     def fresh(cls, variant: str = "") -> Self:
@@ -133,6 +135,18 @@ class BGMv2(MattingModel):
         load_strictly(network, state)
         return network
 
+    @classmethod
+    def from_stored(cls, state: Mapping[str, Tensor], options: Mapping[str, str]) -> Self:
+        """As `from_state`; the fields of `RefineOptions` are known.
+
+        ``mode`` alone leaves the rest to the picture's size.
+        """
+        if set(options) - {"mode"}:
+            return cls.from_state(state, RefineOptions.from_text(options))
+        network = cls.from_state(state)
+        network.mode = RefineOptions.from_text(options).mode
+        return network
+
     def forward(
         self, src: Tensor, bgr: Tensor, options: RefineOptions | None = None
     ) -> BGMv2Output:
@@ -146,7 +160,7 @@ class BGMv2(MattingModel):
         if self.refiner is None:
             return self.base(src, bgr)
         height, width = src.shape[-2:]
-        options = options or self.options or RefineOptions.for_size(width, height)
+        options = options or self.options or RefineOptions.for_size(width, height, self.mode)
         scale = options.backbone_scale
         coarse_size = (max(1, int(height * scale)), max(1, int(width * scale)))
         src_sm, bgr_sm = resize(src, coarse_size), resize(bgr, coarse_size)

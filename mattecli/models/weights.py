@@ -63,12 +63,17 @@ class _Place:
 
 
 def load_network(
-    spec: ModelSpec, weights: Path | None = None, *, store: Store | None = None
+    spec: ModelSpec,
+    weights: Path | None = None,
+    *,
+    options: Mapping[str, str] | None = None,
+    store: Store | None = None,
 ) -> LoadedModel:
     """The network of ``spec`` with ``weights``, or those of the store, or those of the package.
 
     Args:
         weights: a file in any format that `read_checkpoint` knows.
+        options: what the tensors do not tell, over what is known of the file.
         store: where installed weights are; None: the user's.
 
     Raises:
@@ -83,13 +88,13 @@ def load_network(
             path=place.path,
             remedy="run 'mattecli models verify'",
         )
-    options = {**known_options(checkpoint), **place.options}
+    known = {**known_options(checkpoint), **place.options, **(options or {})}
     return LoadedModel(
-        network=build(spec, checkpoint, options),
+        network=build(spec, checkpoint, known),
         spec=spec,
         path=place.path,
         sha256=checkpoint.sha256,
-        options=options,
+        options=known,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from os import PathLike
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import TrimapError, UsageError
+from mattecli.ops.blocks import blocks
 from mattecli.ops.pixels import levels_max, to_levels
 from mattecli.records import Array, Size
 
@@ -18,6 +20,7 @@ __all__ = [
     "BACKGROUND",
     "FOREGROUND",
     "UNKNOWN",
+    "Kernel",
     "Problem",
     "TrimapCheck",
     "TrimapOptions",
@@ -32,9 +35,13 @@ BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
 Mask = npt.NDArray[np.bool_]
 Levels8 = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.intp]
+
+Kernel: TypeAlias = Literal["disk", "ellipse", "rect", "cross"]
 
 _SHAPES = {"ellipse": cv2.MORPH_ELLIPSE, "rect": cv2.MORPH_RECT, "cross": cv2.MORPH_CROSS}
-_UNKNOWN_TINT = (255, 170, 0)
+_UNKNOWN_TINT = (255, 0, 128)  # rare in photos, and told from its surroundings by the colour-blind
+_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,9 @@ class TrimapOptions:
             ``dilate``.
         kernel: ``disk`` is the exact Euclidean distance; the others are structuring elements of
             side 2N+1, applied once.
-        low: alpha (0..1) up to which a pixel is certain background.
+        low: alpha (0..1) up to which a pixel is certain background. The default leaves room for
+            the haze of a network's alpha and for the ringing of a mask kept as JPEG, about a
+            dozen of 255 levels each; a true soft edge that thin lies within the band anyway.
         high: alpha from which a pixel is certain foreground.
         band_percent: the band's width on either side in percent of the subject's size (square root
             of its area), in place of ``dilate`` and ``erode``.
@@ -58,7 +67,7 @@ class TrimapOptions:
 
     dilate: int = 10
     erode: int | None = None
-    kernel: Literal["disk", "ellipse", "rect", "cross"] = "disk"
+    kernel: Kernel = "disk"
     low: float = 0.05
     high: float = 0.95
     band_percent: float | None = None
@@ -92,35 +101,52 @@ def make_trimap(alpha: Array, options: TrimapOptions) -> Levels8:
     Returns:
         uint8 H,W of 0, 128, 255.
     """
-    white = 1.0 if np.issubdtype(alpha.dtype, np.floating) else float(levels_max(alpha.dtype))
-    subject = alpha > options.low * white
-    solid = alpha >= options.high * white
+    subject, open_ = _uncertain(alpha, options)
     outwards, inwards = _widths(subject, options)
     trimap = np.full(alpha.shape, UNKNOWN, np.uint8)
     trimap[~_grown(subject, outwards, options.kernel)] = BACKGROUND
-    trimap[~_grown(~solid, inwards, options.kernel)] = FOREGROUND
+    trimap[~_grown(open_, inwards, options.kernel)] = FOREGROUND
     return trimap
 
 
-def _widths(subject: Mask, options: TrimapOptions) -> Size:
+def _uncertain(alpha: Array, options: TrimapOptions) -> tuple[Mask, Mask]:
+    """What is not certain background, and what is not certain foreground; NaN is neither."""
+    if np.issubdtype(alpha.dtype, np.floating):
+        return ~(alpha <= options.low), ~(alpha >= options.high)
+    white = levels_max(alpha.dtype)
+    # Whole numbers: comparing levels with a fraction would copy them as floats.
+    return alpha > math.floor(options.low * white), alpha < math.ceil(options.high * white)
+
+
+def _widths(subject: Mask, options: TrimapOptions) -> tuple[int, int]:
     """Pixels outwards and inwards."""
     if options.band_percent is not None:
-        side = float(np.sqrt(np.count_nonzero(subject)))
+        side = math.sqrt(np.count_nonzero(subject))
         width = max(1, round(side * options.band_percent / 100))
-        return Size(width, width)
-    return Size(options.dilate, options.dilate if options.erode is None else options.erode)
+        return width, width
+    return options.dilate, options.dilate if options.erode is None else options.erode
 
 
-def _grown(mask: Mask, pixels: int, kernel: str) -> Mask:
+def _grown(mask: Mask, pixels: int, kernel: Kernel) -> Mask:
     """The mask and what lies within so many pixels of it."""
-    if pixels == 0 or not mask.any():
+    if pixels == 0:
         return mask
+    grown = mask.copy()
+    for block in blocks(Size.of(mask), max(_SIDE, 4 * pixels), halo=pixels):
+        piece = np.ascontiguousarray(mask[block.outer])
+        if piece.any() and not piece.all():
+            grown[block.inner] = _dilated(piece, pixels, kernel)[block.core]
+    return grown
+
+
+def _dilated(mask: Mask, pixels: int, kernel: Kernel) -> Mask:
     levels = mask.view(np.uint8)
     if kernel != "disk":
         element = cv2.getStructuringElement(_SHAPES[kernel], (2 * pixels + 1, 2 * pixels + 1))
         return cv2.dilate(levels, element).view(np.bool_)
     distance = cv2.distanceTransform(1 - levels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    # Distances are square roots of whole numbers: the next one after N is at least 1/(2N+1) away.
+    # Distances are roots of whole numbers, so the next one after N is N + 1/(2N) or more; between
+    # the two there is room for the rounding of floats.
     near: Mask = distance <= np.float32(pixels + 0.25 / pixels)
     return near
 
@@ -139,12 +165,14 @@ class TrimapCheck:
 
     Attributes:
         background_share, unknown_share, foreground_share: of all pixels, 0..1.
+        strays: pixels of any other value than 0, 128 and 255.
         problems: why it cannot be used; empty: it can.
     """
 
     background_share: float
     unknown_share: float
     foreground_share: float
+    strays: int
     problems: tuple[Problem, ...] = ()
 
 
@@ -155,22 +183,32 @@ def check_trimap(trimap: Array, photo: Size | None = None) -> TrimapCheck:
         trimap: H,W levels.
         photo: the photo's size, if it is to be compared.
     """
-    levels = to_levels(trimap)
-    counts = np.bincount(levels.ravel(), minlength=256)
-    known = {BACKGROUND, UNKNOWN, FOREGROUND}
-    strays = [int(level) for level in np.flatnonzero(counts) if int(level) not in known]
+    counts = _histogram(to_levels(trimap))
+    strays = counts.copy()
+    strays[[BACKGROUND, UNKNOWN, FOREGROUND]] = 0
     problems = [
         *_size_problem(Size.of(trimap), photo),
-        *_stray_problem(strays, int(counts[strays].sum())),
+        *_stray_problem(strays),
         *_region_problems(counts),
     ]
-    total = max(int(counts.sum()), 1)
+    background, unknown, foreground = (
+        int(counts[level]) / trimap.size for level in (BACKGROUND, UNKNOWN, FOREGROUND)
+    )
     return TrimapCheck(
-        background_share=int(counts[BACKGROUND]) / total,
-        unknown_share=int(counts[UNKNOWN]) / total,
-        foreground_share=int(counts[FOREGROUND]) / total,
+        background_share=background,
+        unknown_share=unknown,
+        foreground_share=foreground,
+        strays=int(strays.sum()),
         problems=tuple(problems),
     )
+
+
+def _histogram(levels: Levels8) -> Counts:
+    """How many pixels have each of the 256 levels."""
+    counts = np.zeros(256, np.intp)
+    for row in levels:  # a row at a time: counting makes a copy eight times as large
+        counts += np.bincount(row, minlength=256)
+    return counts
 
 
 def _size_problem(size: Size, photo: Size | None) -> list[Problem]:
@@ -183,19 +221,20 @@ def _size_problem(size: Size, photo: Size | None) -> list[Problem]:
     ]
 
 
-def _stray_problem(strays: list[int], pixels: int) -> list[Problem]:
-    if not strays:
+def _stray_problem(strays: Counts) -> list[Problem]:
+    if not strays.any():
         return []
-    listed = ", ".join(str(level) for level in strays[:5]) + (" ..." if len(strays) > 5 else "")
+    found = np.flatnonzero(strays)
+    listed = ", ".join(str(level) for level in found[:5]) + (" ..." if len(found) > 5 else "")
     return [
         Problem(
-            f"{pixels} pixels of the trimap are neither 0, 128 nor 255 ({listed})",
+            f"the trimap has other values than 0, 128 and 255 ({listed}; pixels: {strays.sum()})",
             "mend it with 'mattecli trimap --repair'",
         )
     ]
 
 
-def _region_problems(counts: npt.NDArray[np.intp]) -> list[Problem]:
+def _region_problems(counts: Counts) -> list[Problem]:
     remedies = {
         UNKNOWN: ("unknown (128)", "make its band wider: 'mattecli trimap --dilate N'"),
         FOREGROUND: ("foreground (255)", "mark what is certain, or use a smaller --erode"),
@@ -245,9 +284,11 @@ def preview_trimap(color: Array, trimap: Array) -> Levels8:
     Returns:
         uint8 H,W,3 RGB.
     """
-    shown = to_levels(color).copy()
-    background, unknown = trimap == BACKGROUND, trimap == UNKNOWN
-    shown[background] //= 3
-    tint = np.array(_UNKNOWN_TINT, np.uint16)
-    shown[unknown] = ((shown[unknown].astype(np.uint16) + tint) // 2).astype(np.uint8)
+    photo = to_levels(color)
+    shown: Levels8 = photo.copy()
+    own = np.arange(256)[:, None, None] + np.zeros(3)  # a curve for each channel
+    curves = {BACKGROUND: own / 3, UNKNOWN: (own + _UNKNOWN_TINT) / 2}
+    for level, curve in curves.items():
+        changed = cv2.LUT(photo, np.rint(curve).astype(np.uint8))
+        cv2.copyTo(changed, (trimap == level).view(np.uint8), shown)
     return shown

@@ -13,7 +13,7 @@ from mattecli.settings.trimap import TrimapShape
 __all__ = ["ForegroundChoice", "Kind", "MatteOptions", "ModelOptions", "PixelOptions"]
 
 Kind: TypeAlias = Literal["alpha", "foreground", "composite", "trimap", "mask", "preview"]
-ForegroundChoice: TypeAlias = Literal["blur-fusion", "multilevel", "none"]
+ForegroundChoice: TypeAlias = Literal["auto", "multilevel", "blur-fusion", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,36 @@ class ModelOptions:
     trimap: str | None = option(
         None,
         "--trimap",
-        help="Trimap for all photos, or a folder with one for each",
+        help="Trimap for all photos, a folder with one for each, or auto: from the portrait"
+        " model's alpha",
+        metavar="PATH|FOLDER|auto",
+    )
+    background: str | None = option(
+        None,
+        "--background",
+        help="Background plate (the scene without the subject) for all photos, or a folder with"
+        " one for each",
         metavar="PATH|FOLDER",
+    )
+    align: bool = option(
+        False, "--align", help="Register the background to the photo, and match its exposure"
+    )
+    segmentation: str | None = option(
+        None,
+        "--segmentation",
+        help="Rough subject mask for bgm, or a folder with one for each photo (default: made by"
+        " the portrait model)",
+        metavar="PATH|FOLDER",
+    )
+    refine_mode: Literal["auto", "full", "sampling", "thresholding"] = option(
+        "auto", "--refine-mode", help="Which parts bgmv2 refines; auto follows the photo's size"
+    )
+    set: tuple[str, ...] = option(
+        (),
+        "--set",
+        help="What a model's weights do not tell, such as additions=no for dim or"
+        " sample_pixels=320000 for bgmv2 (may be repeated)",
+        metavar="KEY=VALUE",
     )
     size: int | None = option(
         None, "--size", help="Short side that the network sees (default: the model's own)"
@@ -57,7 +85,9 @@ class PixelOptions:
         metavar="KINDS",
     )
     foreground: ForegroundChoice = option(
-        "multilevel", "--foreground", help="How foreground colours are estimated"
+        "auto",
+        "--foreground",
+        help="How foreground colours are estimated; auto takes the model's own, else multilevel",
     )
     bit_depth: Literal["8", "16", "auto"] = option(
         "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"

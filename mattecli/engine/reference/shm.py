@@ -17,9 +17,16 @@ __all__ = ["shm_reference", "shm_reference_alpha", "shm_reference_frame"]
 _SIDE = 256
 
 
-def shm_reference(network: SHM, inputs: ReferenceInput) -> ReferenceResult:
-    """The demo at its default size; the alpha that it only shows, clipped and truncated."""
-    return ReferenceResult(alpha=truncated_levels(shm_reference_alpha(network, inputs.color)))
+def shm_reference(network: SHM, inputs: ReferenceInput, side: int = _SIDE) -> ReferenceResult:
+    """The demo: the alpha that it only shows, clipped and truncated.
+
+    Args:
+        network: in evaluation mode.
+        inputs: ``color``.
+        side: of the square that the network sees.
+    """
+    alpha = shm_reference_alpha(network, inputs.color, side)
+    return ReferenceResult(alpha=truncated_levels(alpha))
 
 
 def shm_reference_alpha(network: SHM, color: Array, side: int = _SIDE) -> npt.NDArray[np.float32]:

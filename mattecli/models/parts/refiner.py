@@ -5,15 +5,19 @@ Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-__all__ = ["Coarse", "RefineOptions", "Refined", "Refiner", "resize"]
+from mattecli.errors import CheckpointError
+
+__all__ = ["Coarse", "RefineMode", "RefineOptions", "Refined", "Refiner", "resize"]
+
+RefineMode = Literal["full", "sampling", "thresholding"]
 
 _CELL = 4  # side of a cell in pixels of the full picture
 
@@ -37,7 +41,7 @@ class RefineOptions:
         prevent_oversampling: never refine a cell whose expected error is 0 (``sampling``).
     """
 
-    mode: Literal["full", "sampling", "thresholding"] = "sampling"
+    mode: RefineMode = "sampling"
     backbone_scale: float = 0.25
     sample_pixels: int = _HD_SAMPLES
     threshold: float = 0.1
@@ -46,11 +50,29 @@ class RefineOptions:
     def __post_init__(self) -> None:
         if not 0 < self.backbone_scale <= 0.5:
             raise ValueError(f"backbone_scale is {self.backbone_scale}, not above 0 and up to 0.5")
+        if self.mode not in get_args(RefineMode):
+            raise ValueError(f"mode is {self.mode}, not one of {', '.join(get_args(RefineMode))}")
         if self.sample_pixels < 0:
             raise ValueError(f"sample_pixels is {self.sample_pixels}, below 0")
 
     @classmethod
-    def for_size(cls, width: int, height: int) -> RefineOptions:
+    def from_text(cls, options: Mapping[str, str]) -> RefineOptions:
+        """Options as a command line has them, by field name.
+
+        Raises:
+            CheckpointError: another name, or a value that makes no sense.
+        """
+        kinds = {field.name: type(field.default) for field in fields(cls)}
+        try:
+            return cls(**{name: _parsed(kinds[name], text) for name, text in options.items()})
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"Background Matting V2 does not take this option ({error})",
+                remedy=f"choose among {', '.join(kinds)}",
+            ) from None
+
+    @classmethod
+    def for_size(cls, width: int, height: int, mode: RefineMode = "sampling") -> RefineOptions:
         """The authors' advice for HD (0.25, 80,000) and 4K (0.125, 320,000), and between.
 
         The scale halves with every fourfold of the pixels, so that the coarse network always sees
@@ -62,7 +84,13 @@ class RefineOptions:
         while pixels * scale**2 > 2 * _HD_PIXELS * 0.25**2:
             scale /= 2
         samples = max(_HD_SAMPLES, round(_HD_SAMPLES * pixels / _HD_PIXELS))
-        return cls(backbone_scale=scale, sample_pixels=samples)
+        return cls(mode=mode, backbone_scale=scale, sample_pixels=samples)
+
+
+def _parsed(kind: type[Any], text: str) -> Any:
+    if kind is bool:
+        return {"yes": True, "no": False}[text]
+    return kind(text)
 
 
 @dataclass(frozen=True, slots=True)

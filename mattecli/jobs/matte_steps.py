@@ -1,0 +1,182 @@
+"""The stages that a photo goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.pipeline import Stage
+from mattecli.jobs.companions import Companions
+from mattecli.jobs.fills import parse_fill
+from mattecli.jobs.outputs import write_outputs
+from mattecli.jobs.plan import Task
+from mattecli.jobs.results import Cutout, Results
+from mattecli.jobs.runner import each
+from mattecli.media.images import read_picture
+from mattecli.ops.alpha import keep_known
+from mattecli.ops.composite import composite
+from mattecli.ops.pixels import Float32, to_float
+from mattecli.records import Array, Picture, Size
+from mattecli.settings import MatteOptions
+
+__all__ = ["MatteSteps", "MatteTask"]
+
+_COLOURLESS = {"alpha", "trimap", "mask"}
+"""Kinds of output that need no colours at full size."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class MatteTask(Task):
+    """One photo on its way through the stages; what is no longer needed is dropped.
+
+    Attributes:
+        picture: as decoded.
+        seen: its colours without transparency.
+        guide: what the portrait model is given, then its alpha.
+        trimap: the one that was used.
+        prepared: what the model is given.
+        matte: what it found.
+    """
+
+    picture: Picture | None = None
+    seen: Array | None = None
+    guide_input: Prepared | None = None
+    guide: Float32 | None = None
+    trimap: Array | None = None
+    prepared: Prepared | None = None
+    matte: Matte | None = None
+
+
+class MatteSteps:
+    """Decode, (guide, prepare,) network, finish, which encodes and writes too.
+
+    Args:
+        estimator: the model.
+        guide: the portrait model, where a trimap or a segmentation has to be made first.
+        options: all of the command's.
+    """
+
+    def __init__(
+        self, estimator: Estimator, guide: Estimator | None, options: MatteOptions
+    ) -> None:
+        self._estimator = estimator
+        self._guide = guide
+        self._options = options
+        self._companions = Companions(options)
+        self._fill = parse_fill(options.pixels.background_fill)
+        self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write)
+
+    def stages(self, workers: int) -> list[Stage[MatteTask]]:
+        """Decoders and finishers have threads of their own; an estimator says how many."""
+        network = _network_stage("network", self._estimator, self._estimate, "prepared")
+        finish = Stage(name="finish", work=each(self._finish), workers=workers)
+        if self._guide is None:
+            decode = Stage(name="decode", work=each(self._decode_and_prepare), workers=workers)
+            return [decode, network, finish]
+        return [
+            Stage(name="decode", work=each(self._decode), workers=workers),
+            _network_stage("guide", self._guide, self._run_guide, "guide_input"),
+            Stage(name="prepare", work=each(self._prepare), workers=workers),
+            network,
+            finish,
+        ]
+
+    def _decode_and_prepare(self, task: MatteTask) -> None:
+        self._decode(task)
+        self._prepare(task)
+
+    def _decode(self, task: MatteTask) -> None:
+        picture = read_picture(
+            task.source.content(),
+            max_pixels=self._options.source.max_pixels,
+            short_side=self._short_side(),
+        )
+        task.size = picture.full
+        task.picture = picture
+        task.seen = _flattened(task, picture)
+        if self._guide is not None:
+            task.guide_input = self._guide.prepare(Photo(color=task.seen, full=picture.full))
+
+    def _short_side(self) -> int | None:
+        """How small a photo may be decoded: not at all where its own pixels are used."""
+        estimators = [self._estimator, *([self._guide] if self._guide else [])]
+        sides = [estimator.short_side for estimator in estimators]
+        known = [side for side in sides if side is not None]
+        return None if self._needs_colours or len(known) < len(sides) else max(known)
+
+    def _run_guide(self, group: Sequence[MatteTask]) -> None:
+        if self._guide is None:
+            raise AssertionError("there is no guide to run")
+        ready = [task.guide_input for task in group if task.guide_input is not None]
+        for task, matte in zip(group, self._guide.estimate(ready), strict=True):
+            task.guide_input = None
+            if task.size is not None:
+                task.guide = self._guide.restore(matte, task.size).alpha
+
+    def _prepare(self, task: MatteTask) -> None:
+        if task.seen is None or task.size is None:
+            raise AssertionError("a photo was prepared before it was decoded")
+        photo = self._companions.photo(task, task.seen, task.size, task.guide)
+        task.trimap = photo.trimap
+        task.prepared = self._estimator.prepare(photo)
+        task.seen = task.guide = None
+
+    def _estimate(self, group: Sequence[MatteTask]) -> None:
+        ready = [task.prepared for task in group if task.prepared is not None]
+        for task, matte in zip(group, self._estimator.estimate(ready), strict=True):
+            task.matte = matte
+            task.prepared = None
+
+    def _finish(self, task: MatteTask) -> None:
+        picture, matte, trimap = task.picture, task.matte, task.trimap
+        task.picture = task.matte = task.trimap = None
+        if picture is None or matte is None:
+            raise AssertionError("a photo was finished before it was estimated")
+        whole = self._estimator.restore(matte, picture.full)
+        alpha = whole.alpha if trimap is None else keep_known(whole.alpha, trimap)
+        if picture.alpha is not None:
+            alpha = alpha * _own_alpha(picture.alpha, picture.full)
+        cutout = Cutout(picture=picture, alpha=alpha, trimap=trimap, foreground=whole.foreground)
+        results = Results(cutout, self._options, self._fill)
+        task.show("photo", picture.color)
+        write_outputs(task, results.image, picture.icc)
+        if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
+            task.show("composite", results.image("composite"))
+
+
+def _network_stage(
+    name: str,
+    estimator: Estimator,
+    work: Callable[[Sequence[MatteTask]], None],
+    waiting: str,
+) -> Stage[MatteTask]:
+    """A stage that takes photos of equal shape together."""
+
+    def shape(task: MatteTask) -> tuple[int, ...] | None:
+        prepared: Prepared | None = getattr(task, waiting)
+        return None if prepared is None else prepared.shape
+
+    return Stage(name=name, work=work, workers=estimator.lanes, group=estimator.batch, key=shape)
+
+
+def _flattened(task: Task, picture: Picture) -> Array:
+    """What the network sees of a photo that is transparent in places: it over white."""
+    if picture.alpha is None:
+        return picture.color
+    task.notes.append("its own transparency is kept; the network saw it over white")
+    return composite(picture.color, picture.alpha, np.full_like(picture.color, _white(picture)))
+
+
+def _white(picture: Picture) -> float:
+    kind = picture.color.dtype
+    return float(np.iinfo(kind).max) if np.issubdtype(kind, np.integer) else 1.0
+
+
+def _own_alpha(own: Array, full: Size) -> Array:
+    """The file's own alpha at full size, 0..1."""
+    alpha = to_float(own)
+    return alpha if Size.of(alpha) == full else to_float(cv2.resize(alpha, full))
