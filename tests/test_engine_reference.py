@@ -172,7 +172,7 @@ def test_dim_refuses_what_the_scripts_cannot_take(script: object) -> None:
 
 
 def test_every_network_has_a_script() -> None:
-    assert {find_reference(spec) for spec in network_specs()} == set(REFERENCES.values())
+    assert all(callable(find_reference(spec)) for spec in network_specs())
     assert find_reference(find_spec("dim:segnet")) is dim_segnet_reference
     assert find_reference(find_spec("modnet:webcam")) is modnet_reference
 

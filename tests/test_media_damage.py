@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import random
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from PIL import Image
 
 from mattecli.errors import ImageReadError
 from mattecli.media import images
+from mattecli.media.containers.tiff_tags import Tag, read_directory, rewritten
 from mattecli.media.images import probe, read_levels, read_picture
 from tests.conftest import photo
 from tests.test_media_read import FLOAT, HAS_AVIF, RGB, RGBA, SIXTEEN, SRGB, exif, pil, tiff
@@ -129,7 +132,7 @@ def test_damage_gives_a_picture_or_a_reason(name: str) -> None:
     assert all(error.cause and len(str(error).splitlines()) == 1 for error in errors)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300), st.sampled_from(sorted(FILES)))
 def test_noise_after_a_signature_is_refused(noise: bytes, name: str) -> None:
     with pytest.raises(ImageReadError):
@@ -308,6 +311,51 @@ def test_a_pipe_is_read_as_a_whole_but_not_probed(tmp_path: Path) -> None:
             probe(path)
     finally:
         os.close(both)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8" + b"\xff" * 5_000_000,
+        b"\xff\xd8" + b"\xff\x00" * 2_500_000,
+        b"II*\0\x08\0\0\0" + (b"\0\0" + struct.pack("<I", 8)) * 800_000,
+    ],
+    ids=["fill bytes", "stuffed bytes", "directories in a circle"],
+)
+def test_endless_structures_are_refused_at_once(data: bytes) -> None:
+    begin = time.perf_counter()
+    with pytest.raises(ImageReadError):
+        read_picture(data)
+    assert time.perf_counter() - begin < 1
+
+
+def test_a_small_tiff_of_one_huge_tile_is_refused() -> None:
+    whole = tiff(RGB, photometric="rgb", tile=(16, 16), metadata=None)
+    directory = read_directory(whole)
+    huge = {tag: directory.shorts(60_000) for tag in (Tag.TILE_WIDTH, Tag.TILE_HEIGHT)}
+    with pytest.raises(ImageReadError, match="tiles are larger than the picture"):
+        read_picture(rewritten(whole, directory, huge))
+
+
+def test_tiffs_whose_directories_are_chained_in_a_circle() -> None:
+    whole = bytearray(tiff(RGB, photometric="rgb", metadata=None))
+    (first,) = struct.unpack_from("<I", whole, 4)
+    (count,) = struct.unpack_from("<H", whole, first)
+    struct.pack_into("<I", whole, first + 2 + 12 * count, first)
+    assert probe(bytes(whole)).frames == 1
+    np.testing.assert_array_equal(read_picture(bytes(whole)).color, RGB)
+
+
+def test_a_tiff_that_has_no_room_for_another_directory(tmp_path: Path) -> None:
+    small = tiff(RGB, photometric="rgb", metadata=None)
+    path = tmp_path / "large.tiff"
+    with path.open("w+b") as stream:
+        stream.write(small)
+        stream.truncate(1 << 32)  # sparse: it takes no room
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            directory = read_directory(small)
+            with pytest.raises(OverflowError, match="4 GiB"):
+                rewritten(mapped, directory, {})  # type: ignore[arg-type]  # bytes, but mapped
 
 
 def test_sound_and_plainly_cut_files_leave_standard_error_alone(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -65,6 +65,7 @@ def test_lossless_formats_come_back_equal(format: str, name: str) -> None:
     assert probe(data).format == format
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(
         st.sampled_from((np.uint8, np.uint16)),

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mattecli.errors import ImageWriteError
@@ -65,6 +65,7 @@ def test_hostile_names(tmp_path: Path, name: str) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=300))
 def test_temporary_names_always_fit(name: str) -> None:
     try:
@@ -182,6 +183,11 @@ def test_a_symbolic_link_is_written_through(tmp_path: Path) -> None:
 def test_a_device_is_written_to_and_stays() -> None:
     write_atomically(Path(os.devnull), b"data")
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_a_device_does_not_become_a_file() -> None:
+    with pytest.raises(ImageWriteError, match="device"), atomic_path(Path(os.devnull)):
+        pytest.fail("a temporary file was made")
 
 
 def test_a_pipe_gets_the_data(tmp_path: Path) -> None:

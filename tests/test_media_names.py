@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mattecli.errors import ImageReadError, UsageError
@@ -170,6 +170,7 @@ TEMPLATES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(ITEMS, TEMPLATES)
 @example([source("in/a.jpg"), source("in/a.png"), source("in/a_jpg.png")], "{stem}{kind}{ext}")
 def test_no_two_outputs_ever_share_a_name(items: list[Source], template: str) -> None:

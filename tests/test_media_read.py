@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
@@ -112,6 +112,7 @@ def test_an_orientation_that_makes_no_sense_is_none(value: int) -> None:
     np.testing.assert_array_equal(read_picture(pil(RGB, "PNG", exif=exif(value))).color, RGB)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_hostile_exif_is_harmless(block: bytes) -> None:
     for head in (b"", b"Exif\0\0", b"Exif\0\0II*\0\x08\0\0\0", b"Exif\0\0MM\0*\0\0\0\x08"):
@@ -253,6 +254,14 @@ def test_tiff_with_white_as_zero(image: Pixels) -> None:
     white = np.iinfo(image.dtype).max
     data = tiff(image, photometric="miniswhite")
     np.testing.assert_array_equal(read_levels(data), white - image)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "BMP", "JPEG", "PNG"])
+def test_no_bound_of_pillow_stands_in_the_way(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inks = Image.fromarray(RGB).convert("CMYK" if format == "JPEG" else "RGB")
+    data = pil(inks, format)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read_picture(data).full == Size(52, 36)
 
 
 @pytest.mark.parametrize("kind", ["unassalpha", "unspecified"])
@@ -404,6 +413,15 @@ def test_the_first_frame_counts(format: str) -> None:
     assert probe(data).frames == 3
     color = read_picture(data).color.astype(int)
     assert np.abs(color - (255, 0, 0)).max() <= 4
+
+
+def test_an_animation_of_one_frame() -> None:
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    both = pil(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    first = both[: both.rindex(b"ANMF")]
+    data = b"RIFF" + struct.pack("<I", len(first) - 8) + first[8:]
+    assert probe(data).frames == 1
+    assert np.abs(read_picture(data).color.astype(int) - (255, 0, 0)).max() <= 4
 
 
 @pytest.mark.skipif(not HAS_AVIF, reason="this Pillow has no AVIF")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mattecli.errors import ImageReadError, UsageError
@@ -100,6 +100,7 @@ def test_the_output_folder_is_not_searched() -> None:
     assert found("in", recursive=True, output=output) == ["in/1.png", "in/more/mattes/2.png"]
     absolute = Path.cwd() / "in" / "more" / ".." / "mattes"
     assert "in/mattes/other.png" not in found("in", recursive=True, output=absolute)
+    assert found("in/*", recursive=True, output=output) == ["in/1.png", "in/more/mattes/2.png"]
     assert found("in/mattes", output=output) == ["in/mattes/1-alpha.png", "in/mattes/other.png"]
     assert found("in", recursive=True, output=Path("in"))[0] == "in/1.png"
 
@@ -260,6 +261,7 @@ def test_an_empty_argument_is_not_the_current_folder() -> None:
     assert found(".") == ["a.png"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=12)), st.randoms())
 def test_natural_order_is_an_order(names: list[str], rng: random.Random) -> None:
     ordered = sorted(names, key=natural_key)
@@ -267,6 +269,7 @@ def test_natural_order_is_an_order(names: list[str], rng: random.Random) -> None
     assert sorted(names, key=natural_key) == ordered
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**25), unique=True), st.text(max_size=5))
 def test_numbers_count_by_value(numbers: list[int], text: str) -> None:
     names = [f"{text}#{number}.png" for number in numbers]

@@ -248,5 +248,9 @@ def test_a_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     rows = read_rows(path)
     assert [row["step"] for row in rows] == ["10", "20", "25"]
     assert rows[-1]["loss"] == "0.5"
+    again.add({"step": 30, "phase": "b", "other": 3.0})
+    rows = read_rows(path)
+    assert [row["other"] for row in rows] == ["", "", "", "3"]
+    assert [row["loss"] for row in rows] == ["0.1", "0.05", "0.5", ""]
     draw_curves(path, tmp_path / "curves.png")
     assert cv2.imread(str(tmp_path / "curves.png")) is not None

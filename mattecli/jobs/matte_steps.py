@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -95,6 +95,8 @@ class MatteSteps:
             max_pixels=self._options.source.max_pixels,
             short_side=self._short_side(),
         )
+        if self._options.model.reference:
+            picture = replace(picture, alpha=None)  # the published scripts ignore it
         task.size = picture.full
         task.picture = picture
         task.seen = _flattened(task, picture)

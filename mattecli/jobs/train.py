@@ -13,7 +13,7 @@ from mattecli.training.recipes import RECIPES, Material
 from mattecli.training.store import build_store
 from mattecli.training.trainer import CHECKPOINT, WEIGHTS, Progress, RunSettings, Trainer
 
-__all__ = ["Progress", "TrainOptions", "TrainReport", "train"]
+__all__ = ["Progress", "TrainOptions", "TrainReport", "adapted", "train", "unless_begun"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +105,7 @@ def train(
         bf16=options.bf16,
         workers=options.workers,
     )
-    if (options.out / CHECKPOINT).exists() and not options.resume:
-        raise UsageError(
-            "already holds a training",
-            path=options.out,
-            remedy="add --resume to go on with it, or choose another folder",
-        )
+    unless_begun(settings)
     material = Material(
         store=build_store(options.data, options.out / "store"),
         held_out=options.data / "val",
@@ -120,6 +115,19 @@ def train(
     end = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     finished = trainer.run(report, lambda: stop() or time.monotonic() >= end)
     return TrainReport(finished, trainer.step, trainer.recipe.steps, options.out / WEIGHTS)
+
+
+def unless_begun(settings: RunSettings) -> None:
+    """Refuse to write over a training.
+
+    Raises:
+        UsageError: the folder holds one, and it is not to be resumed.
+    """
+    if (settings.folder / CHECKPOINT).exists() and not settings.resume:
+        raise UsageError(
+            f"{settings.folder} already holds a training",
+            remedy="add --resume to go on with it, or choose another folder",
+        )
 
 
 def adapted(recipe: Recipe, options: TrainOptions) -> Recipe:

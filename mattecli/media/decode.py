@@ -6,9 +6,11 @@ ignores, and libpng has no chunk to warn about on standard error. Pillow decodes
 not read or bends: CMYK, TIFF up to 8 bits (OpenCV multiplies its colours by alpha, and drops the
 alpha of grey), animated WebP, BMP, GIF and AVIF.
 
-libjpeg inside OpenCV still writes one line to standard error for a JPEG whose compressed data are
-damaged in the middle, and libpng for a PNG that is broken behind a right checksum. That cannot be
-caught without redirecting the whole process's standard error, which other threads use.
+What remains: a JPEG that has its end, but whose compressed data are damaged in the middle, is read
+with the damage; only a line of libjpeg's on standard error tells. libpng writes one too about a PNG
+that is broken behind a right checksum, and libtiff about damaged strips; both are refused. These
+lines cannot be caught without redirecting the standard error of the whole process, which other
+threads use.
 """
 
 from __future__ import annotations

@@ -142,8 +142,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         ImageWriteError: it cannot be made or renamed.
     """
-    target = Path(os.path.realpath(path)) if path.is_symlink() else path
     with _write_errors(path):
+        if _is_special(path):
+            raise ImageWriteError(
+                "it is a device or pipe, not a file", path=path, remedy="name one"
+            )
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(_temporary_name(target.name))
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)

@@ -205,9 +205,11 @@ def _shortened(text: str, keep: int) -> str:
     if len(os.fsencode(text)) <= keep:
         return text
     end = f"~{_digest(text)}"
-    while text and len(os.fsencode(text)) + len(end) > keep:
-        text = text[:-1]
-    return text + end
+    room = max(0, keep - len(end))
+    start = text[:room]
+    while len(os.fsencode(start)) > room:  # some characters take several bytes
+        start = start[:-1]
+    return start + end
 
 
 def _digest(text: str) -> str:

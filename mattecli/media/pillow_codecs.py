@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -38,7 +39,6 @@ _FAILURES = (
     RuntimeError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
 )
 """What Pillow's parsers and decoders raise for files that are not sound."""
 
@@ -50,6 +50,13 @@ _MODES: dict[str, Mode] = {
     "RGB": "rgb",
     "RGBA": "rgba",
 }
+
+
+class _TiffFile(TiffImageFile):
+    """A TIFF file without Pillow's global bound on pixels; the caller's own was met before."""
+
+    def load_prepare(self) -> None:
+        ImageFile.load_prepare(self)
 
 
 def _open_avif(stream: IO[bytes]) -> Image.Image:
@@ -65,15 +72,17 @@ _OPENERS: dict[str, Callable[[IO[bytes]], Image.Image]] = {
     "bmp": BmpImageFile,
     "gif": GifImageFile,
     "jpeg": JpegImageFile,
-    "tiff": TiffImageFile,
+    "tiff": _TiffFile,
     "webp": WebPImageFile,
 }
 
 
 @contextmanager
-def _read_errors() -> Iterator[None]:
+def _read_errors(name: str) -> Iterator[None]:
     try:
         yield
+    except Image.DecompressionBombError as error:
+        raise unsupported(f"a {name} image of this size") from error
     except _FAILURES as error:
         if "truncated" in str(error):
             raise truncated() from error
@@ -86,7 +95,7 @@ def read_header(name: str, data: bytes) -> Header:
     Raises:
         ImageReadError: it is damaged, or of a kind that is not read.
     """
-    with _read_errors():
+    with _read_errors(name):
         image = _OPENERS[name](BytesIO(data))
         frames = getattr(image, "n_frames", 1)
     if image.mode not in _MODES:
@@ -113,7 +122,7 @@ def decode(name: str, data: bytes, *, icc: bytes | None = None) -> Planes:
     Raises:
         ImageReadError: the file is cut off or damaged.
     """
-    with _read_errors():
+    with _read_errors(name):
         image = _OPENERS[name](BytesIO(data))
         image.load()
     if image.mode == "CMYK":

@@ -67,8 +67,9 @@ def straight(planes: Planes) -> Planes:
     if planes.alpha is None:
         return planes
     alpha = to_float(planes.alpha)
-    scale = np.divide(1.0, alpha, out=np.ones_like(alpha), where=alpha > 0)
-    color = planes.color * (scale if planes.color.ndim == 2 else scale[..., None])
+    with np.errstate(over="ignore", invalid="ignore"):  # floats of a file may be anything
+        scale = np.divide(1.0, alpha, out=np.ones_like(alpha), where=alpha > 0)
+        color = planes.color * (scale if planes.color.ndim == 2 else scale[..., None])
     if not np.issubdtype(planes.color.dtype, np.floating):
         color = np.rint(np.minimum(color, levels_max(planes.color.dtype)))
     return replace(planes, color=color.astype(planes.color.dtype))

@@ -182,7 +182,8 @@ class _Search:
             if ".." in folder.parts:  # a pattern that climbs has no structure to keep
                 folder = PurePath()
             if match.is_dir():
-                found += self._in_folder(match, folder / match.name) if self._recursive else ()
+                if self._recursive and self._is_searched(match):
+                    found += self._in_folder(match, folder / match.name)
                 continue
             if match.parent not in photos:
                 photos[match.parent] = frozenset(_images_in(_beside(match)))

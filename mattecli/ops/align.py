@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.comparison import Comparison, compare
 from mattecli.ops.exposure import Exposure
 from mattecli.ops.pixels import to_float, to_levels
-from mattecli.ops.plates import Comparison, compare
-from mattecli.ops.registration import Registration, geometry_fault, register, warp
+from mattecli.ops.registration import (
+    Registration,
+    covered_by,
+    geometry_fault,
+    register,
+    scaling,
+    warp,
+)
 from mattecli.records import Array, Size
 
 __all__ = ["Alignment", "align_plate"]
@@ -25,10 +32,9 @@ _MOST_ERROR = 0.002  # median reprojection error as a share of the photo's diago
 _GAINS = (0.5, 2.0)
 
 _ANOTHER_PLACE = (
-    "give a picture of the same scene without the subject, from the same place; "
-    "a new background goes to --background-fill"
+    "give a picture of the same scene without the subject, taken from the same place "
+    "(a new background is not what is meant)"
 )
-_WITHOUT_SUBJECT = "give a picture of the scene without the subject"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,19 +73,19 @@ class Alignment:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """The plate under some homography."""
-
-    plate: Array
-    covered: Array
-    comparison: Comparison
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    trusted: bool
+    reason: str
+    remedy: str = ""
 
 
 def align_plate(
     plate: Array, photo: Array, *, mask: Array | None = None, exposure: bool = True
 ) -> Alignment:
     """Register ``plate`` to ``photo``, and bring it to the photo's exposure.
+
+    A scene too even for features is used where it is, if it lines up already.
 
     Args:
         plate: H,W,3 RGB of any size; uint8, uint16 or float.
@@ -90,109 +96,104 @@ def align_plate(
     Returns:
         What was found; never raises for a plate that does not fit: see ``trusted``.
     """
-    size = Size.of(photo)
+    given, size = Size.of(plate), Size.of(photo)
     found = register(plate, photo, mask=mask)
-    homography = found.homography
-    fault = _registration_fault(found, Size.of(plate), size)
-    if fault:  # an even scene has nothing to hold on to, but may line up as it is
-        homography = np.diag([size.width / plate.shape[1], size.height / plate.shape[0], 1.0])
-    view = _view(plate, photo, homography, mask)
-    verdict = _verdict(view, fault, mask is not None)
-    applied = view.comparison.exposure if exposure else Exposure.same()
-    errors = found.errors if not fault else np.zeros(0)
+    fault = _fault(found, given, size)
+    homography = scaling(given, size) if fault else found.homography
+    moved = warp(plate, homography, size)
+    covered = covered_by(given, homography, size)
+    seen = compare(moved, photo, covered, mask)
+    verdict = _verdict(seen, fault, masked=mask is not None)
+    exposed = (seen.exposure if exposure else Exposure.same()).apply(moved)
+    background = _likely_background(seen, mask, size)
+    errors = np.zeros(0) if fault else found.errors
     return Alignment(
-        plate=_with_filled_holes(replace(view, plate=applied.apply(view.plate)), photo),
+        plate=_with_filled_holes(exposed, photo, covered, background),
         homography=homography,
         matches=found.matches,
         inliers=len(errors),
         median_error=float(np.median(errors)) if len(errors) else float("nan"),
         mean_error=float(errors.mean()) if len(errors) else float("nan"),
-        coverage=float((view.covered > 0).mean()),
-        agreement=view.comparison.agreement,
-        exposure=view.comparison.exposure,
+        coverage=float(covered.mean()),
+        agreement=seen.agreement,
+        exposure=seen.exposure,
         trusted=verdict.trusted,
         reason=verdict.reason,
         remedy=verdict.remedy,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    trusted: bool
-    reason: str
-    remedy: str = ""
-
-
-def _verdict(view: _View, fault: str, masked: bool) -> _Verdict:
-    seen = view.comparison
-    if seen.finds_no_subject:
-        return _Verdict(
-            False, "nothing in the photo differs from the background plate", _WITHOUT_SUBJECT
-        )
-    needed = 0.5 if masked else 0.25
-    if fault:
-        needed = 0.9 if masked else 0.45
-    if seen.agreement < needed:
-        what = fault or f"only {seen.agreement:.0%} of the photo has the plate's colours"
-        return _Verdict(
-            False, f"the plate does not show the photo's background ({what})", _ANOTHER_PLACE
-        )
-    if not all(_GAINS[0] <= gain <= _GAINS[1] for gain in seen.exposure.gain):
-        return _Verdict(
-            False,
-            "the plate is exposed more than one stop differently",
-            "take the plate with the photo's exposure",
-        )
-    if fault:
-        return _Verdict(True, f"used where it is: it lines up already ({fault})")
-    return _Verdict(True, "registered")
-
-
-def _registration_fault(found: Registration, plate: Size, photo: Size) -> str:
+def _fault(found: Registration, plate: Size, photo: Size) -> str:
     """Why a registration is not to be believed, or ""."""
     # More inliers than chance explains: Brown and Lowe, IJCV 2007, section 3.2.
     if found.inliers < max(_LEAST_INLIERS, 5.9 + 0.22 * found.matches):
-        return f"{found.inliers} of {found.matches} matching features fit together"
-    fault = geometry_fault(found.homography, plate, photo)
-    if fault:
-        return fault
+        return f"of {found.matches} matching features {found.inliers} fit together"
     error = float(np.median(found.errors))
     if error > _MOST_ERROR * float(np.hypot(*photo)):
         return f"matching features are {error:.1f} pixels apart"
-    return ""
+    return geometry_fault(found.homography, plate, photo)
 
 
-def _view(plate: Array, photo: Array, homography: Float64, mask: Array | None) -> _View:
-    size = Size.of(photo)
-    warped = warp(plate, homography, size, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-    full = np.full(plate.shape[:2], 255, np.uint8)
-    covered = warp(full, homography, size, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
-    return _View(warped, covered, compare(warped, photo, covered, mask))
+def _verdict(seen: Comparison, fault: str, *, masked: bool) -> _Verdict:
+    if seen.finds_no_subject:
+        return _Verdict(
+            trusted=False,
+            reason="nothing in the photo differs from the background plate",
+            remedy="give a picture of the scene without the subject",
+        )
+    # Without a mask half of the photo may be the subject. Of two unrelated pictures a third
+    # agrees by chance at most, so without a registration the colours have to tell more.
+    needed = (0.9 if masked else 0.45) if fault else (0.5 if masked else 0.25)
+    if seen.agreement < needed:
+        found = fault or f"{seen.agreement:.0%} of it has the plate's colours"
+        return _Verdict(
+            trusted=False,
+            reason=f"the plate does not show the photo's background ({found})",
+            remedy=_ANOTHER_PLACE,
+        )
+    if float(seen.covered.mean()) < _LEAST_COVERAGE:
+        return _Verdict(
+            trusted=False,
+            reason=f"the plate shows only {seen.covered.mean():.0%} of the photo's view",
+            remedy="give one that shows all of it",
+        )
+    if not all(_GAINS[0] <= gain <= _GAINS[1] for gain in seen.exposure.gain):
+        return _Verdict(
+            trusted=False,
+            reason="plate and photo are exposed more than one stop differently",
+            remedy="give a plate taken with the photo's exposure",
+        )
+    return _Verdict(
+        trusted=True, reason=f"used where it is, since it lines up ({fault})" if fault else ""
+    )
 
 
-def _with_filled_holes(view: _View, photo: Array) -> Array:
+def _likely_background(seen: Comparison, mask: Array | None, size: Size) -> Mask:
+    """Where the photo shows what the plate shows, H,W; elsewhere is the subject, or a hole."""
+    agrees = (seen.agrees & seen.background).astype(np.uint8)
+    background = cv2.resize(agrees, size, interpolation=cv2.INTER_NEAREST) > 0
+    return background if mask is None else background & (mask == 0)
+
+
+def _with_filled_holes(plate: Array, photo: Array, covered: Mask, background: Mask) -> Array:
     """The plate with something sensible where it does not reach.
 
-    The nearest pixel that it does reach decides: where plate and photo agree there, the hole is
-    taken for background and gets the photo's pixels; where they differ, the subject is likely to
-    go on, and the hole gets that pixel's colour of the plate.
+    The nearest pixel that it does reach decides: a hole beside background is taken for background
+    and gets the photo's pixels; beside the subject it gets that pixel's colour of the plate.
     """
-    hole = view.covered == 0
-    if not hole.any() or hole.all():
-        return view.plate
-    size = Size.of(photo)
+    if covered.all() or not covered.any():
+        return plate
+    hole = ~covered
     _, labels = cv2.distanceTransformWithLabels(
         hole.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    place_of_label = np.zeros(labels.max() + 1, np.int64)
-    place_of_label[labels[~hole]] = np.flatnonzero(~hole)
+    place_of_label = np.zeros(int(labels.max()) + 1, np.int64)
+    place_of_label[labels[covered]] = np.flatnonzero(covered)
     nearest = place_of_label[labels[hole]]
-    known = view.comparison.agrees & view.comparison.background
-    agrees = cv2.resize(known.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    background = agrees.reshape(-1)[nearest] > 0
-    colours = view.plate.reshape(-1, 3)[nearest]
-    colours[background] = _as_type(photo[hole][background], view.plate.dtype)
-    filled = view.plate.copy()
+    beside = background.reshape(-1)[nearest]
+    colours = plate.reshape(-1, 3)[nearest]
+    colours[beside] = _as_type(photo[hole][beside], plate.dtype)
+    filled = plate.copy()
     filled[hole] = colours
     return filled
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import levels_max, to_float, to_levels
+from mattecli.ops.pixels import to_float, to_levels
 from mattecli.records import Array
 
-__all__ = ["CLIPPED", "Exposure", "fit_exposure", "ring_exposure"]
+__all__ = ["CLIPPED", "Exposure", "fit_exposure"]
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 CLIPPED = 0.02
 """Values this near to black or white may have been cut off."""
 _TOLERANCES = (0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.05, 0.05)
@@ -47,8 +45,8 @@ class Exposure:
         """
         changed = to_float(image) * self.gain + self.bias
         if np.issubdtype(image.dtype, np.floating):
-            return np.maximum(changed, 0).astype(image.dtype)
-        levels_max(image.dtype)  # raises for other types
+            floats: Array = np.maximum(changed, 0).astype(image.dtype)
+            return floats
         return to_levels(changed, image.dtype)
 
 
@@ -76,23 +74,4 @@ def fit_exposure(plate: Float32, photo: Float32, usable: Mask) -> Exposure:
         covariance = (centred * (q - q.mean(axis=0))).mean(axis=0) + _STIFFNESS
         gain = covariance / ((centred**2).mean(axis=0) + _STIFFNESS)
         bias = q.mean(axis=0) - gain * p.mean(axis=0)
-    return Exposure(gain.astype(np.float32), bias.astype(np.float32))
-
-
-def ring_exposure(plate: Float32, photo: Float32, mask: Array) -> Exposure:
-    """Background Matting's own rule (Sengupta et al., CVPR 2020): statistics of a ring.
-
-    Args:
-        plate, photo: H,W,3, 0..1, registered.
-        mask: of the subject, H,W; above 0 is subject.
-
-    Returns:
-        gain = std(photo) / std(plate), bias = mean(photo) - gain * mean(plate), over the ring
-        between 10 and 300 pixels (city-block distance) from the subject.
-    """
-    subject = (mask > 0).astype(np.uint8)
-    ring = cv2.dilate(subject, _CROSS, iterations=300) > cv2.dilate(subject, _CROSS, iterations=10)
-    x, y = plate[ring].astype(np.float64), photo[ring].astype(np.float64)
-    gain = y.std(axis=0) / x.std(axis=0)
-    bias = y.mean(axis=0) - gain * x.mean(axis=0)
     return Exposure(gain.astype(np.float32), bias.astype(np.float32))

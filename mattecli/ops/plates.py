@@ -1,80 +1,82 @@
-"""Does a background plate belong to its photo? A comparison at a small size."""
+"""Whether a background plate can be used with its photo as it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from mattecli.ops.exposure import CLIPPED, Exposure, fit_exposure
-from mattecli.ops.pixels import to_float
+from mattecli.ops.align import align_plate
+from mattecli.ops.registration import scaling
 from mattecli.records import Array, Size
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["PlateCheck", "check_plate"]
 
-Mask = npt.NDArray[np.bool_]
-
-_LONG_SIDE = 480
-_TOLERANCE = 0.08  # of 0..1; compression, noise and half a pixel of shift stay below it
-_LEAST_SUBJECT = 0.001  # share of the picture
+_LONG_SIDE = 800
+_LINED_UP = 0.003  # displacement as a share of the diagonal: two pixels at 640
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
-    """A registered plate against its photo, at a small size (h,w).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlateCheck:
+    """What was found about a plate.
 
     Attributes:
-        exposure: brings the plate's exposure to the photo's.
-        agrees: where the plate, so exposed, has the photo's colours, h,w.
-        background: where the photo is known to show the scene that the plate covers: all of the
-            covered part where no mask is known, h,w.
-        covered: where the plate covers the photo, h,w.
+        verdict: ``fits``; ``displaced``: the right scene, but it has to be registered;
+            ``unsuitable``: another place, a new background, or the photo itself.
+        displacement: median over the picture of how far the plate is off, in pixels of the photo;
+            NaN where that is not known.
+        reason: why it does not fit, or "".
+        remedy: what to do about it, or "".
     """
 
-    exposure: Exposure
-    agrees: Mask
-    background: Mask
-    covered: Mask
-
-    @property
-    def agreement(self) -> float:
-        """Share of the background that agrees, 0..1."""
-        return float(self.agrees[self.background].mean()) if self.background.any() else 0.0
-
-    @property
-    def finds_no_subject(self) -> bool:
-        """Whether nothing in the photo differs from the plate but specks."""
-        differs = cv2.erode((~self.agrees & self.covered).astype(np.uint8), np.ones((3, 3)))
-        return float(differs.mean()) < _LEAST_SUBJECT / 3  # the erosion takes its share
+    verdict: Literal["fits", "displaced", "unsuitable"]
+    displacement: float
+    reason: str
+    remedy: str
 
 
-def compare(plate: Array, photo: Array, covered: Array, mask: Array | None) -> Comparison:
-    """Compare a registered plate with its photo.
+def check_plate(plate: Array, photo: Array, *, mask: Array | None = None) -> PlateCheck:
+    """Find out whether ``plate`` shows the scene of ``photo``, at the same place.
 
     Args:
-        plate, photo: H,W,3 of one size, any type of pixels.
-        covered: H,W; 0 where the plate does not reach.
+        plate: H,W,3 RGB; its size may differ from the photo's.
+        photo: H,W,3 RGB.
         mask: of the photo's subject, H,W, above 0 is subject; None: unknown.
     """
-    full = Size.of(photo)
-    scale = min(1.0, _LONG_SIDE / max(full))
-    size = Size(max(1, round(full.width * scale)), max(1, round(full.height * scale)))
-    small_plate, small_photo = (np.clip(to_float(_shrunk(i, size)), 0, 1) for i in (plate, photo))
-    inside = cv2.resize(covered, size, interpolation=cv2.INTER_NEAREST) > 0
-    background = inside
-    if mask is not None:
-        background = inside & (_shrunk((mask > 0).astype(np.float32), size) == 0)
-    exposure = fit_exposure(small_plate, small_photo, background)
-    brighter = small_photo - exposure.apply(small_plate)
-    # Where the plate is cut off at white or black, the photo may lie beyond.
-    brighter[(small_plate > 1 - CLIPPED) & (brighter > 0)] = 0
-    brighter[(small_plate < CLIPPED) & (brighter < 0)] = 0
-    agrees = (np.abs(brighter).max(axis=2) < _TOLERANCE) & inside
-    return Comparison(exposure, agrees, background, inside)
+    size = Size.of(photo)
+    seen = _small(photo)
+    given = _small(plate)
+    known = None if mask is None else cv2.resize(mask, Size.of(seen), interpolation=cv2.INTER_AREA)
+    found = align_plate(given, seen, mask=known, exposure=False)
+    if not found.trusted:
+        return PlateCheck(
+            verdict="unsuitable",
+            displacement=float("nan"),
+            reason=found.reason,
+            remedy=found.remedy,
+        )
+    as_it_is = scaling(Size.of(given), Size.of(seen))
+    grid = np.stack(np.meshgrid(*(np.linspace(0, side - 1, 5) for side in Size.of(given))), -1)
+    grid = grid.reshape(-1, 1, 2)
+    moved = cv2.perspectiveTransform(grid, found.homography)
+    apart = np.linalg.norm(moved - cv2.perspectiveTransform(grid, as_it_is), axis=2)
+    displacement = float(np.median(apart)) * size.width / seen.shape[1]
+    if displacement <= _LINED_UP * float(np.hypot(*size)):
+        return PlateCheck(verdict="fits", displacement=displacement, reason="", remedy="")
+    return PlateCheck(
+        verdict="displaced",
+        displacement=displacement,
+        reason=f"the plate is displaced by {displacement:.0f} pixels",
+        remedy="add --align",
+    )
 
 
-def _shrunk(image: Array, size: Size) -> Array:
-    """At the small size, and slightly blurred: a shift of half a pixel is no difference."""
-    return cv2.blur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (3, 3))
+def _small(image: Array) -> Array:
+    size = Size.of(image)
+    scale = _LONG_SIDE / max(size)
+    if scale >= 1:
+        return image
+    smaller = Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+    return cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mattecli.ops.pixels import to_float, to_levels
 from mattecli.records import Array, Size
 
-__all__ = ["Registration", "geometry_fault", "register", "warp"]
+__all__ = ["Registration", "covered_by", "geometry_fault", "register", "scaling", "warp"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -76,11 +76,32 @@ def register(moved: Array, fixed: Array, *, mask: Array | None = None) -> Regist
     return Registration(homography, len(pairs), end, errors)
 
 
-def warp(image: Array, homography: Float64, size: Size, interpolation: int, border: int) -> Array:
-    """``image`` as seen in a picture of ``size``; interpolation and border are OpenCV's."""
+def scaling(start: Size, end: Size) -> Float64:
+    """3x3, from pixels of a picture to those of the same picture at another size."""
+    x, y = end.width / start.width, end.height / start.height
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
+def warp(image: Array, homography: Float64, size: Size) -> Array:
+    """``image`` as seen in a picture of ``size``: cubic, free of aliases, its border repeated."""
+    given = Size.of(image)
+    scale = float(np.sqrt(abs(np.linalg.det(homography[:2, :2]))))
+    if scale < 0.75:  # cubic interpolation would skip pixels
+        smaller = Size(max(1, round(given.width * scale)), max(1, round(given.height * scale)))
+        image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+        homography = homography @ scaling(smaller, given)
     return cv2.warpPerspective(
-        image, homography, size, flags=interpolation, borderMode=border, borderValue=0
+        image, homography, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def covered_by(given: Size, homography: Float64, size: Size) -> npt.NDArray[np.bool_]:
+    """Where a picture of size ``given`` reaches in one of ``size``, H,W."""
+    full = np.full((given.height, given.width), 255, np.uint8)
+    reached: npt.NDArray[np.bool_] = (
+        cv2.warpPerspective(full, homography, size, flags=cv2.INTER_NEAREST) > 0
+    )
+    return reached
 
 
 def geometry_fault(homography: Float64, moved: Size, fixed: Size) -> str:
@@ -134,7 +155,7 @@ def _features(detector: cv2.Feature2D, image: Array, mask: Array | None) -> _Fea
         free = (mask == 0).astype(np.uint8)
         where = cv2.resize(free, Size.of(grey), interpolation=cv2.INTER_NEAREST)
     keypoints, descriptors = detector.detectAndCompute(grey, where)
-    if descriptors is None:
+    if len(keypoints) == 0:
         return _Features(np.zeros((0, 2)), np.zeros((0, 1), np.uint8))
     places = np.array([keypoint.pt for keypoint in keypoints], np.float64)
     return _Features((places + 0.5) / scale - 0.5, descriptors)
@@ -162,9 +183,9 @@ def _robust_homography(
     if len(start) < 4:
         return nothing
     found, _ = cv2.findHomography(start, end, cv2.USAC_MAGSAC, reach, None, 10_000, 0.9999)
-    if found is None:
-        return nothing
     homography = np.asarray(found, np.float64)
+    if homography.shape != (3, 3):  # none was found
+        return nothing
     for _ in range(3):  # the fit may change which matches obey
         obeys = np.linalg.norm(_project(homography, start) - end, axis=1) < reach
         if obeys.sum() < 4:
@@ -198,8 +219,9 @@ def _steadied_fit(start: Float64, end: Float64, frame: Size) -> Float64:
     rows = (rows * weights).transpose(0, 2, 1).reshape(-1, 9)
     normalised = np.linalg.svd(rows, full_matrices=False)[2][-1].reshape(3, 3)
     to_unit = np.array([[1, 0, -origin[0]], [0, 1, -origin[1]], [0, 0, length]]) / length
-    homography = np.linalg.inv(to_unit) @ normalised @ to_unit
-    return homography / homography[2, 2]
+    homography: Float64 = np.linalg.inv(to_unit) @ normalised @ to_unit
+    homography /= homography[2, 2]
+    return homography
 
 
 def _similarity(start: Float64, end: Float64, points: Float64) -> Float64:

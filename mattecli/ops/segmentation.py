@@ -131,8 +131,7 @@ def opened_mask(subject: Float32, border: int) -> Float32:
     """
     eroded = cv2.erode(subject, _CROSS, iterations=10)
     dilated = cv2.dilate(eroded, _ELLIPSE, iterations=5)
-    blurred: Float32 = cv2.GaussianBlur(dilated, _BLUR, 0, borderType=border)
-    return blurred
+    return np.asarray(cv2.GaussianBlur(dilated, _BLUR, 0, borderType=border), np.float32)
 
 
 def largest_component(alpha: Array, above: float) -> npt.NDArray[np.bool_]:

@@ -29,7 +29,7 @@ from mattecli.training.losses.bgm import (
 from mattecli.training.plates import rephotographed, rough_mask
 from mattecli.training.recipe import Phase
 from mattecli.training.store import PictureStore
-from mattecli.training.system import Batch, Moment, Sampler, System
+from mattecli.training.system import Batch, Moment, Sampler, System, full_precision
 
 __all__ = ["BGMSystem"]
 
@@ -119,13 +119,16 @@ class BGMSystem(System):
         image, background = values["image"], values["background"]
         if moment.phase.name == "supervised":
             true = Layers(values["alpha"], values["foreground"])
-            return supervised_losses(predicted, true, image, background)
+            with full_precision(image):
+                return supervised_losses(predicted, true, image, background)
         with torch.no_grad():
             teacher = _layers(network.teacher.eval(), values)
         weight = SELF_WEIGHT * 0.5 ** (moment.step * _HALVINGS // moment.phase.steps)
-        taught = self_supervised_losses(predicted, teacher, image, values["plate"], values["mask"])
+        plate, mask = values["plate"], values["mask"]
+        with full_precision(image):
+            taught = self_supervised_losses(predicted, teacher, image, plate, mask)
         terms = {name: weight * term for name, term in taught.items()}
-        composite = shifted_composite(predicted, image, values["other"], _shifts(values["mask"]))
+        composite = shifted_composite(predicted, image, values["other"], _shifts(mask))
         return terms | _judged(network.discriminator, image, composite, moment.step)
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from mattecli.training.losses.bgmv2 import Coarse, Layers, base_losses, refine_l
 from mattecli.training.plates import photographed
 from mattecli.training.recipe import Phase
 from mattecli.training.store import PictureStore
-from mattecli.training.system import Batch, Moment, Sampler, System
+from mattecli.training.system import Batch, Moment, Sampler, System, full_precision
 
 __all__ = ["BGMv2System"]
 
@@ -76,13 +76,15 @@ class BGMv2System(System):
         true = Layers(levels["pha"], levels["fgr"])
         if moment.phase.name == _BASE:
             coarse = network.base(levels["src"], levels["bgr"])
-            return base_losses(_floats(coarse.pha, coarse.fgr, coarse.err_sm), true)
+            with full_precision(true.pha):
+                return base_losses(_floats(coarse.pha, coarse.fgr, coarse.err_sm), true)
         height, width = levels["src"].shape[-2:]
         cells = max(1, int(height * width * _REFINED_SHARE) // _CELL)
         options = RefineOptions(mode="sampling", backbone_scale=0.25, sample_pixels=cells * _CELL)
         out = network(levels["src"], levels["bgr"], options)
         refined = Layers(out.pha.float(), out.fgr.float())
-        return refine_losses(refined, _floats(out.pha_sm, out.fgr_sm, out.err_sm), true)
+        with full_precision(true.pha):
+            return refine_losses(refined, _floats(out.pha_sm, out.fgr_sm, out.err_sm), true)
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
         """Without the refiner as long as that is untrained."""

@@ -40,9 +40,9 @@ def write_checkpoint(path: Path, state: TrainingState, facts: dict[str, Any]) ->
     """
     tensors = {f"network.{key}": value for key, value in state.network.state_dict().items()}
     tensors |= {f"average.{key}": value for key, value in state.average.state.items()}
-    for index, slots in state.optimiser.state_dict()["state"].items():
-        for name, value in slots.items():
-            tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
+    for name, parameter in state.network.named_parameters():
+        for slot, value in state.optimiser.state.get(parameter, {}).items():
+            tensors[f"optimiser.{slot}.{name}"] = value
     _save(path, tensors, facts)
 
 
@@ -61,7 +61,7 @@ def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
                 parts[part][name] = file.get_tensor(key)
         state.network.load_state_dict(parts["network"], strict=True)
         state.average.load(parts["average"])
-        _load_optimiser(state.optimiser, parts["optimiser"])
+        _load_optimiser(state, parts["optimiser"])
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             "is no checkpoint of this training",
@@ -79,13 +79,14 @@ def write_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any])
     _save(path, halves, facts)
 
 
-def _load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    slots: dict[int, dict[str, Tensor]] = {}
+def _load_optimiser(state: TrainingState, tensors: dict[str, Tensor]) -> None:
+    parameters = dict(state.network.named_parameters())
     for key, value in tensors.items():
-        index, _, name = key.partition(".")
-        slots.setdefault(int(index), {})[name] = value
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": slots, "param_groups": groups})
+        slot, _, name = key.partition(".")
+        parameter = parameters[name]
+        # PyTorch counts steps on the CPU.
+        kept = value if slot == "step" else value.to(parameter.device)
+        state.optimiser.state[parameter][slot] = kept
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:

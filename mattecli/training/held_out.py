@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from mattecli.ops.pixels import to_float, to_levels
-from mattecli.records import Array
+from mattecli.records import Array, Size
 from mattecli.training.store import labelled_pairs, read_alpha, read_photo
 from mattecli.training.system import Panel
 
-__all__ = ["HeldOut", "SizedMatting"]
+__all__ = ["HeldOut", "SizedMatting", "scaled_size"]
 
 _FEW = 32  # photos of a quick judgement
 _SHOWN = 12  # photos on a sheet
@@ -39,16 +39,20 @@ class SizedMatting:
 
     def __call__(self, photo: Array) -> Array:
         """A photo, H,W,3 RGB levels, to its alpha, H,W float32."""
-        height, width = photo.shape[:2]
-        scale = self.short_side / min(height, width)
-        seen = [
-            max(1, round(side * scale / self.multiple)) * self.multiple for side in (width, height)
-        ]
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        size = Size.of(photo)
+        seen = scaled_size(size, self.short_side, self.multiple)
+        method = cv2.INTER_AREA if seen.width < size.width else cv2.INTER_LINEAR
         resized = cv2.resize(photo, seen, interpolation=method)
         batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], np.float32)
         alpha = np.asarray(self.network(batch), np.float32)[0, 0]
-        return np.asarray(cv2.resize(alpha, (width, height)), np.float32)
+        return np.asarray(cv2.resize(alpha, size), np.float32)
+
+
+def scaled_size(size: Size, short_side: int, multiple: int) -> Size:
+    """``size`` scaled to a shorter side of ``short_side``, both sides rounded to ``multiple``."""
+    scale = short_side / min(size)
+    width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
+    return Size(width, height)
 
 
 class HeldOut:

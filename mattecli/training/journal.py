@@ -17,7 +17,7 @@ _INK, _FAINT, _LINE = (30, 30, 30), (200, 200, 200), (170, 80, 20)
 
 
 class Journal:
-    """Appends rows to a CSV file; the columns are those of the first row.
+    """Appends rows to a CSV file; a row may bring new columns, or leave some empty.
 
     Args:
         path: of the file.
@@ -33,11 +33,12 @@ class Journal:
 
     def add(self, row: Mapping[str, float | str]) -> None:
         """Write one row; it is on disk when this returns."""
-        if not self._columns:
-            self._columns = list(row)
-            _write(self.path, self._columns, [])
+        new = [name for name in row if name not in self._columns]
+        if new:
+            self._columns += new
+            _write(self.path, self._columns, read_rows(self.path))
         with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns, extrasaction="ignore").writerow(_shown(row))
+            csv.DictWriter(file, self._columns).writerow(_shown(row))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -51,7 +52,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def draw_curves(log: Path, picture: Path) -> None:
     """All numeric columns of a log over its steps, one panel each, as PNG."""
     rows = read_rows(log)
-    columns = [name for name in (rows[0] if rows else ()) if name != "step"]
+    columns = [name for name in (rows[-1] if rows else ()) if name != "step"]
     panels = []
     for name in columns:
         points = [(float(row["step"]), float(row[name])) for row in rows if _is_number(row[name])]

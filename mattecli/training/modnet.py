@@ -19,12 +19,13 @@ from mattecli.training.losses.modnet import Predictions, supervised_losses
 from mattecli.training.recipe import Phase
 from mattecli.training.scenes import Mix, make_scene
 from mattecli.training.store import PictureStore
-from mattecli.training.system import Batch, Moment, Panel, Sampler, System
+from mattecli.training.system import Batch, Moment, Panel, Sampler, System, full_precision
 from mattecli.training.trimaps import modnet_trimap
 
-__all__ = ["MODNetSystem"]
+__all__ = ["MULTIPLE", "SHORT_SIDE", "MODNetSystem", "modnet_matting"]
 
-_SHORT_SIDE, _MULTIPLE = 512, 32  # at which validation sees a photo: the product's default
+SHORT_SIDE, MULTIPLE = 512, 32
+"""At which the network sees a photo by default."""
 
 
 class ScenesWithTrimaps(Sampler):
@@ -93,16 +94,16 @@ class MODNetSystem(System):
         trimap = _trimap_shares(batch["trimap"])
         out = network(image, inference=False)
         predicted = Predictions(out.semantic.float(), out.detail.float(), out.matte.float())
-        with torch.autocast(image.device.type, enabled=False):
+        with full_precision(image):
             return supervised_losses(predicted, image, alpha, trimap)
 
     def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
         """Figures of ``HeldOut``, the network seeing photos as the product shows them."""
-        return self._held_out.figures(_matting(state), thorough=thorough)
+        return self._held_out.figures(modnet_matting(state), thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
-        return self._held_out.panels(_matting(state))
+        return self._held_out.panels(modnet_matting(state))
 
 
 def _trimap_shares(levels: Tensor) -> Tensor:
@@ -110,7 +111,8 @@ def _trimap_shares(levels: Tensor) -> Tensor:
     return levels.float().div_(127.5).round_().div_(2)
 
 
-def _matting(state: Mapping[str, Tensor]) -> SizedMatting:
+def modnet_matting(state: Mapping[str, Tensor]) -> SizedMatting:
+    """A trained network, applied to photos."""
     network = MODNet.from_state(state).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
 
@@ -121,4 +123,4 @@ def _matting(state: Mapping[str, Tensor]) -> SizedMatting:
         alpha: Tensor = network(image).matte
         return alpha.numpy()
 
-    return SizedMatting(matte, _SHORT_SIDE, _MULTIPLE)
+    return SizedMatting(matte, SHORT_SIDE, MULTIPLE)

@@ -74,7 +74,7 @@ _MODNET = Recipe(
     phases=(
         Phase(
             name="tiny",
-            steps=2500,
+            steps=1500,
             batch=8,
             sizes=_TINY,
             rate=Rate(peak=1e-3, warmup=200),
@@ -82,7 +82,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="small",
-            steps=4000,
+            steps=3000,
             batch=8,
             sizes=_SMALL,
             rate=Rate(peak=1e-3),
@@ -90,18 +90,18 @@ _MODNET = Recipe(
         ),
         Phase(
             name="medium",
-            steps=4000,
+            steps=2500,
             batch=8,
             sizes=_MEDIUM,
-            rate=Rate(peak=7e-4, shape="linear", end=0.5),
+            rate=Rate(peak=1e-3, shape="linear", end=0.5),
             factors={"backbone.": 0.3},
         ),
         Phase(
             name="large",
-            steps=5000,
+            steps=2000,
             batch=8,
             sizes=_LARGE,
-            rate=Rate(peak=3.5e-4, shape="cosine", end=0.02),
+            rate=Rate(peak=5e-4, shape="cosine", end=0.02),
             factors={"backbone.": 0.3},
         ),
     ),

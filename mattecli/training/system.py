@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mattecli.records import Array, Size
 from mattecli.training.recipe import Phase
 
-__all__ = ["Batch", "Moment", "Panel", "Sampler", "System", "stacked"]
+__all__ = ["Batch", "Moment", "Panel", "Sampler", "System", "full_precision", "stacked"]
 
 Batch = dict[str, Tensor]
 """Named tensors of one training step; pictures are uint8 until the system scales them."""
@@ -95,6 +95,11 @@ class System(ABC):
         """Rows of a sample sheet made with the averaged weights; none by default."""
         del state
         return []
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """A context in which losses are computed in the type of their inputs, on ``like``'s device."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def stacked(rows: list[dict[str, Array]]) -> Batch:

@@ -86,7 +86,7 @@ class Trainer:
         self._device = torch.device(settings.device)
         network = system.network(settings.seed)
         network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
-        optimiser = _optimiser(recipe.optimiser, network)
+        optimiser = _optimiser(recipe, network)
         self._state = TrainingState(network, optimiser, WeightAverage(network, recipe.average))
         settings.folder.mkdir(parents=True, exist_ok=True)
         self.step = 0
@@ -137,7 +137,8 @@ class Trainer:
         for group in optimiser.param_groups:
             factor = phase.factor(group["name"])
             group["lr"] = rate_at(phase.rate, moment.step, phase.steps) * factor
-            group["params"][0].requires_grad_(factor > 0)
+            for parameter in group["params"]:
+                parameter.requires_grad_(factor > 0)
         moved = {name: value.to(self._device) for name, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bf16):
             terms = self.system.losses(network, moved, moment)
@@ -216,37 +217,36 @@ class _Row:
         self._clear()
 
     def _clear(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-        self._steps = self._pictures = 0
+        self._values: dict[str, list[Tensor]] = {}
+        self._pictures = 0
         self._start = time.monotonic()
 
     def add(self, values: dict[str, Tensor], pictures: int) -> None:
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach()
-        self._steps += 1
+            self._values.setdefault(name, []).append(value.detach())
         self._pictures += pictures
 
     def finish(self) -> dict[str, float]:
-        means = {name: float(total) / self._steps for name, total in self._sums.items()}
+        means = {name: float(torch.stack(v).mean()) for name, v in self._values.items()}
         means["pictures_per_second"] = self._pictures / (time.monotonic() - self._start)
         self._clear()
         return means
 
 
-def _optimiser(numbers: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
-    """One group for each parameter, named, so that a phase can set each one's rate."""
-    groups = [
-        {
-            "name": name,
-            "params": [parameter],
-            "weight_decay": numbers.weight_decay if parameter.ndim > 1 else 0.0,
-        }
-        for name, parameter in network.named_parameters()
-    ]
+def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """Groups of parameters whose rates are equal in every phase; a group has one's name."""
+    numbers = recipe.optimiser
+    groups: dict[tuple[float, ...], dict[str, Any]] = {}
+    for name, parameter in network.named_parameters():
+        decay = numbers.weight_decay if parameter.ndim > 1 else 0.0
+        key = (decay, *(phase.factor(name) for phase in recipe.phases))
+        empty = {"name": name, "params": [], "weight_decay": decay}
+        groups.setdefault(key, empty)["params"].append(parameter)
+    kinds = list(groups.values())
     if numbers.kind == "sgd":
-        return torch.optim.SGD(groups, lr=1.0, momentum=numbers.betas[0])
+        return torch.optim.SGD(kinds, lr=1.0, momentum=numbers.betas[0])
     kind = torch.optim.AdamW if numbers.kind == "adamw" else torch.optim.Adam
-    return kind(groups, lr=1.0, betas=numbers.betas)
+    return kind(kinds, lr=1.0, betas=numbers.betas)
 
 
 def _clip(network: nn.Module, numbers: Optimiser) -> Tensor:

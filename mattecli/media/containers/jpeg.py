@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ __all__ = ["pixels_only", "read_header"]
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _END_OF_IMAGE, _APP1, _APP2 = 0xDA, 0xD9, 0xE1, 0xE2
-_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
+_MARKER = re.compile(
+    rb"\xff([^\x00\x01\xd0-\xd8\xff])"
+)  # those that a segment follows, and the end
 _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # all but JFIF's and Adobe's colour space
 _END = bytes((0xFF, _END_OF_IMAGE))
 _EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
@@ -87,20 +90,13 @@ def pixels_only(data: bytes) -> bytes:
 def _segments(data: bytes) -> Iterator[_Segment]:
     """The segments from the start of the file up to and with the first scan's header."""
     at = 2
-    while (at := data.find(0xFF, at)) >= 0:
-        while data[at : at + 1] == b"\xff":  # a marker may be filled up with any number of them
-            at += 1
-        marker = data[at] if at < len(data) else _END_OF_IMAGE
-        if marker == _END_OF_IMAGE:
-            break
-        at += 1
-        if marker in _WITHOUT_LENGTH:
-            continue
+    while found := _MARKER.search(data, at):
+        marker, at = found[1][0], found.end()
         length = int.from_bytes(data[at : at + 2], "big")
         end = at + max(2, length)
-        if end > len(data):
+        if marker == _END_OF_IMAGE or end > len(data):
             break
-        yield _Segment(marker, at - 2, end, data[at + 2 : end])
+        yield _Segment(marker, found.start(), end, data[at + 2 : end])
         if marker == _START_OF_SCAN:
             return
         at = end

@@ -36,6 +36,7 @@ _CHANNELS = {"grey": 1, "rgb": 3, "palette": 1, "cmyk": 4}
 _DEPTHS = {1: (1, 2, 4, 8, 16), 3: (32, 64)}  # by sample format: unsigned, float
 _KINDS = {1: "unsigned", 2: "signed", 3: "float"}
 _SEPARATE_PLANES = 2
+_MAX_TILE_PIXELS = 1 << 24  # decoders take memory for a whole tile, however small the picture
 
 
 def read_header(data: bytes) -> Header:
@@ -63,7 +64,7 @@ def read_header(data: bytes) -> Header:
         is_float=sample_format == 3,
         orientation=directory.orientation,
         icc=profile.raw if profile else None,
-        frames=count_directories(data, directory),
+        frames=count_directories(data),
     )
 
 
@@ -121,8 +122,12 @@ def pixels_only(data: bytes) -> StoredPixels:
         changes[Tag.PHOTOMETRIC] = directory.shorts(_BLACK_IS_ZERO)
     if _mode(directory, directory.number(Tag.BITS, 1)) in ("rgba", "grey+alpha"):
         changes[Tag.EXTRA_SAMPLES] = directory.shorts(UNASSOCIATED_ALPHA)
+    try:
+        plain = rewritten(data, directory, changes)
+    except OverflowError:
+        raise unsupported("a TIFF of 4 GiB", remedy="save it as BigTIFF") from None
     return StoredPixels(
-        data=rewritten(data, directory, changes),
+        data=plain,
         white_is_zero=white_is_zero,
         premultiplied=directory.number(Tag.EXTRA_SAMPLES) == _ASSOCIATED_ALPHA,
     )
@@ -135,6 +140,9 @@ def _check_complete(data: bytes, directory: Directory) -> None:
     sizes = directory.numbers(Tag.TILE_SIZES) or directory.numbers(Tag.STRIP_SIZES)
     if not offsets or len(offsets) != len(sizes) or len(offsets) < _parts(directory):
         raise damaged("some of its pixels are not listed")
+    tile = directory.number(Tag.TILE_WIDTH) * directory.number(Tag.TILE_HEIGHT)
+    if tile > max(_MAX_TILE_PIXELS, directory.number(Tag.WIDTH) * directory.number(Tag.HEIGHT)):
+        raise damaged("its tiles are larger than the picture")
     if any(start + size > len(data) for start, size in zip(offsets, sizes, strict=True)):
         raise truncated()
 

@@ -64,7 +64,15 @@ PIXEL_TAGS = frozenset(_CODEC_TAGS) | frozenset(Tag) - {
 }
 """Tags without which pixels cannot be decoded."""
 
-LIST_TAGS = frozenset((258, 273, 279, 320, 324, 325, 338, 339, 347, 529, 530, 532))
+LIST_TAGS = frozenset((320, 347, 529, 530, 532)) | {
+    Tag.BITS,
+    Tag.STRIP_OFFSETS,
+    Tag.STRIP_SIZES,
+    Tag.TILE_OFFSETS,
+    Tag.TILE_SIZES,
+    Tag.EXTRA_SAMPLES,
+    Tag.SAMPLE_FORMAT,
+}
 """Those of them that may have several values."""
 
 _KNOWN = PIXEL_TAGS | frozenset(Tag)
@@ -93,13 +101,11 @@ class Directory:
         order: byte order as ``struct`` writes it, ``<`` or ``>``.
         big: the file is a BigTIFF (64-bit offsets).
         entries: values by tag.
-        following: offset of the next directory, 0 for none.
     """
 
     order: str
     big: bool
     entries: Mapping[int, Entry]
-    following: int = 0
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """The tag's integers; empty where it is absent or not of integers."""
@@ -146,6 +152,21 @@ class _Layout:
     def first_offset_at(self) -> int:
         return 8 if self.big else 4
 
+    def number(self, code: struct.Struct, data: bytes, at: int) -> int:
+        """The integer at an offset of the file."""
+        if at + code.size > len(data):
+            raise truncated()
+        number: int = code.unpack_from(data, at)[0]
+        return number
+
+    def rows(self, data: bytes, at: int) -> slice:
+        """Where the entries of the directory at offset ``at`` are."""
+        start = at + self.count.size
+        stop = start + self.number(self.count, data, at) * self.entry.size
+        if stop > len(data):
+            raise truncated()
+        return slice(start, stop)
+
     def value(self, data: bytes, offset: bytes, size: int) -> bytes:
         """``size`` bytes of the file from a packed offset, fewer where it ends before."""
         (start,) = self.offset.unpack(offset)
@@ -161,26 +182,17 @@ def read_directory(data: bytes, at: int | None = None) -> Directory:
         ImageReadError: there is no whole directory there.
     """
     layout = _layout(data)
-    try:
-        if at is None:
-            (at,) = layout.offset.unpack_from(data, layout.first_offset_at)
-        (count,) = layout.count.unpack_from(data, at)
-    except struct.error:
-        raise truncated() from None
-    start = at + layout.count.size
-    stop = start + count * layout.entry.size
-    if stop > len(data):
-        raise truncated()
+    if at is None:
+        at = layout.number(layout.offset, data, layout.first_offset_at)
+    rows = data[layout.rows(data, at)]
     entries: dict[int, Entry] = {}
-    for tag, kind, values, inline in layout.entry.iter_unpack(data[start:stop]):
+    for tag, kind, values, inline in layout.entry.iter_unpack(rows):
         if tag in _KNOWN and tag not in entries:
             size = _VALUE_BYTES.get(kind, 0) * values
             raw = inline[:size] if size <= len(inline) else layout.value(data, inline, size)
             if size and len(raw) == size:
                 entries[tag] = Entry(kind, values, raw)
-    last = data[stop : stop + layout.offset.size]
-    following = layout.offset.unpack(last)[0] if len(last) == layout.offset.size else 0
-    return Directory(layout.order, layout.big, entries, following)
+    return Directory(layout.order, layout.big, entries)
 
 
 def _layout(data: bytes) -> _Layout:
@@ -191,18 +203,19 @@ def _layout(data: bytes) -> _Layout:
     return _Layout(order, b"+" in version)
 
 
-def count_directories(data: bytes, first: Directory) -> int:
-    """How many directories are chained, up to the first that cannot be read or comes twice."""
+def count_directories(data: bytes) -> int:
+    """How many directories are chained, up to one that is missing or comes twice; at least 1."""
+    layout = _layout(data)
     seen: set[int] = set()
-    directory = first
-    while directory.following and directory.following not in seen and len(seen) < _MAX_DIRECTORIES:
+    at = layout.number(layout.offset, data, layout.first_offset_at)
+    while at and at not in seen and len(seen) < _MAX_DIRECTORIES:
         try:
-            upcoming = read_directory(data, directory.following)
+            following = layout.number(layout.offset, data, layout.rows(data, at).stop)
         except ImageReadError:
-            break
-        seen.add(directory.following)
-        directory = upcoming
-    return 1 + len(seen)
+            following = 0
+        seen.add(at)
+        at = following
+    return max(1, len(seen))
 
 
 def rewritten(data: bytes, directory: Directory, changes: Mapping[int, Entry]) -> bytes:
@@ -214,13 +227,15 @@ def rewritten(data: bytes, directory: Directory, changes: Mapping[int, Entry]) -
         changes: tags to add or replace.
 
     Raises:
-        struct.error: the file is too large for the offsets of its kind (4 GiB for TIFF).
+        OverflowError: the file is too large for the offsets of its kind (4 GiB for TIFF).
     """
     layout = _Layout(directory.order, directory.big)
     entries = sorted({**directory.entries, **changes}.items())
     padding = b"\0" * (-len(data) % 8)
     start = len(data) + len(padding)
     values_at = start + layout.count.size + len(entries) * layout.entry.size + layout.offset.size
+    if not layout.big and values_at + sum(len(entry.raw) + 8 for _, entry in entries) >= 1 << 32:
+        raise OverflowError("a TIFF file ends at 4 GiB")
     rows, values = [layout.count.pack(len(entries))], b""
     for tag, entry in entries:
         inline = entry.raw
