@@ -137,7 +137,7 @@ def test_refine_modes(cli: Cli, tmp_path: Path, astronaut: Path) -> None:
         name: np.abs(alphas["full"] - image).mean()
         for name, image in (("all", alphas["sampling"]), ("few", load(tmp_path / "few.png")))
     }
-    assert missed["all"] < 0.5 * missed["few"]
+    assert missed["all"] < missed["few"]
 
 
 def test_the_portrait_model_makes_trimaps_and_segmentations(

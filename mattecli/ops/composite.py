@@ -172,9 +172,9 @@ def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
     # A blur this wide loses nothing at a reduced size.
     step = max(1, int(sigma / 4))
     small = Size(max(1, size.width // step), max(1, size.height // step))
-    weight = cv2.resize(1 - to_float(alpha), small, interpolation=cv2.INTER_AREA)[..., None]
+    share = cv2.resize(1 - to_float(alpha), small, interpolation=cv2.INTER_AREA)[..., None]
     # What shines through the soft edge of the subject is mixed with it.
-    weight = np.where(weight > 0.99, weight, 0).astype(np.float32)
+    weight: Float32 = np.where(share > 0.99, share, 0).astype(np.float32)
     layer = to_float(cv2.resize(to_float(color), small, interpolation=cv2.INTER_AREA))
     filled = _normalised_blur(to_float(layer * weight), weight, sigma / step)
     return _like(_resized(filled, size), color)

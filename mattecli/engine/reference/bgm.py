@@ -162,5 +162,5 @@ def _seg(mask: Array) -> Array:
         removed = np.concatenate(([empty[0] - 2, empty[0] - 1], empty))
         share = np.delete(share, removed, axis=0)
     missing = _SIDE + _REPEATED_ROWS - len(share)
-    share = np.concatenate((share, np.repeat(share[-1:], missing, axis=0)))
+    share = np.concatenate((share, np.repeat(share[-1:], missing, axis=0))).astype(np.float32)
     return truncated_levels(opened_mask(share, cv2.BORDER_REFLECT_101))[:_SIDE]
