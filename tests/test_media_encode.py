@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 import tifffile
 from hypothesis import given, settings
@@ -21,9 +19,7 @@ from mattecli.media.encode import encode_image
 from mattecli.media.formats import EXTENSIONS, FORMATS, writable_format
 from mattecli.media.images import probe, read_levels, read_picture
 from tests.conftest import photo
-from tests.test_media_read import ALPHA, FLOAT, GREY, RGB, RGBA, SIXTEEN, SRGB
-
-Pixels = npt.NDArray[Any]
+from tests.media_samples import ALPHA, FLOAT, GREY, RGB, RGBA, SIXTEEN, SRGB, Pixels, exr
 
 SIXTEEN_ALPHA = np.dstack([SIXTEEN, ALPHA.astype(np.uint16) * 257])
 FLOAT_ALPHA = np.dstack([FLOAT, (ALPHA / 255).astype(np.float32)])
@@ -89,8 +85,9 @@ def test_other_programs_read_the_same() -> None:
         assert opened.mode == "RGBA"
         np.testing.assert_array_equal(np.asarray(opened), RGBA)
     with tifffile.TiffFile(io.BytesIO(encode_image(SIXTEEN_ALPHA, "tiff", icc=SRGB))) as deep:
-        assert deep.pages[0].shape == SIXTEEN_ALPHA.shape
-        assert deep.pages[0].tags["ExtraSamples"].value == (2,)  # unassociated alpha
+        page = deep.pages.first
+        assert page.shape == SIXTEEN_ALPHA.shape
+        assert page.tags["ExtraSamples"].value == (2,)  # unassociated alpha
     _, png = cv2.imencode(".png", np.zeros((1, 1), np.uint8))
     assert encode_image(np.zeros((1, 1), np.uint8), "png") == png.tobytes()
 
@@ -222,11 +219,9 @@ def test_openexr_comes_back() -> None:
 
 
 def test_exr_files_without_openexr(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.test_media_damage import _exr
-
     monkeypatch.setattr(opencv, "has_openexr", lambda: False)
     with pytest.raises(
         ImageReadError, match=r"an OpenEXR image cannot be read; convert it to float"
     ):
-        read_picture(_exr(20, 10))
-    assert probe(_exr(20, 10)).size == (20, 10)
+        read_picture(exr(20, 10))
+    assert probe(exr(20, 10)).size == (20, 10)

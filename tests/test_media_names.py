@@ -226,7 +226,13 @@ def test_standard_output() -> None:
 def test_one_file_or_a_folder(tmp_path: Path) -> None:
     item = source("a.jpg")
     (tmp_path / "folder.png").mkdir()
-    folders = ["new", "new.v2", "new.png/", f"{tmp_path}/folder.png", tmp_path / "folder.png"]
+    folders: list[str | Path] = [
+        "new",
+        "new.v2",
+        "new.png/",
+        f"{tmp_path}/folder.png",
+        tmp_path / "folder.png",
+    ]
     for out in folders:
         assert plan_outputs([item], ["alpha"], out) == [{"alpha": Path(out) / "a-alpha.png"}]
     for out in ("cut.png", "new/cut.TIF", Path("x.webp")):
@@ -250,7 +256,7 @@ def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
     (other / "b-alpha.png").symlink_to(photo)
     os.link(photo, other / "c-alpha.png")
     item = Source(path=photo)
-    refused = [
+    refused: list[tuple[list[Source], str | Path, str]] = [
         ([item], tmp_path / "a.png", "{stem}{ext}"),
         ([item], tmp_path, "{stem}{ext}"),
         ([item], f"{other}/../", "{name}"),

@@ -1,12 +1,31 @@
-"""Changes to a finished alpha."""
+"""Changes to a finished alpha: H,W, levels or floats 0..1; the type stays as it is."""
 
 from __future__ import annotations
 
-from mattecli.ops.pixels import Float32
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mattecli.ops.pixels import Float32, levels_max
+from mattecli.ops.segmentation import Box, extent
 from mattecli.ops.trimap import BACKGROUND, FOREGROUND
 from mattecli.records import Array
 
-__all__ = ["keep_known"]
+__all__ = [
+    "bounding_box",
+    "choked",
+    "drop_specks",
+    "feathered",
+    "inverted",
+    "keep_known",
+    "thresholded",
+]
+
+Mask = npt.NDArray[np.bool_]
+
+_HAZE = 0.05  # of a network's alpha where it should be 0: it joins everything
 
 
 def keep_known(alpha: Float32, trimap: Array) -> Float32:
@@ -20,3 +39,92 @@ def keep_known(alpha: Float32, trimap: Array) -> Float32:
     kept[trimap == BACKGROUND] = 0
     kept[trimap == FOREGROUND] = 1
     return kept
+
+
+def thresholded(alpha: Array, level: float = 0.5) -> Array:
+    """A mask: full where alpha (0..1) is at least ``level``, else 0."""
+    white = _white(alpha)
+    return np.where(alpha >= level * white, white, 0).astype(alpha.dtype)
+
+
+def inverted(alpha: Array) -> Array:
+    """1 - alpha."""
+    difference: Array = np.subtract(_white(alpha), alpha, dtype=alpha.dtype)
+    return difference
+
+
+def drop_specks(alpha: Array, min_area: int) -> Array:
+    """The alpha without its small separate parts.
+
+    A part is made of touching pixels, corners included, of more than 5 % alpha. The soft edge of
+    what is kept stays; fainter alpha that touches nothing that is kept goes too.
+
+    Args:
+        alpha: H,W.
+        min_area: the least number of pixels of a part that is kept.
+    """
+    solid = alpha > _HAZE * _white(alpha)
+    parts, labels, statistics, _ = cv2.connectedComponentsWithStats(solid.view(np.uint8))
+    large = statistics[:, cv2.CC_STAT_AREA] >= min_area
+    large[0] = False  # what is in no part
+    if large.sum() == parts - 1:
+        large[0] = True
+    kept = large[labels]
+    haze = _touching(alpha > 0, kept) & ~solid
+    return np.where(kept | haze, alpha, np.zeros((), alpha.dtype))
+
+
+def _touching(mask: Mask, marked: Mask) -> Mask:
+    """Those parts of a mask that hold a marked pixel."""
+    parts, labels = cv2.connectedComponents(mask.view(np.uint8))
+    chosen = np.zeros(parts, np.bool_)
+    chosen[labels[marked]] = True
+    chosen[0] = False
+    touching: Mask = chosen[labels]
+    return touching
+
+
+def bounding_box(alpha: Array, level: float = 0.05, margin: int = 0) -> Box:
+    """The smallest box around what shows, for cropping.
+
+    Args:
+        alpha: H,W.
+        level: alpha (0..1) above which a pixel shows.
+        margin: pixels added on each side, as far as the picture reaches.
+
+    Raises:
+        InputError: nothing shows.
+    """
+    inner = extent(alpha > level * _white(alpha))
+    top, left = max(inner.top - margin, 0), max(inner.left - margin, 0)
+    bottom = min(inner.top + inner.height + margin, alpha.shape[0])
+    right = min(inner.left + inner.width + margin, alpha.shape[1])
+    return Box(top, left, bottom - top, right - left)
+
+
+def feathered(alpha: Array, pixels: float) -> Array:
+    """A softer edge: a Gaussian blur with a standard deviation of so many pixels."""
+    if pixels <= 0:
+        return alpha
+    return cv2.GaussianBlur(alpha, (0, 0), pixels)
+
+
+def choked(alpha: Array, pixels: float) -> Array:
+    """The edge moved inwards by so many pixels, outwards if negative; fractions mix two steps."""
+    whole = math.floor(abs(pixels))
+    part = abs(pixels) - whole
+    move = cv2.erode if pixels > 0 else cv2.dilate
+    near = move(alpha, _disk(whole))
+    if part == 0:
+        return near
+    return cv2.addWeighted(near, 1 - part, move(alpha, _disk(whole + 1)), part, 0)
+
+
+def _disk(radius: int) -> npt.NDArray[np.uint8]:
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    return (x * x + y * y <= radius * radius).astype(np.uint8)
+
+
+def _white(alpha: Array) -> int:
+    """The value of full alpha."""
+    return 1 if np.issubdtype(alpha.dtype, np.floating) else levels_max(alpha.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from mattecli.ops.pixels import Float32, to_float, to_levels
+from mattecli.ops.pixels import Float32, levels_max, to_float, to_levels
 from mattecli.records import Array, Size
 
 __all__ = [
@@ -21,11 +23,13 @@ __all__ = [
     "join_rgba",
     "place",
     "premultiplied",
+    "unpremultiplied",
 ]
 
-_STRIP_PIXELS = 1 << 20  # floats of a strip stay near the caches, and memory small
+_STRIP_PIXELS = 1 << 15  # a strip's floats fit a processor's second-level cache
 _CHECK_LEVELS = (204, 255)
 _BLUR_SHARE = 0.03
+_FAINT = np.float32(1e-6)
 
 
 def composite(foreground: Array, alpha: Array, background: Array, *, linear: bool = False) -> Array:
@@ -35,20 +39,19 @@ def composite(foreground: Array, alpha: Array, background: Array, *, linear: boo
         foreground: H,W,3 RGB, straight; levels or floats.
         alpha: H,W; levels or floats 0..1.
         background: H,W,3; its levels are brought to the foreground's type.
-        linear: blend light instead of sRGB values.
+        linear: blend light instead of sRGB values; floats are sRGB values like levels.
 
     Returns:
         H,W,3 of the foreground's type.
     """
     blended = np.empty(foreground.shape, foreground.dtype)
+    read = _light if linear else to_float
     for rows in _strips(foreground):
-        share = to_float(alpha[rows])[..., None]
-        front, back = to_float(foreground[rows]), to_float(background[rows])
-        if linear:
-            mixed = _encoded(share * _decoded(front) + (1 - share) * _decoded(back))
-        else:
-            mixed = back + share * (front - back)
-        blended[rows] = _like(mixed, foreground)
+        back = read(background[rows])
+        mixed = read(foreground[rows]) - back
+        mixed *= to_float(alpha[rows])[..., None]
+        mixed += back
+        blended[rows] = _like(_encoded(mixed) if linear else mixed, foreground)
     return blended
 
 
@@ -64,6 +67,21 @@ def premultiplied(foreground: Array, alpha: Array) -> Array:
         share = to_float(alpha[rows])[..., None]
         product[rows] = _like(share * to_float(foreground[rows]), foreground)
     return product
+
+
+def unpremultiplied(associated: Array, alpha: Array) -> Array:
+    """Straight colours out of associated ones, rounded; black where alpha is 0.
+
+    Args:
+        associated: H,W,3, multiplied with alpha.
+        alpha: H,W; levels or floats 0..1.
+    """
+    straight = np.empty(associated.shape, associated.dtype)
+    for rows in _strips(associated):
+        share = to_float(alpha[rows])[..., None]
+        colors = to_float(associated[rows]) / np.maximum(share, _FAINT)
+        straight[rows] = _like(np.where(share > 0, colors, np.float32(0)), associated)
+    return straight
 
 
 def join_rgba(color: Array, alpha: Array) -> Array:
@@ -96,20 +114,24 @@ def fit_background(
         across, down = -(-size.width // have.width), -(-size.height // have.height)
         tiled: Array = np.tile(background, (down, across, 1))[: size.height, : size.width]
         return tiled
-    ratios = (size.width / have.width, size.height / have.height)
-    scale = max(ratios) if fit == "cover" else min(ratios)
-    scaled = _resized(background, Size(*(max(1, round(side * scale)) for side in have)))
-    return _centred(scaled, size)
+    if fit == "cover":  # cut first: a narrow strip would become huge
+        return _resized(_middle(background, _largest_inside(have, size)), size)
+    scaled = _resized(background, _largest_inside(size, have))
+    have = Size.of(scaled)
+    left, top = (size.width - have.width) // 2, (size.height - have.height) // 2
+    right, below = size.width - have.width - left, size.height - have.height - top
+    return cv2.copyMakeBorder(scaled, top, below, left, right, cv2.BORDER_REPLICATE)
 
 
-def _centred(image: Array, size: Size) -> Array:
-    """The middle of an image, or the image in the middle of a continuation of its border."""
+def _largest_inside(frame: Size, shape: Size) -> Size:
+    """The largest size with the aspect ratio of ``shape`` that fits into ``frame``."""
+    scale = min(frame.width / shape.width, frame.height / shape.height)
+    return Size(max(1, round(shape.width * scale)), max(1, round(shape.height * scale)))
+
+
+def _middle(image: Array, size: Size) -> Array:
     have = Size.of(image)
-    wide, high = max(have.width, size.width), max(have.height, size.height)
-    left, top = (wide - have.width) // 2, (high - have.height) // 2
-    right, below = wide - have.width - left, high - have.height - top
-    image = cv2.copyMakeBorder(image, top, below, left, right, cv2.BORDER_REPLICATE)
-    x, y = (wide - size.width) // 2, (high - size.height) // 2
+    x, y = (have.width - size.width) // 2, (have.height - size.height) // 2
     return image[y : y + size.height, x : x + size.width]
 
 
@@ -133,22 +155,40 @@ def place(
         offset: pixels to the right and down.
     """
     size = Size.of(color)
-    if scale != 1:
-        scaled = Size(*(max(1, round(side * scale)) for side in size))
-        cover = _resized(alpha, scaled)
+    across = _seen(size.width, scale, offset[0])
+    down = _seen(size.height, scale, offset[1])
+    color, alpha = color[down.source, across.source], alpha[down.source, across.source]
+    if scale != 1 and alpha.size:
+        scaled = Size(across.length, down.length)
+        cover = _resized(to_float(alpha), scaled)
         # Weighted by alpha, so that hidden colours do not mix into the edge.
         weighted = _resized(premultiplied(to_float(color), alpha), scaled)
-        share = np.maximum(to_float(cover), np.float32(1e-6))[..., None]
-        color, alpha = _like(np.clip(weighted / share, 0, 1), color), cover
-    have = Size.of(color)
-    left = (size.width - have.width) // 2 + offset[0]
-    top = (size.height - have.height) // 2 + offset[1]
-    return Placed(_pasted(color, size, left, top), _pasted(alpha, size, left, top))
+        color, alpha = _like(unpremultiplied(weighted, cover), color), _like(cover, alpha)
+    corner = (across.start, down.start)
+    return Placed(_pasted(color, size, corner), _pasted(alpha, size, corner))
 
 
-def _pasted(image: Array, size: Size, left: int, top: int) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Along one axis, the pixels that will be in the frame: which, and where they begin and end."""
+
+    source: slice
+    start: int
+    length: int
+
+
+def _seen(side: int, scale: float, offset: int) -> _Seen:
+    start = round((side - side * scale) / 2) + offset
+    first = min(max(math.floor(-start / scale), 0), side)
+    last = max(min(math.ceil((side - start) / scale), side), first)
+    begin, end = round(first * scale), round(last * scale)
+    return _Seen(slice(first, last), start + begin, max(end - begin, 1))
+
+
+def _pasted(image: Array, size: Size, corner: tuple[int, int]) -> Array:
+    """The image on an empty frame, its left upper pixel at x, y."""
     frame = np.zeros((size.height, size.width, *image.shape[2:]), image.dtype)
-    have = Size.of(image)
+    have, (left, top) = Size.of(image), corner
     x0, y0 = max(left, 0), max(top, 0)
     x1, y1 = min(left + have.width, size.width), min(top + have.height, size.height)
     if x1 > x0 and y1 > y0:
@@ -159,7 +199,7 @@ def _pasted(image: Array, size: Size, left: int, top: int) -> Array:
 def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
     """The photo's background blurred, with no trace of the subject in it.
 
-    A normalised blur: each pixel counts by how much background it shows; where a wide subject
+    A normalised blur: only pixels that show the background alone count; where a wide subject
     leaves nothing near, the blur widens until something is in reach.
 
     Args:
@@ -172,27 +212,29 @@ def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
     # A blur this wide loses nothing at a reduced size.
     step = max(1, int(sigma / 4))
     small = Size(max(1, size.width // step), max(1, size.height // step))
-    share = cv2.resize(1 - to_float(alpha), small, interpolation=cv2.INTER_AREA)[..., None]
-    # What shines through the soft edge of the subject is mixed with it.
-    weight: Float32 = np.where(share > 0.99, share, 0).astype(np.float32)
-    layer = to_float(cv2.resize(to_float(color), small, interpolation=cv2.INTER_AREA))
-    filled = _normalised_blur(to_float(layer * weight), weight, sigma / step)
+    shown = 1 - to_float(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA))
+    # What shines through the soft edge of the subject is mixed with it: used if nothing else is.
+    alone = np.where(shown > 0.99, shown, np.float32(0))
+    weight = alone if alone.any() else shown + _FAINT
+    layer = to_float(cv2.resize(color, small, interpolation=cv2.INTER_AREA))
+    filled = _normalised_blur(layer * weight[..., None], weight, sigma / step)
     return _like(_resized(filled, size), color)
 
 
 def _normalised_blur(layer: Float32, weight: Float32, sigma: float) -> Float32:
+    """A blur of colours, H,W,3 and multiplied with their weights, H,W, by those in reach."""
     result = np.zeros_like(layer)
-    open_share = np.ones_like(weight)
-    longest = max(layer.shape[:2])
-    while True:
-        mass = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)[..., None]
+    missing = np.ones_like(weight)
+    longest = max(weight.shape)
+    while missing.max() > 1e-3:
+        mass = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
         color = cv2.GaussianBlur(layer, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-        use = open_share * np.minimum(1, mass * 20)
-        result += use * color / np.maximum(mass, np.float32(1e-6))
-        open_share = open_share - use
-        if open_share.max() < 1e-3 or sigma > longest:
-            return result
+        # A twentieth of the full mass is enough; in the last, widest pass, anything is.
+        use = missing * np.minimum(1, mass * 20) if sigma <= longest else missing
+        result += (use / np.maximum(mass, _FAINT))[..., None] * color
+        missing = missing - use
         sigma *= 2
+    return result
 
 
 def checkerboard(size: Size, square: int = 12) -> Array:
@@ -214,12 +256,28 @@ def _like(values: Float32, image: Array) -> Array:
 
 
 def _resized(image: Array, size: Size) -> Array:
+    """The image at another size; floats never leave their range, as a cubic would."""
     have = Size.of(image)
-    shrinks = size.width <= have.width and size.height <= have.height
-    resized: Array = cv2.resize(
-        image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    )
+    if size.width <= have.width and size.height <= have.height:
+        how = cv2.INTER_AREA
+    else:
+        how = cv2.INTER_LINEAR if np.issubdtype(image.dtype, np.floating) else cv2.INTER_CUBIC
+    resized: Array = cv2.resize(image, size, interpolation=how)
     return resized
+
+
+def _light(values: Array) -> Float32:
+    """Linear light of sRGB values."""
+    if np.issubdtype(values.dtype, np.floating):
+        return _decoded(to_float(values))
+    lights: Float32 = _lights(values.dtype.str)[values]
+    return lights
+
+
+@functools.cache
+def _lights(dtype: str) -> Float32:
+    """Linear light of every level of a type."""
+    return _decoded(to_float(np.arange(levels_max(dtype) + 1).astype(dtype)))
 
 
 def _decoded(values: Float32) -> Float32:

@@ -74,7 +74,7 @@ _MODNET = Recipe(
     phases=(
         Phase(
             name="tiny",
-            steps=1500,
+            steps=1000,
             batch=8,
             sizes=_TINY,
             rate=Rate(peak=1e-3, warmup=200),

@@ -53,6 +53,14 @@ class _Placement:
     mirrored: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """A picture in the making, float32: H,W,3 levels, and its alpha, H,W, 0..1."""
+
+    image: Float32
+    alpha: Float32
+
+
 def make_scene(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
     """A training picture of ``size``; the same generator state gives the same picture."""
     kind = rng.random()
@@ -106,16 +114,15 @@ def _composite(store: PictureStore, size: Size, rng: Random) -> Scene:
     count = int(rng.choice((1, 2, 3, 4, 5), p=(0.66, 0.18, 0.08, 0.05, 0.03)))
     reach = 1.0 if count < 3 else 0.6
     largest = rng.uniform(0.25, 1.0) if rng.random() < 0.55 else rng.uniform(0.8, 2.2)
-    heights = np.sort(largest * reach * rng.uniform(0.6, 1.0, count))
-    for height in heights:  # those further away first
+    if store.whole and largest > 0.6 and rng.random() < 0.2:
+        for height in np.sort(largest * rng.uniform(0.1, 0.35, int(rng.integers(1, 6)))):
+            index = int(rng.choice(store.whole))
+            _add_person(_Canvas(image, alpha), store, index, float(height), rng)
+        alpha[:] = 0  # passers-by far behind the subject belong to the background
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 2.5)), np.float32)
+    for height in np.sort(largest * reach * rng.uniform(0.6, 1.0, count)):  # the farthest first
         index = int(rng.choice(store.movable))
-        entry, subject = store.entries[index], store.subject(index)
-        placement = _placed(entry, float(height), size, rng)
-        turn = float(rng.normal(0, 4)) if rng.random() < 0.2 else 0.0
-        colors = subject.foreground if rng.random() < 0.3 else relit(subject.foreground, rng, 0.8)
-        front = _moved(colors, placement, size, turn, cv2.BORDER_REPLICATE)
-        share = _moved(subject.alpha, placement, size, turn, cv2.BORDER_CONSTANT)
-        _put_over(image, alpha, front, share)
+        _add_person(_Canvas(image, alpha), store, index, float(height), rng)
     composed = Scene(np.rint(image).astype(np.uint8), np.rint(alpha * 255).astype(np.uint8))
     return _behind_something(composed, store, rng) if rng.random() < 0.10 else composed
 
@@ -141,11 +148,20 @@ def _placed(entry: Entry, height: float, size: Size, rng: Random) -> _Placement:
     return _Placement(scale, x - left * scale, y - top * scale, bool(rng.random() < 0.5))
 
 
-def _put_over(image: Float32, alpha: Float32, front: Levels, share: Levels) -> None:
-    """Compose one person over ``image`` and ``alpha`` in place."""
+def _add_person(
+    canvas: _Canvas, store: PictureStore, index: int, height: float, rng: Random
+) -> None:
+    """Compose person number ``index`` over a canvas in place."""
+    size = Size.of(canvas.image)
+    entry, subject = store.entries[index], store.subject(index)
+    placement = _placed(entry, height, size, rng)
+    turn = float(rng.normal(0, 4)) if rng.random() < 0.2 else 0.0
+    colors = subject.foreground if rng.random() < 0.3 else relit(subject.foreground, rng, 0.8)
+    front = _moved(colors, placement, size, turn, cv2.BORDER_REPLICATE)
+    share = _moved(subject.alpha, placement, size, turn, cv2.BORDER_CONSTANT)
     weight = share.astype(np.float32) * np.float32(1 / 255)
-    image += weight[..., None] * (front - image)
-    alpha += weight * (1 - alpha)
+    canvas.image[:] += weight[..., None] * (front - canvas.image)
+    canvas.alpha[:] += weight * (1 - canvas.alpha)
 
 
 def _behind_something(scene: Scene, store: PictureStore, rng: Random) -> Scene:

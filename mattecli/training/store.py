@@ -59,6 +59,11 @@ class Entry:
     box: tuple[int, int, int, int]
     fit_to_move: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the subject does not reach the picture's bottom: mostly a standing person."""
+        return self.fit_to_move and self.box[3] < self.height - 2
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -75,6 +80,12 @@ class PictureStore:
 
     Args:
         folder: holds ``pictures.raw``, ``index.json`` and ``plates.raw``.
+
+    Attributes:
+        entries: the labelled photos.
+        plates: the photos without people.
+        movable: numbers of the photos whose subject may be put anywhere.
+        whole: those of them that show the whole subject.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,6 +98,7 @@ class PictureStore:
             np.memmap(folder / "plates.raw", np.uint8, "r") if self.plates else None
         )
         self.movable = [i for i, entry in enumerate(self.entries) if entry.fit_to_move]
+        self.whole = [i for i in self.movable if self.entries[i].is_whole]
 
     def __reduce__(self) -> tuple[type[PictureStore], tuple[Path]]:
         return PictureStore, (self.folder,)  # another process maps the files itself

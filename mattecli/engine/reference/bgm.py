@@ -13,7 +13,7 @@ from torch import Tensor
 from mattecli.engine.reference.records import ReferenceInput, ReferenceResult, device_of
 from mattecli.errors import InputError
 from mattecli.models.bgm import BGM, OPAQUE, BGMOutput
-from mattecli.ops.pixels import batch_from_image, image_from_tensor, truncated_levels
+from mattecli.ops.pixels import batch_from_image, image_from_tensor, to_float, truncated_levels
 from mattecli.ops.segmentation import Box, crop, extent, largest_component, opened_mask, uncrop
 from mattecli.records import Array, Size
 
@@ -162,5 +162,5 @@ def _seg(mask: Array) -> Array:
         removed = np.concatenate(([empty[0] - 2, empty[0] - 1], empty))
         share = np.delete(share, removed, axis=0)
     missing = _SIDE + _REPEATED_ROWS - len(share)
-    share = np.concatenate((share, np.repeat(share[-1:], missing, axis=0))).astype(np.float32)
-    return truncated_levels(opened_mask(share, cv2.BORDER_REFLECT_101))[:_SIDE]
+    share = np.concatenate((share, np.repeat(share[-1:], missing, axis=0)))
+    return truncated_levels(opened_mask(to_float(share), cv2.BORDER_REFLECT_101))[:_SIDE]

@@ -17,7 +17,6 @@ from mattecli.media.containers.header import damaged, truncated
 
 __all__ = [
     "LIST_TAGS",
-    "PIXEL_TAGS",
     "Directory",
     "Entry",
     "Tag",
@@ -56,7 +55,7 @@ class Tag(IntEnum):
 
 _CODEC_TAGS = (266, 292, 293, 317, 320, 332, 347, 529, 530, 531, 532)  # fill order .. YCbCr
 
-PIXEL_TAGS = frozenset(_CODEC_TAGS) | frozenset(Tag) - {
+_PIXEL_TAGS = frozenset(_CODEC_TAGS) | frozenset(Tag) - {
     Tag.SUBFILE_TYPE,
     Tag.ORIENTATION,
     Tag.ICC_PROFILE,
@@ -73,9 +72,9 @@ LIST_TAGS = frozenset((320, 347, 529, 530, 532)) | {
     Tag.EXTRA_SAMPLES,
     Tag.SAMPLE_FORMAT,
 }
-"""Those of them that may have several values."""
+"""Those of the tags that describe pixels that may have several values."""
 
-_KNOWN = PIXEL_TAGS | frozenset(Tag)
+_KNOWN = _PIXEL_TAGS | frozenset(Tag)
 
 _SHORT = 3
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
@@ -173,17 +172,16 @@ class _Layout:
         return data[start : start + size]
 
 
-def read_directory(data: bytes, at: int | None = None) -> Directory:
-    """The directory at offset ``at``, or the file's first.
+def read_directory(data: bytes) -> Directory:
+    """The file's first directory.
 
     Only tags that are used here are kept, and of those only such whose values lie inside the file.
 
     Raises:
-        ImageReadError: there is no whole directory there.
+        ImageReadError: there is no whole directory.
     """
     layout = _layout(data)
-    if at is None:
-        at = layout.number(layout.offset, data, layout.first_offset_at)
+    at = layout.number(layout.offset, data, layout.first_offset_at)
     rows = data[layout.rows(data, at)]
     entries: dict[int, Entry] = {}
     for tag, kind, values, inline in layout.entry.iter_unpack(rows):
@@ -251,7 +249,7 @@ def rewritten(data: bytes, directory: Directory, changes: Mapping[int, Entry]) -
 
 def without_metadata(directory: Directory) -> Directory:
     """The directory with only the tags that describe pixels."""
-    kept = {tag: entry for tag, entry in directory.entries.items() if tag in PIXEL_TAGS}
+    kept = {tag: entry for tag, entry in directory.entries.items() if tag in _PIXEL_TAGS}
     return replace(directory, entries=kept)
 
 
