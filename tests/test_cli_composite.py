@@ -142,3 +142,10 @@ def test_senseless_options_are_refused(cli: Cli, cutout: Path, arguments: tuple[
     done = cli("composite", cutout, *arguments)
     assert done.code == 2, done.err
     assert done.err.count("\n") == 1
+
+
+def test_of_an_earlier_run_s_folder_the_foregrounds_are_taken(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "mattes" / "p-foreground.png", np.dstack([photo(60, 40), ALPHA]))
+    save(tmp_path / "mattes" / "p-alpha.png", ALPHA)
+    assert cli("composite", "mattes", "-o", "out/").code == 0
+    assert [p.name for p in Path("out").iterdir()] == ["p-foreground-composite.png"]

@@ -209,3 +209,12 @@ def test_no_input_on_a_terminal_is_a_usage_error_with_an_example(shell: Cli) -> 
     assert done.returncode == 2
     assert "mattecli trimap --dilate 15 < mask.png > trimap.png" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_format_follows_the_output_s_name(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "m.png", MASK)
+    for suffix, magic in ((".tif", b"II"), (".webp", b"RIFF"), (".png", b"\x89PNG")):
+        assert cli("trimap", "m.png", "-o", f"t{suffix}").code == 0
+        assert (tmp_path / f"t{suffix}").read_bytes().startswith(magic)
+    assert cli("trimap", "m.png", "-o", "out/", "--format", "webp").code == 0
+    assert (tmp_path / "out" / "m-trimap.webp").exists()

@@ -141,6 +141,30 @@ def test_closing_early_stops_the_threads() -> None:
     assert threading.active_count() == before
 
 
+def test_what_had_ended_when_the_run_was_closed_is_handed_over() -> None:
+    ended: list[int] = []
+    gate = threading.Event()
+
+    def work(group: Sequence[int]) -> None:
+        if group[0] == 1:
+            gate.wait(5)
+        ended.append(group[0])
+
+    left: list[int] = []
+    outcomes = run_stages(
+        range(6),
+        [Stage(name="a", work=work, workers=2)],
+        budget=6,
+        unclaimed=lambda outcome: left.append(outcome.item),
+    )
+    assert next(outcomes).item == 0
+    while len(ended) < 5:
+        time.sleep(0.005)
+    threading.Timer(0.05, gate.set).start()
+    outcomes.close()
+    assert left == [1, 2, 3, 4, 5]
+
+
 def test_a_failing_source_is_raised_after_the_items_before_it() -> None:
     def source() -> Iterator[int]:
         yield 1

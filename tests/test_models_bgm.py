@@ -59,15 +59,17 @@ def test_the_motion_encoder_is_neither_computed_nor_of_influence(
     assert not called
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def test_the_estimate_is_in_range_and_opaque_pixels_are_the_photo(
     network: BGM, inputs: ModelInput
 ) -> None:
-    steep = BGM.from_state(network.state_dict()).eval()
-    steep.model_al_out[9].weight *= 50  # so that some pixels become opaque
+    shifted = BGM.from_state(network.state_dict()).eval()
     raw: list[BGMOutput] = []
-    steep.register_forward_hook(lambda _m, _a, out: raw.append(out))
-    estimate = steep.estimate(inputs)
+    shifted.register_forward_hook(lambda _m, _a, out: raw.append(out))
+    shifted.estimate(inputs)
+    before_tanh = raw.pop().alpha.atanh().median()  # half of the pixels become opaque
+    shifted.model_al_out[9].bias.add_(torch.tensor(OPAQUE).atanh() - before_tanh)
+    estimate = shifted.estimate(inputs)
     assert estimate.fgr is not None
     assert estimate.pha.shape == (2, 1, 32, 40)
     for tensor in (estimate.pha, estimate.fgr):

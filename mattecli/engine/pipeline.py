@@ -108,6 +108,7 @@ class _Run(Generic[T]):
             queue.SimpleQueue() for _ in stages
         ]
         self.done: queue.SimpleQueue[_Ticket[T] | int | BaseException] = queue.SimpleQueue()
+        self.early: dict[int, Outcome[T]] = {}
 
     def feed(self, items: Iterable[T], cost: Callable[[T], int]) -> None:
         """Admit items as the budget allows, then tell the consumer how many there were."""
@@ -193,6 +194,7 @@ def run_stages(
     *,
     budget: int,
     cost: Callable[[T], int] = lambda _item: 1,
+    unclaimed: Callable[[Outcome[T]], None] = lambda _outcome: None,
 ) -> Generator[Outcome[T]]:
     """Send ``items`` through ``stages`` and yield their outcomes in order.
 
@@ -204,6 +206,8 @@ def run_stages(
         stages: at least one.
         budget: the sum of costs that may be under way; a costlier item goes alone.
         cost: what one item takes of the budget while it is under way.
+        unclaimed: is given, in order, what had ended but was not yielded when the iterator was
+            closed or interrupted.
 
     Raises:
         UsageError: without stages.
@@ -229,11 +233,21 @@ def run_stages(
             inbox.put(_END)
         for thread in threads:
             thread.join()
+        for outcome in _left_over(run):
+            unclaimed(outcome)
+
+
+def _left_over(run: _Run[T]) -> list[Outcome[T]]:
+    """What ended without being yielded, in order."""
+    while not run.done.empty():
+        message = run.done.get()
+        if isinstance(message, _Ticket):
+            run.early[message.index] = message.outcome
+    return [run.early[index] for index in sorted(run.early)]
 
 
 def _in_order(run: _Run[T]) -> Iterator[Outcome[T]]:
     """Outcomes as their turn comes; those ahead of it hold only what the caller left in them."""
-    early: dict[int, Outcome[T]] = {}
     expected: int | None = None
     failure: BaseException | None = None
     turn = 0
@@ -244,9 +258,9 @@ def _in_order(run: _Run[T]) -> Iterator[Outcome[T]]:
         elif isinstance(message, BaseException):
             failure = message
         else:
-            early[message.index] = message.outcome
-        while turn in early:
-            yield early.pop(turn)
+            run.early[message.index] = message.outcome
+        while turn in run.early:
+            yield run.early.pop(turn)
             turn += 1
     if failure is not None:
         raise failure

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mattecli.errors import InputError
 from mattecli.jobs.train import TrainReport, unless_begun
+from mattecli.training.modnet import SHORT_SIDE
 from mattecli.training.soc import SOCSystem, soc_recipe
 from mattecli.training.store import image_files
 from mattecli.training.trainer import WEIGHTS, Progress, RunSettings, Trainer
@@ -26,6 +27,7 @@ class AdaptOptions:
         out: folder for checkpoints, weights, log and a sheet of mattes before and after.
         epochs: each sees as many photos as there are.
         rate: learning rate.
+        size: shorter side at which the network sees a photo, a multiple of 32.
         resume: go on where the adaptation in ``out`` stopped.
         seed: of the order of the photos.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -37,6 +39,7 @@ class AdaptOptions:
     out: Path
     epochs: int = 10
     rate: float = 1e-5
+    size: int = SHORT_SIDE
     resume: bool = False
     seed: int = 1
     device: str = "cpu"
@@ -76,7 +79,7 @@ def adapt(
         workers=options.workers,
     )
     unless_begun(settings)
-    recipe = soc_recipe(len(photos), options.epochs, options.rate)
+    recipe = soc_recipe(len(photos), options.epochs, options.rate, options.size)
     trainer = Trainer(SOCSystem(photos, weights), recipe, settings)
     finished = trainer.run(report, stop)
     return TrainReport(finished, trainer.step, recipe.steps, options.out / WEIGHTS)

@@ -73,6 +73,7 @@ def _plan(options: CompositeOptions, name: str) -> list[_CompositeTask]:
         kinds=("composite",),
         folder="composites",
         protected=(options.blend.background, options.blend.alpha),
+        wanted="foreground" if options.blend.alpha is None else None,
     )
 
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from mattecli.errors import MattecliError, PairingError
 from mattecli.jobs.plan import Task
 from mattecli.media.pairing import pair_companions
-from mattecli.media.sources import KINDS, InputRequest, Source, find_inputs
+from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.ops.scoring import Scores
 from mattecli.records import ItemRecord, Status
 from mattecli.settings.evaluate import PairOptions
 
 __all__ = ["EvaluationTask", "plan_evaluation"]
-
-_OTHER_OUTPUTS = tuple(f"-{kind}" for kind in KINDS if kind != "alpha")
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -49,7 +47,7 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
     Raises:
         UsageError: a folder or file that was given is not there.
     """
-    sources = _alphas(_found(options.pred, options))
+    sources = outputs_of_kind(_found(options.pred, options), "alpha")
     tasks = [_task(source, place) for place, source in enumerate(sources)]
     _join(tasks, "truth", options.truth, "alpha")
     _join(tasks, "trimap", options.trimap, "trimap")
@@ -59,7 +57,7 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
         _settle_unmatched(task)
     _link_frames(tasks)
     if Path(options.pred).is_dir() and Path(options.truth).is_dir():
-        tasks += _missing(tasks, _alphas(_found(options.truth, options)))
+        tasks += _missing(tasks, outputs_of_kind(_found(options.truth, options), "alpha"))
     return tasks
 
 
@@ -69,17 +67,6 @@ def _found(given: str, options: PairOptions) -> list[Source]:
 
 def _task(source: Source, place: int) -> EvaluationTask:
     return EvaluationTask(source=source, outputs={}, format="", place=place)
-
-
-def _alphas(sources: Sequence[Source]) -> list[Source]:
-    """Without a run's other outputs (``a-foreground``), in folders where its alphas lie."""
-    stems = [(source.path.parent, source.path.stem) for source in sources]
-    run_folders = {folder for folder, stem in stems if stem.endswith("-alpha")}
-    return [
-        source
-        for source, (folder, stem) in zip(sources, stems, strict=True)
-        if folder not in run_folders or not stem.endswith(_OTHER_OUTPUTS)
-    ]
 
 
 def _join(tasks: Sequence[Task], role: str, given: str | None, what: str) -> None:

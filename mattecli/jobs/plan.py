@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
-from mattecli.media.formats import writable_format
+from mattecli.media.formats import Format, writable_format
 from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs
 from mattecli.media.pairing import pair_companions
-from mattecli.media.sources import InputRequest, Source, find_inputs
+from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.thumbnails import thumbnail
 from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
@@ -38,6 +38,7 @@ class Task:
         companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
         notes: what the user should know about it.
         size: of the photo, upright, once known.
+        is_reported: whether the observer has been told.
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
     """
@@ -49,6 +50,7 @@ class Task:
     companions: dict[str, Path | MattecliError] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     size: Size | None = None
+    is_reported: bool = False
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
 
@@ -106,6 +108,7 @@ def plan_tasks(
     kinds: Sequence[str],
     folder: str,
     protected: Sequence[str | None] = (),
+    wanted: str | None = None,
 ) -> list[T]:
     """Find the inputs and name their outputs.
 
@@ -116,15 +119,18 @@ def plan_tasks(
         kinds: outputs of each input.
         folder: where outputs go when the user says nothing.
         protected: further files that are read, so that no output may take their place.
+        wanted: the kind of output that is meant where an input folder is an earlier run's.
 
     Raises:
         UsageError: no inputs, or outputs that make no sense.
     """
     sources = _sources(source, target)
+    if wanted is not None:
+        sources = outputs_of_kind(sources, wanted)
     out = target.output
     if out is None:
         out = "-" if any(item.is_stdin for item in sources) else folder + os.sep
-    row = writable_format(target.format)
+    row = _format(target, out)
     planned = plan_outputs(
         sources,
         kinds,
@@ -144,6 +150,13 @@ def plan_tasks(
     for task in tasks:
         _settle_existing(task, target)
     return tasks
+
+
+def _format(target: OutputOptions, out: str) -> Format:
+    """The format that was asked for, or that the one output's name says, or PNG."""
+    if target.format is not None:
+        return writable_format(target.format)
+    return writable_format(Path(out).suffix if out != "-" and names_a_file(out) else "png")
 
 
 def goes_to_one_place(source: InputOptions, target: OutputOptions) -> bool:

@@ -113,6 +113,9 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
                     break
     except KeyboardInterrupt:
         account.report = replace(account.report, interrupted=True)
+    for task in work.tasks:  # what had ended when the run was cut short
+        if task.settled is not None and not task.is_reported:
+            account.add(task)
     return account.close(time.perf_counter() - begin)
 
 
@@ -133,6 +136,7 @@ class _Account:
 
     def add(self, task: Task) -> None:
         """One task has ended."""
+        task.is_reported = True
         record = task.settled or task.record("done")
         count = getattr(self.report, record.status) + 1
         self.report = replace(self.report, **{record.status: count})
@@ -165,7 +169,7 @@ def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
-                task.settled = _record(next(outcomes))
+                _settle(next(outcomes))
             yield task
 
 
@@ -178,7 +182,12 @@ def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]]) -> Generator[Outco
         stages,
         budget=_PIXELS_UNDER_WAY,
         cost=lambda task: max(task.source_pixels(), least_cost),
+        unclaimed=_settle,
     )
+
+
+def _settle(outcome: Outcome[T]) -> None:
+    outcome.item.settled = _record(outcome)
 
 
 def _record(outcome: Outcome[T]) -> ItemRecord:

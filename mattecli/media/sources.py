@@ -12,7 +12,7 @@ import glob
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -119,6 +119,23 @@ def stem_with_suffix(name: str) -> str:
     """What stands for the stem where several files share it: ``a_jpg`` for ``a.jpg``."""
     path = Path(name)
     return f"{path.stem}_{path.suffix[1:]}" if path.suffix else path.stem
+
+
+def outputs_of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
+    """Without the other kinds of output (``a-alpha``) in folders where ``kind`` lies too.
+
+    Args:
+        sources: inputs, in order.
+        kind: the kind that is wanted, one of ``KINDS``.
+    """
+    others = tuple(f"-{other}" for other in KINDS if other != kind)
+    stems = [(source.path.parent, source.path.stem) for source in sources]
+    run_folders = {folder for folder, stem in stems if stem.endswith(f"-{kind}")}
+    return [
+        source
+        for source, (folder, stem) in zip(sources, stems, strict=True)
+        if folder not in run_folders or not stem.endswith(others)
+    ]
 
 
 def _listed(request: InputRequest) -> list[str]:

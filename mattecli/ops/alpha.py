@@ -44,7 +44,9 @@ def keep_known(alpha: Float32, trimap: Array) -> Float32:
 def thresholded(alpha: Array, level: float = 0.5) -> Array:
     """A mask: full where alpha (0..1) is at least ``level``, else 0."""
     white = _white(alpha)
-    return np.where(alpha >= level * white, white, 0).astype(alpha.dtype)
+    mask: Array = (alpha >= level * white).astype(alpha.dtype)
+    mask *= alpha.dtype.type(white)
+    return mask
 
 
 def inverted(alpha: Array) -> Array:
@@ -64,11 +66,9 @@ def drop_specks(alpha: Array, min_area: int) -> Array:
         min_area: the least number of pixels of a part that is kept.
     """
     solid = alpha > _HAZE * _white(alpha)
-    parts, labels, statistics, _ = cv2.connectedComponentsWithStats(solid.view(np.uint8))
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(solid.view(np.uint8))
     large = statistics[:, cv2.CC_STAT_AREA] >= min_area
     large[0] = False  # what is in no part
-    if large.sum() == parts - 1:
-        large[0] = True
     kept = large[labels]
     haze = _touching(alpha > 0, kept) & ~solid
     return np.where(kept | haze, alpha, np.zeros((), alpha.dtype))
@@ -122,7 +122,8 @@ def choked(alpha: Array, pixels: float) -> Array:
 
 def _disk(radius: int) -> npt.NDArray[np.uint8]:
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return (x * x + y * y <= radius * radius).astype(np.uint8)
+    disk: npt.NDArray[np.uint8] = (x * x + y * y <= radius * radius).astype(np.uint8)
+    return disk
 
 
 def _white(alpha: Array) -> int:

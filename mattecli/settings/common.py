@@ -56,8 +56,11 @@ class OutputOptions:
         "--name",
         help="How outputs are named: {dir} {stem} {kind} {ext} {name} {index}",
     )
-    format: Literal["png", "tiff", "webp"] = option(
-        "png", "--format", help="File format of the outputs (all lossless)"
+    format: Literal["png", "tiff", "webp", "jpg"] | None = option(
+        None,
+        "--format",
+        help="File format of the outputs; png, tiff and webp are lossless. Default: what the"
+        " output's name says, else png",
     )
     existing: Existing = option(
         "overwrite",

@@ -29,17 +29,23 @@ __all__ = ["SOCSystem", "soc_recipe"]
 _SHOWN = 12  # photos on a sheet
 
 
-def soc_recipe(photos: int, epochs: int, rate: float = 1e-5) -> Recipe:
+def soc_recipe(photos: int, epochs: int, rate: float = 1e-5, size: int = SHORT_SIDE) -> Recipe:
     """As many steps an epoch as there are photos, each on one of them.
 
     The frozen copy is renewed with each epoch, so that every epoch is a phase.
+
+    Args:
+        photos: how many there are.
+        epochs: how many.
+        rate: learning rate.
+        size: shorter side that the network sees.
     """
     phases = tuple(
         Phase(
             name=f"epoch {number + 1}",
             steps=photos,
             batch=1,
-            sizes=((SHORT_SIDE, SHORT_SIDE),),
+            sizes=((size, size),),
             rate=Rate(peak=rate),
             factors={"frozen.": 0.0},
         )

@@ -1,0 +1,72 @@
+"""Adapting MODNet to photos without truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from conftest import photo, save
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mattecli.errors import InputError, UsageError
+from mattecli.jobs.adapt import AdaptOptions, adapt
+from mattecli.models.modnet import MODNet
+from mattecli.training.journal import read_rows
+
+
+@pytest.fixture(scope="module")
+def weights(modnet_weights: Path) -> dict[str, Tensor]:
+    return load_file(modnet_weights)
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> AdaptOptions:
+    for number in range(2):
+        save(tmp_path / "photos" / f"{number}.png", photo(90, 70, seed=number))
+    return AdaptOptions(
+        photos=tmp_path / "photos", out=tmp_path / "out", epochs=3, rate=1e-4, size=64, workers=0
+    )
+
+
+def test_consistency_grows(options: AdaptOptions, weights: dict[str, Tensor]) -> None:
+    report = adapt(replace(options, epochs=12), weights)
+    assert report.finished
+    assert report.step == report.steps == 24
+    (row,) = read_rows(options.out / "log.csv")
+    assert float(row["loss"]) > 0
+    adapted = load_file(report.weights)
+    MODNet.from_state(adapted)
+    statistics = [key for key in weights if "running" in key]
+    assert statistics
+    # One photo is no batch: what the norms learnt stays, only weights move.
+    for key in statistics:
+        torch.testing.assert_close(adapted[key].float(), weights[key], rtol=1e-3, atol=1e-3)
+    moved = weights["f_branch.conv_f.1.layers.0.weight"]
+    assert not torch.equal(adapted["f_branch.conv_f.1.layers.0.weight"].float(), moved)
+    sheet = cv2.imread(str(options.out / "sheet_0000024.png"))
+    assert sheet is not None
+
+
+def test_resumes_to_the_same_weights(
+    options: AdaptOptions, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    whole = adapt(options, weights)
+    stops = iter([False, False, True])
+    parts = replace(options, out=tmp_path / "parts")
+    assert not adapt(parts, weights, stop=lambda: next(stops)).finished
+    with pytest.raises(UsageError, match="already holds"):
+        adapt(parts, weights)
+    resumed = adapt(replace(parts, resume=True), weights)
+    a, b = (load_file(r.weights.with_name("checkpoint.safetensors")) for r in (whole, resumed))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_refuses_a_folder_without_photos(
+    options: AdaptOptions, weights: dict[str, Tensor], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="has no photos"):
+        adapt(replace(options, photos=tmp_path / "none"), weights)
