@@ -138,7 +138,7 @@ def test_a_box_holds_all_that_shows_and_nothing_to_spare(
 
 def test_the_box_ignores_haze_unless_told() -> None:
     alpha = subject().astype(np.float32) / 255
-    assert bounding_box(alpha, level=0) == Box(5, 16, 74, 94)
+    assert bounding_box(alpha, level=0) == Box(5, 16, 75, 94)
     assert bounding_box(alpha).top == 12
     assert bounding_box(alpha, level=0.9) == Box(19, 24, 53, 53)
 

@@ -9,7 +9,7 @@ from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import Task, pair, plan_tasks
+from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
@@ -70,10 +70,12 @@ def _plan(options: CompositeOptions, name: str) -> list[_CompositeTask]:
         _CompositeTask,
         options.source,
         replace(options.target, name=name),
-        kinds=("composite",),
-        folder="composites",
-        protected=(options.blend.background, options.blend.alpha),
-        wanted="foreground" if options.blend.alpha is None else None,
+        OutputRule(
+            kinds=("composite",),
+            folder="composites",
+            protected=(options.blend.background, options.blend.alpha),
+            wanted="foreground" if options.blend.alpha is None else None,
+        ),
     )
 
 

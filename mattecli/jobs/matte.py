@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
-from mattecli.jobs.plan import goes_to_one_place, pair, plan_tasks
+from mattecli.jobs.plan import OutputRule, goes_to_one_place, pair, plan_tasks
 from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
 from mattecli.records import Report
 from mattecli.settings import MatteOptions
@@ -58,9 +58,11 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         MatteTask,
         options.source,
         options.target,
-        kinds=options.pixels.write,
-        folder="mattes",
-        protected=(*companions.values(), options.pixels.background_fill),
+        OutputRule(
+            kinds=options.pixels.write,
+            folder="mattes",
+            protected=(*companions.values(), options.pixels.background_fill),
+        ),
     )
     for role, given in companions.items():
         pair(tasks, role, given)

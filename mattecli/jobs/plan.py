@@ -20,7 +20,7 @@ from mattecli.media.thumbnails import thumbnail
 from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
 
-__all__ = ["Task", "goes_to_one_place", "pair", "plan_tasks"]
+__all__ = ["OutputRule", "Task", "goes_to_one_place", "pair", "plan_tasks"]
 
 S = TypeVar("S")
 T = TypeVar("T", bound="Task")
@@ -38,7 +38,6 @@ class Task:
         companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
         notes: what the user should know about it.
         size: of the photo, upright, once known.
-        is_reported: whether the observer has been told.
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
     """
@@ -50,7 +49,6 @@ class Task:
     companions: dict[str, Path | MattecliError] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     size: Size | None = None
-    is_reported: bool = False
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
 
@@ -100,15 +98,25 @@ class Task:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRule:
+    """What a job writes.
+
+    Attributes:
+        kinds: outputs of each input.
+        folder: where they go when the user says nothing.
+        protected: further files that are read, so that no output may take their place.
+        wanted: the kind of output that is meant where an input folder is an earlier run's.
+    """
+
+    kinds: Sequence[str]
+    folder: str
+    protected: Sequence[str | None] = ()
+    wanted: str | None = None
+
+
 def plan_tasks(
-    make: type[T],
-    source: InputOptions,
-    target: OutputOptions,
-    *,
-    kinds: Sequence[str],
-    folder: str,
-    protected: Sequence[str | None] = (),
-    wanted: str | None = None,
+    make: type[T], source: InputOptions, target: OutputOptions, rule: OutputRule
 ) -> list[T]:
     """Find the inputs and name their outputs.
 
@@ -116,28 +124,25 @@ def plan_tasks(
         make: the job's own kind of task.
         source: where inputs come from.
         target: where outputs go.
-        kinds: outputs of each input.
-        folder: where outputs go when the user says nothing.
-        protected: further files that are read, so that no output may take their place.
-        wanted: the kind of output that is meant where an input folder is an earlier run's.
+        rule: what the job writes.
 
     Raises:
         UsageError: no inputs, or outputs that make no sense.
     """
     sources = _sources(source, target)
-    if wanted is not None:
-        sources = outputs_of_kind(sources, wanted)
+    if rule.wanted is not None:
+        sources = outputs_of_kind(sources, rule.wanted)
     out = target.output
     if out is None:
-        out = "-" if any(item.is_stdin for item in sources) else folder + os.sep
+        out = "-" if any(item.is_stdin for item in sources) else rule.folder + os.sep
     row = _format(target, out)
     planned = plan_outputs(
         sources,
-        kinds,
+        rule.kinds,
         out,
         template=target.name,
         ext=row.suffixes[0],
-        protected=[Path(text) for text in protected if text is not None],
+        protected=[Path(text) for text in rule.protected if text is not None],
     )
     # All inputs are named before the shard is cut out: no two shards write the same name.
     tasks = _shard(

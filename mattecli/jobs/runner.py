@@ -106,16 +106,13 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
     try:
-        with closing(_settled(work, run)) as tasks:
+        with closing(_settled(work, run, account)) as tasks:
             for task in tasks:
                 account.add(task)
                 if task.settled is not None and task.settled.status == "failed" and run.fail_fast:
                     break
     except KeyboardInterrupt:
         account.report = replace(account.report, interrupted=True)
-    for task in work.tasks:  # what had ended when the run was cut short
-        if task.settled is not None and not task.is_reported:
-            account.add(task)
     return account.close(time.perf_counter() - begin)
 
 
@@ -136,7 +133,6 @@ class _Account:
 
     def add(self, task: Task) -> None:
         """One task has ended."""
-        task.is_reported = True
         record = task.settled or task.record("done")
         count = getattr(self.report, record.status) + 1
         self.report = replace(self.report, **{record.status: count})
@@ -158,14 +154,16 @@ class _Account:
         return self.report
 
 
-def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
+def _settled(work: Work[T], run: RunOptions, account: _Account) -> Generator[T]:
     """All tasks in order, each with its record."""
     if run.dry_run:
         for task in work.tasks:
             task.settled = task.settled or task.record("planned")
             yield task
         return
-    outcomes = _outcomes([task for task in work.tasks if task.settled is None], work.stages)
+    outcomes = _outcomes(
+        [task for task in work.tasks if task.settled is None], work.stages, account
+    )
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
@@ -173,16 +171,23 @@ def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
             yield task
 
 
-def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]]) -> Generator[Outcome[T]]:
+def _outcomes(
+    tasks: Iterable[T], stages: Sequence[Stage[T]], account: _Account
+) -> Generator[Outcome[T]]:
     workers = max(stage.workers * stage.group for stage in stages)
-    most = _TASKS_PER_WORKER * workers
-    least_cost = _PIXELS_UNDER_WAY // most
+    least_cost = _PIXELS_UNDER_WAY // (_TASKS_PER_WORKER * workers)
+
+    def had_ended(outcome: Outcome[T]) -> None:
+        """A run that is cut short lists what it finished."""
+        _settle(outcome)
+        account.add(outcome.item)
+
     return run_stages(
         tasks,
         stages,
         budget=_PIXELS_UNDER_WAY,
         cost=lambda task: max(task.source_pixels(), least_cost),
-        unclaimed=_settle,
+        unclaimed=had_ended,
     )
 
 

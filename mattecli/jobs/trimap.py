@@ -9,7 +9,7 @@ import numpy as np
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import Task, pair, plan_tasks
+from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.ops.trimap import (
@@ -66,7 +66,8 @@ def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None
     if task.image is not None and not (task.check or task.preview):
         raise UsageError("--image is for --check and --preview")
     kinds = () if task.check else ("trimap", "preview") if task.preview else ("trimap",)
-    tasks = plan_tasks(_TrimapTask, options.source, options.target, kinds=kinds, folder="trimaps")
+    rule = OutputRule(kinds=kinds, folder="trimaps", protected=(task.image,))
+    tasks = plan_tasks(_TrimapTask, options.source, options.target, rule)
     pair(tasks, "photo", task.image)
     workers = worker_count(options.run)
     steps = _Steps(options)

@@ -30,7 +30,7 @@ from mattecli.records import Array, Size
 __all__ = ["REACH", "Colours", "ForegroundMethod", "decontaminated", "estimate_colours"]
 
 ForegroundMethod: TypeAlias = Literal["multilevel", "blur-fusion"]
-"""How colours are estimated; ``multilevel`` leaves about a third of ``blur-fusion``'s error."""
+"""How colours are estimated; ``multilevel`` is the more accurate by far, and no slower."""
 
 REACH = 16
 """Pixels that a layer's colours continue beyond where it is seen."""

@@ -119,7 +119,7 @@ def rough_mask(mask: Array) -> Float32:
         H,W, 0..1. A subject that is cut by the picture's border goes on beyond it.
     """
     subject = np.where(to_float(mask) > 0.5, np.float32(1), np.float32(0))
-    return opened_mask(subject, cv2.BORDER_REPLICATE)
+    return np.minimum(opened_mask(subject, cv2.BORDER_REPLICATE), 1)
 
 
 def opened_mask(subject: Float32, border: int) -> Float32:
