@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from parity.core import parity_folder
 
 from mattecli.engine.reference import ReferenceInput, find_reference
 from mattecli.engine.reference.bgm import bgm_finish, bgm_prepare
@@ -14,7 +15,6 @@ from mattecli.errors import InputError, PlateError
 from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.registry import find_spec
 from mattecli.records import Size
-from parity.core import parity_folder
 
 ALIGNMENT = parity_folder() / "alignment.npz"
 needs_scene = pytest.mark.skipif(not ALIGNMENT.exists(), reason=f"no {ALIGNMENT}")
