@@ -141,5 +141,5 @@ def test_an_interrupted_run_reports_what_it_reached(folders: Path) -> None:
     assert [Path(record.source).name for record in result.records][:2] == ["img1.png", "img2.png"]
     counted = result.report.done + result.report.failed
     assert result.report.interrupted
-    assert len(result.records) == counted  # also what had ended, but not been told
+    assert len(result.records) == counted  # all that had ended or was known
     assert "img2.png</h3>" in (folders / "page.html").read_text("utf-8")

@@ -119,7 +119,7 @@ def test_a_displaced_plate_of_another_exposure_is_registered(
     assert found.inliers >= 20
     assert 0.85 < found.coverage < 1
     assert found.exposure.gain == pytest.approx(exposure, rel=0.05)
-    assert np.abs(found.plate / 255 - given.empty)[~given.person].mean() < 0.02
+    assert np.abs(found.plate / 255 - given.empty)[~given.person].mean() < 0.04
 
 
 @pytest.mark.parametrize("name", list(PLACES))
@@ -177,9 +177,11 @@ def test_an_even_scene_is_used_where_it_is() -> None:
 
 def test_a_plate_that_shows_a_part_only_is_refused() -> None:
     given = scene("coffee", cover=0.1, shift=0)
-    found = align_plate(given.plate[:, :340].copy(), given.photo)
+    part = cv2.resize(given.plate[60:360, 100:550], Size(640, 420))
+    found = align_plate(part, given.photo)
     assert not found.trusted
-    assert found.coverage < 0.6
+    assert found.coverage == pytest.approx(300 * 450 / (640 * 420), abs=0.02)
+    assert "only 50% of the photo's view" in found.reason
 
 
 def test_holes_say_background_but_do_not_cut_the_subject() -> None:
@@ -202,7 +204,7 @@ def test_every_type_of_pixels_gives_the_same_registration(dtype: type) -> None:
     assert found.plate.shape == given.photo.shape
     level = align_plate(given.plate, given.photo)
     assert np.abs(found.homography - level.homography).max() < 1e-6
-    assert np.abs(found.plate / white - level.plate / 255).max() < 0.01
+    assert np.abs(found.plate / white - level.plate / 255).mean() < 0.002
 
 
 def test_a_larger_plate_is_averaged_down() -> None:

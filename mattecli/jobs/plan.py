@@ -38,6 +38,7 @@ class Task:
         companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
         notes: what the user should know about it.
         size: of the photo, upright, once known.
+        is_reported: whether the observer has been told.
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
     """
@@ -49,6 +50,7 @@ class Task:
     companions: dict[str, Path | MattecliError] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     size: Size | None = None
+    is_reported: bool = False
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
 

@@ -106,13 +106,16 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
     try:
-        with closing(_settled(work, run, account)) as tasks:
+        with closing(_settled(work, run)) as tasks:
             for task in tasks:
                 account.add(task)
                 if task.settled is not None and task.settled.status == "failed" and run.fail_fast:
                     break
     except KeyboardInterrupt:
         account.report = replace(account.report, interrupted=True)
+    for task in work.tasks:  # a run that was cut short lists what had ended, and what was known
+        if task.settled is not None and not task.is_reported:
+            account.add(task)
     return account.close(time.perf_counter() - begin)
 
 
@@ -133,6 +136,7 @@ class _Account:
 
     def add(self, task: Task) -> None:
         """One task has ended."""
+        task.is_reported = True
         record = task.settled or task.record("done")
         count = getattr(self.report, record.status) + 1
         self.report = replace(self.report, **{record.status: count})
@@ -154,7 +158,7 @@ class _Account:
         return self.report
 
 
-def _settled(work: Work[T], run: RunOptions, account: _Account) -> Generator[T]:
+def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
     """All tasks in order, each with its record."""
     if run.dry_run:
         for task in work.tasks:
@@ -171,23 +175,15 @@ def _settled(work: Work[T], run: RunOptions, account: _Account) -> Generator[T]:
             yield task
 
 
-def _outcomes(
-    tasks: Iterable[T], stages: Sequence[Stage[T]], account: _Account
-) -> Generator[Outcome[T]]:
+def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]]) -> Generator[Outcome[T]]:
     workers = max(stage.workers * stage.group for stage in stages)
     least_cost = _PIXELS_UNDER_WAY // (_TASKS_PER_WORKER * workers)
-
-    def had_ended(outcome: Outcome[T]) -> None:
-        """A run that is cut short lists what it finished."""
-        _settle(outcome)
-        account.add(outcome.item)
-
     return run_stages(
         tasks,
         stages,
         budget=_PIXELS_UNDER_WAY,
         cost=lambda task: max(task.source_pixels(), least_cost),
-        unclaimed=had_ended,
+        unclaimed=_settle,
     )
 
 

@@ -77,6 +77,7 @@ def train(
     options: TrainOptions,
     report: Callable[[Progress], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
+    reading: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> TrainReport:
     """Run a recipe, or go on with one.
 
@@ -84,6 +85,7 @@ def train(
         options: what and where.
         report: called every few steps.
         stop: asked after each step; once it says yes the training is left resumable.
+        reading: called with the photos decoded and all of them, before the first step.
 
     Raises:
         UsageError: no such recipe or phase; or ``out`` holds a training and ``resume`` is not set.
@@ -107,7 +109,7 @@ def train(
     )
     unless_begun(settings)
     material = Material(
-        store=build_store(options.data, options.out / "store"),
+        store=build_store(options.data, options.out / "store", reading),
         held_out=options.data / "val",
         pretrained=options.pretrained,
     )

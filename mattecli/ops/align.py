@@ -144,7 +144,8 @@ def _verdict(seen: Comparison, fault: str, *, masked: bool) -> _Verdict:
     # Without a mask half of the photo may be the subject. Of two unrelated pictures a third
     # agrees by chance at most, so without a registration the colours have to tell more.
     needed = (0.9 if masked else 0.45) if fault else (0.5 if masked else 0.25)
-    if seen.agreement < needed:
+    near = all(_GAINS[0] <= gain <= _GAINS[1] for gain in seen.exposure.gain)
+    if seen.agreement < needed or (fault and not near):
         found = fault or f"{seen.agreement:.0%} of it has the plate's colours"
         return _Verdict(
             trusted=False,
@@ -157,7 +158,7 @@ def _verdict(seen: Comparison, fault: str, *, masked: bool) -> _Verdict:
             reason=f"the plate shows only {seen.covered.mean():.0%} of the photo's view",
             remedy="give one that shows all of it",
         )
-    if not all(_GAINS[0] <= gain <= _GAINS[1] for gain in seen.exposure.gain):
+    if not near:
         return _Verdict(
             trusted=False,
             reason="plate and photo are exposed more than one stop differently",

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.composite import composite
 from mattecli.records import Size
 from mattecli.training.backdrops import backdrop
 from mattecli.training.store import PictureStore
@@ -59,9 +60,8 @@ class Cut:
 
 def compose(foreground: Levels, background: Levels, alpha: Levels) -> Composite:
     """Put a foreground over a background of the same size."""
-    share = alpha.astype(np.float32)[..., None] * np.float32(1 / 255)
-    image = background + share * (foreground.astype(np.float32) - background)
-    return Composite(np.rint(image).astype(np.uint8), foreground, background, alpha)
+    image = np.asarray(composite(foreground, alpha, background), np.uint8)
+    return Composite(image, foreground, background, alpha)
 
 
 def still_composite(store: PictureStore, rng: Random, least: int) -> Composite:
@@ -120,11 +120,11 @@ def moved_composite(
     )
 
 
-def resized_cut(composite: Composite, cut: Cut, side: int) -> Composite:
+def resized_cut(whole: Composite, cut: Cut, side: int) -> Composite:
     """``cut`` of all layers, scaled to a square of ``side``."""
     rows, columns = slice(cut.top, cut.top + cut.side), slice(cut.left, cut.left + cut.side)
     method = cv2.INTER_AREA if cut.side > side else cv2.INTER_LINEAR
-    layers = (composite.image, composite.foreground, composite.background, composite.alpha)
+    layers = (whole.image, whole.foreground, whole.background, whole.alpha)
     parts = [
         np.asarray(cv2.resize(layer[rows, columns], (side, side), interpolation=method), np.uint8)
         for layer in layers

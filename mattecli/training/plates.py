@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.composite import composite
 from mattecli.records import Size
 
 __all__ = ["Photographed", "photographed", "rephotographed", "rough_mask"]
@@ -29,9 +30,7 @@ def photographed(
     photo's background, noise on both, another light and a small displacement on the plate.
     """
     behind = _shadowed(background, alpha, rng) if rng.random() < 0.3 else background
-    share = alpha.astype(np.float32)[..., None] * np.float32(1 / 255)
-    photo = np.rint(behind + share * (foreground.astype(np.float32) - behind)).astype(np.uint8)
-    plate = background
+    photo, plate = np.asarray(composite(foreground, alpha, behind), np.uint8), background
     if rng.random() < 0.4:
         photo, plate = _noisy(photo, rng), _noisy(plate, rng)
     if rng.random() < 0.8:

@@ -7,14 +7,13 @@ slice of a memory map, shared by all processes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from mattecli.errors import ImageReadError, PairingError
 from mattecli.ops.foreground import decontaminated
@@ -150,13 +149,16 @@ def read_alpha(path: Path) -> Levels:
     return _read(path, cv2.IMREAD_GRAYSCALE)
 
 
-def build_store(data: Path, folder: Path) -> PictureStore:
+def build_store(
+    data: Path, folder: Path, report: Callable[[int, int], None] = lambda _done, _all: None
+) -> PictureStore:
     """Decode ``data`` into ``folder``, unless that was done before.
 
     Args:
         data: holds ``image`` and ``alpha`` (same stems), or these in ``train``; and, optionally,
             ``backgrounds`` without anybody.
         folder: where the pixels go; about ten bytes for each pixel.
+        report: called with the number of photos decoded so far, and that of all.
 
     Raises:
         PairingError: a photo has no alpha, or one of another size.
@@ -166,7 +168,7 @@ def build_store(data: Path, folder: Path) -> PictureStore:
     if not index.exists():
         folder.mkdir(parents=True, exist_ok=True)
         labelled = data / "train" if (data / "train").is_dir() else data
-        pictures = _write(folder / "pictures.raw", _pictures(labelled))
+        pictures = _write(folder / "pictures.raw", _pictures(labelled, report))
         plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
         part = index.with_suffix(".part")
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
@@ -175,13 +177,15 @@ def build_store(data: Path, folder: Path) -> PictureStore:
     return PictureStore(folder)
 
 
-def _pictures(folder: Path) -> Iterator[tuple[str, Levels]]:
-    for image, truth in tqdm(labelled_pairs(folder), desc="reading photos", unit="photo"):
+def _pictures(folder: Path, report: Callable[[int, int], None]) -> Iterator[tuple[str, Levels]]:
+    pairs = labelled_pairs(folder)
+    for done, (image, truth) in enumerate(pairs, start=1):
         photo, alpha = read_photo(image), read_alpha(truth)
         if alpha.shape != photo.shape[:2]:
             raise PairingError("alpha has another size than its photo", path=truth)
         front, back = decontaminated(photo, alpha), emptied(photo, alpha)
         yield image.name, np.dstack((photo, front, back, alpha))
+        report(done, len(pairs))
 
 
 def _plates(folder: Path) -> Iterator[tuple[str, Levels]]:
