@@ -165,9 +165,7 @@ def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
             task.settled = task.settled or task.record("planned")
             yield task
         return
-    outcomes = _outcomes(
-        [task for task in work.tasks if task.settled is None], work.stages, account
-    )
+    outcomes = _outcomes([task for task in work.tasks if task.settled is None], work.stages)
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
