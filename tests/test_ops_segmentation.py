@@ -59,9 +59,16 @@ def test_the_box_is_centred_where_there_is_room() -> None:
     assert subject_box(rectangle(Size(200, 100), Box(40, 90, 20, 10))) == Box(38, 83, 24, 24)
 
 
-def test_an_empty_mask_is_refused() -> None:
+def test_faint_specks_are_no_subject() -> None:
+    mask = rectangle(Size(200, 100), Box(40, 90, 20, 10))
+    mask[0, 0] = mask[-1, -1] = 100
+    assert subject_box(mask) == Box(38, 83, 24, 24)
+
+
+@pytest.mark.parametrize("value", [0, 100])
+def test_an_empty_mask_is_refused(value: int) -> None:
     with pytest.raises(InputError, match="no subject"):
-        subject_box(np.zeros((4, 4), np.uint8))
+        subject_box(np.full((4, 4), value, np.uint8))
 
 
 def test_a_patch_is_pasted_where_it_was_cut() -> None:

@@ -30,19 +30,18 @@ class Registration:
         homography: 3x3, from pixels of the moved picture to those of the fixed one; the identity
             where none was found.
         matches: pairs of features that look alike.
-        points: where the matches that obey the homography are in the fixed picture, K,2 (x, y).
-        errors: how far each of them is off, K, in pixels of the fixed picture.
+        errors: how far each match that obeys the homography is off, K, in pixels of the fixed
+            picture.
     """
 
     homography: Float64
     matches: int
-    points: Float64
     errors: Float64
 
     @property
     def inliers(self) -> int:
         """Matches that obey the homography."""
-        return len(self.points)
+        return len(self.errors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +56,8 @@ def register(moved: Array, fixed: Array, *, mask: Array | None = None) -> Regist
     """Register ``moved`` to ``fixed``.
 
     Features are SIFT's where this OpenCV has it, else AKAZE's or ORB's; matches must be mutual
-    and distinctive; the homography is MAGSAC++'s (Barath et al., CVPR 2020), refined on its
-    inliers. The same pictures give the same result.
+    and distinctive; the homography is MAGSAC++'s (Barath et al., CVPR 2020), then fitted to its
+    inliers by least squares. The same pictures give the same result.
 
     Args:
         moved, fixed: H,W or H,W,3 of any type of pixels; their sizes may differ.
@@ -71,9 +70,8 @@ def register(moved: Array, fixed: Array, *, mask: Array | None = None) -> Regist
     start, end = from_moved.points[pairs[:, 0]], from_fixed.points[pairs[:, 1]]
     reach = _REACH / _work_scale(Size.of(fixed))
     homography, obeys = _robust_homography(start, end, Size.of(moved), reach)
-    end = end[obeys]
-    errors = np.linalg.norm(_project(homography, start[obeys]) - end, axis=1)
-    return Registration(homography, len(pairs), end, errors)
+    errors = np.linalg.norm(_project(homography, start[obeys]) - end[obeys], axis=1)
+    return Registration(homography, len(pairs), errors)
 
 
 def scaling(start: Size, end: Size) -> Float64:

@@ -66,7 +66,7 @@ def subject_box(mask: Array, margin: float = 0.1) -> Box:
     """A square around the subject, as far as the picture allows.
 
     Args:
-        mask: H,W; above 0 is subject.
+        mask: H,W; uint8, or float 0..1; above one half is subject.
         margin: added on each side, as a share of the subject's longer side.
 
     Returns:
@@ -76,7 +76,7 @@ def subject_box(mask: Array, margin: float = 0.1) -> Box:
     Raises:
         InputError: the mask is empty.
     """
-    inner = extent(mask)
+    inner = extent(to_float(mask) > 0.5)
     side = round(max(inner.height, inner.width) * (1 + 2 * margin))
     top, height = _span(inner.top, inner.height, side, mask.shape[0])
     left, width = _span(inner.left, inner.width, side, mask.shape[1])
