@@ -13,6 +13,7 @@ from mattecli.jobs.trimap import trimap_options
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.align import align_plate
 from mattecli.ops.pixels import Float32, to_levels
+from mattecli.ops.plates import check_plate
 from mattecli.ops.segmentation import resized
 from mattecli.ops.trimap import make_trimap, repair_trimap, require_usable
 from mattecli.records import Array, Size
@@ -110,6 +111,9 @@ class Companions:
                 path=path,
                 remedy="give one taken with the same framing, or --align",
             )
+        found = check_plate(plate, color, mask=mask)
+        if found.verdict != "fits":
+            task.notes.append(f"the background may not fit: {found.reason}; {found.remedy}")
         return plate if have == want else resized(plate, want)
 
     def _aligned(
@@ -119,7 +123,8 @@ class Companions:
         if not found.trusted:
             raise PlateError(found.reason, path=path, remedy=found.remedy)
         task.notes.append(
-            f"background registered by {found.inliers} points, "
+            found.reason
+            or f"background registered by {found.inliers} points, "
             f"median error {found.median_error:.2f} pixels"
         )
         return found.plate
