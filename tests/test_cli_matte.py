@@ -165,7 +165,7 @@ def test_every_solver_finds_a_known_alpha(cli: Cli, tmp_path: Path, solver: str)
     [
         (("--model", "closed-form"), "trimap"),
         (("--model", "nonesuch"), "nonesuch"),
-        (("--model", "modnet", "--trimap", "t.png"), "takes no trimap"),
+        (("--model", "modnet", "--trimap", "t.png"), "--trimap"),
         (("--write", "alpha,nonsense"), "nonsense"),
         (("--device", "cuda:7"), "cuda:7"),
         (("--device", "abacus"), "abacus"),

@@ -93,9 +93,16 @@ def test_the_source_is_read_only_as_far_as_the_budget_allows() -> None:
 
     stages: list[Stage[int]] = [Stage(name="wait", work=lambda _group: gate.wait(5) and None)]
     outcomes = run_stages(source(), stages, budget=3)
-    threading.Timer(0.2, gate.set).start()
-    assert next(outcomes).item == 0
-    assert len(taken) < 10
+    waiting: list[int] = []
+    reader = threading.Thread(target=lambda: waiting.append(next(outcomes).item))
+    reader.start()
+    while len(taken) < 4:
+        time.sleep(0.005)
+    time.sleep(0.1)
+    assert taken == [0, 1, 2, 3]  # three are under way, one waits for room
+    gate.set()
+    reader.join()
+    assert waiting == [0]
     outcomes.close()
 
 

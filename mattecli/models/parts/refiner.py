@@ -63,13 +63,16 @@ class RefineOptions:
             CheckpointError: another name, or a value that makes no sense.
         """
         kinds = {field.name: type(field.default) for field in fields(cls)}
+        choices = f"choose among {', '.join(kinds)}"
+        unknown = [name for name in options if name not in kinds]
+        if unknown:
+            raise CheckpointError(
+                f"Background Matting V2 has no option {unknown[0]}", remedy=choices
+            )
         try:
             return cls(**{name: _parsed(kinds[name], text) for name, text in options.items()})
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(
-                f"Background Matting V2 does not take this option ({error})",
-                remedy=f"choose among {', '.join(kinds)}",
-            ) from None
+        except ValueError as error:
+            raise CheckpointError(str(error), remedy=choices) from None
 
     @classmethod
     def for_size(cls, width: int, height: int, mode: RefineMode = "sampling") -> RefineOptions:
@@ -88,9 +91,11 @@ class RefineOptions:
 
 
 def _parsed(kind: type[Any], text: str) -> Any:
-    if kind is bool:
-        return {"yes": True, "no": False}[text]
-    return kind(text)
+    if kind is not bool:
+        return kind(text)
+    if text not in ("yes", "no"):
+        raise ValueError(f"{text} is neither yes nor no")
+    return text == "yes"
 
 
 @dataclass(frozen=True, slots=True)
