@@ -31,12 +31,18 @@ __all__ = [
     "TrimapError",
     "UsageError",
     "shown_path",
+    "shown_text",
 ]
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
     """The path as one printable line: control characters and undecodable bytes are escaped."""
-    return "".join(_shown(char) for char in os.fspath(path))
+    return shown_text(os.fspath(path))
+
+
+def shown_text(text: str) -> str:
+    """Text of a file or a server as one printable line, escaped as in `shown_path`."""
+    return "".join(_shown(char) for char in text)
 
 
 def _shown(char: str) -> str:
@@ -66,8 +72,8 @@ class MattecliError(Exception):
 
     def __str__(self) -> str:
         where = f"{shown_path(self.path)}: " if self.path is not None else ""
-        then = f"; {self.remedy}" if self.remedy else ""
-        return f"{where}{self.cause}{then}"
+        then = f"; {shown_text(self.remedy)}" if self.remedy else ""
+        return f"{where}{shown_text(self.cause)}{then}"
 
 
 class InputError(MattecliError):

@@ -255,3 +255,16 @@ def test_premultiplied_and_rgb_foregrounds(cli: Cli, modnet_weights: Path, tmp_p
     assert np.array_equal(colours, straight[..., :3])
     expected = straight[..., :3] * (straight[..., 3:] / 255.0)
     assert np.abs(associated[..., :3] - expected).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("solver", ["closed-form", "lbdm"])
+def test_a_solver_says_nothing_on_standard_output(shell: Cli, tmp_path: Path, solver: str) -> None:
+    """A wide band with little known, for which PyMatting's preconditioner prints advice."""
+    rng = np.random.default_rng(0)
+    save(tmp_path / "p.png", rng.integers(0, 2, (90, 120, 3)).astype(np.uint8) * 255)
+    trimap = np.full((90, 120), 128, np.uint8)
+    trimap[:2], trimap[40:44, 50:54] = 0, 255
+    save(tmp_path / "t.png", trimap)
+    done = shell("matte", "p.png", "--model", solver, "--trimap", "t.png", "-w", "alpha", "-o", "-")
+    assert done.code == 0, done.err
+    assert done.out.startswith(b"\x89PNG")

@@ -178,6 +178,9 @@ def test_the_portrait_model_makes_trimaps_and_segmentations(
         (("--model", "modnet", "--refine-mode", "full"), "--refine-mode"),
         (("--model", "bgmv2", "--background", "plate.png", "--set", "mode"), "--set"),
         (("--model", "bgmv2", "--background", "nowhere.png"), "nowhere.png"),
+        (("--model", "knn", "--trimap", "trimap.png", "--device", "cuda"), "--device"),
+        (("--model", "knn", "--trimap", "trimap.png", "--batch-size", "x"), "--batch-size"),
+        (("--model", "modnet", "--reference", "--precision", "bf16"), "--precision"),
     ],
 )
 def test_what_does_not_belong_to_a_model_is_refused(
@@ -187,3 +190,53 @@ def test_what_does_not_belong_to_a_model_is_refused(
     assert done.code == 2, done.err
     assert word in done.err
     assert done.err.count("\n") == 1
+
+
+def test_settings_are_judged_as_usage(cli: Cli, tmp_path: Path, astronaut: Path) -> None:
+    path = weights(NETWORKS["BGMv2", ""], tmp_path)
+    common = ("matte", astronaut, "--background", "plate.png", "--weights", path)
+    for setting, word in (("foo=1", "foo"), ("sample_pixels=x", "x"), ("threshold=nan", "nan")):
+        done = cli(*common, "--set", setting)
+        assert done.code == 2, done.err
+        assert word in done.err
+        assert done.err.count("\n") == 1
+    both = cli(*common, "--refine-mode", "full", "--set", "mode=thresholding")
+    assert both.code == 2
+
+
+def test_no_output_takes_a_companion_s_place(cli: Cli, tmp_path: Path, astronaut: Path) -> None:
+    path = weights(NETWORKS["BGMv2", ""], tmp_path)
+    plate = save(tmp_path / "plates" / "a.png", load(tmp_path / "plate.png"))
+    before = plate.read_bytes()
+    done = cli(
+        "matte", astronaut, "--background", "plates", "--weights", path, "-w", "alpha",
+        "-o", "plates", "--name", "{stem}{ext}",
+    )  # fmt: skip
+    assert done.code == 2
+    assert "plates/a.png" in done.err
+    assert plate.read_bytes() == before
+
+
+def test_numbers_that_are_none_fail_the_photo(
+    cli: Cli, tmp_path: Path, astronaut: Path, modnet_weights: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    state = load_file(modnet_weights)
+    last = state["f_branch.conv_f.1.layers.0.weight"]
+    last[:, ::2], last[:, 1::2] = 3e38, -3e38  # infinity minus infinity
+    save_file(state, tmp_path / "huge.safetensors")
+    done = cli("matte", astronaut, "--model", "modnet", "--weights", "huge.safetensors")
+    assert done.code == 1
+    assert "no numbers" in done.err
+    assert not (tmp_path / "mattes").exists()
+
+
+def test_a_plate_of_another_place_is_remarked_upon(
+    cli: Cli, tmp_path: Path, astronaut: Path
+) -> None:
+    path = weights(NETWORKS["BGMv2", ""], tmp_path)
+    save(tmp_path / "other.png", photo(173, 181, seed=11))
+    done = cli("matte", astronaut, "--background", "other.png", "--weights", path, "--json")
+    assert done.code == 0
+    assert "may not fit" in json.loads(done.out.splitlines()[0])["notes"][0]

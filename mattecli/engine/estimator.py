@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from mattecli.errors import InputError
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.ops.segmentation import Box, crop
 from mattecli.records import Array, Size
 
-__all__ = ["Estimator", "Matte", "Photo", "Prepared"]
+__all__ = ["Estimator", "Matte", "Photo", "Prepared", "require_finite"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,21 @@ class Matte:
     alpha: Float32
     foreground: Float32 | None = None
     box: Box | None = None
+
+
+def require_finite(matte: Matte) -> Matte:
+    """The matte, if its numbers are numbers.
+
+    Raises:
+        InputError: the network overflowed.
+    """
+    images = (matte.alpha, matte.foreground)
+    if all(image is None or np.isfinite(image).all() for image in images):
+        return matte
+    raise InputError(
+        "the network gave values that are no numbers",
+        remedy="use --precision fp32, or other weights",
+    )
 
 
 class Estimator(ABC):

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mattecli.errors import ModelUnavailableError, UsageError
+from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
-from mattecli.settings import MatteOptions, ModelOptions
+from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
 
 if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
+    from mattecli.models.weights import LoadedModel
 
 __all__ = ["ChosenModel", "choose_spec", "make_guide", "make_model", "needs_guide"]
 
@@ -32,13 +33,14 @@ class ChosenModel:
     facts: dict[str, object] = field(default_factory=dict)
 
 
-def choose_spec(options: ModelOptions) -> ModelSpec:
+def choose_spec(options: ModelOptions, device: DeviceOptions) -> ModelSpec:
     """The model that was asked for, or the one that fits what is given.
 
     Raises:
         UsageError: there is no such model, or what it needs is not given, or not for it.
     """
-    spec = find_spec(options.model or _fitting(options))
+    name = options.model or _fitting(options)
+    spec = find_spec(name.partition("@")[0])  # dim@v1.4 is an edition of dim's weights
     if "trimap" in spec.needs and options.trimap is None:
         raise UsageError(
             f"--model {spec.name} needs a trimap",
@@ -49,7 +51,7 @@ def choose_spec(options: ModelOptions) -> ModelSpec:
             f"--model {spec.name} needs a photo of the empty background",
             remedy="give --background PATH",
         )
-    _refuse_misplaced(spec, options)
+    _refuse_misplaced(spec, options, device)
     return spec
 
 
@@ -63,10 +65,11 @@ def _fitting(options: ModelOptions) -> str:
     return "dim" if find_weights(find_spec("dim")) is not None else "closed-form"
 
 
-def _refuse_misplaced(spec: ModelSpec, options: ModelOptions) -> None:
+def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOptions) -> None:
     """What is given and not used is an error, not a surprise."""
     plate = "background" in spec.needs
     network = spec.kind == "network"
+    own_way = network and not options.reference  # not a solver's, not a script's
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
         ("--background", options.background, plate),
@@ -77,12 +80,15 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions) -> None:
         ("--weights", options.weights, network),
         ("--size", options.size, network),
         ("--reference", options.reference, network),
+        ("--device", device.device not in ("auto", "cpu"), network),
+        ("--devices", device.devices, network),
+        ("--precision", device.precision not in ("auto", "fp32"), own_way),
+        ("--batch-size", device.batch_size not in ("auto", "1"), own_way),
     )
     for name, given, fits in places:
         if given and not fits:
-            raise UsageError(
-                f"{name} is not for --model {spec.name}", remedy="leave one of them out"
-            )
+            other = "--reference" if network and options.reference else f"--model {spec.name}"
+            raise UsageError(f"{name} is not for {other}", remedy="leave one of them out")
 
 
 def needs_guide(spec: ModelSpec, options: ModelOptions) -> bool:
@@ -134,15 +140,15 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
     from mattecli.engine.alternatives import ReferenceEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
-    from mattecli.models.weights import load_network
 
     settings = parse_settings(options.model.set)
     if options.model.refine_mode != "auto":
-        settings.setdefault("mode", options.model.refine_mode)
+        if settings.setdefault("mode", options.model.refine_mode) != options.model.refine_mode:
+            raise UsageError("--refine-mode and --set mode=... say different things")
     names = SCRIPT_SETTINGS.get(spec.name, frozenset()) if options.model.reference else frozenset()
     for_script = {name: text for name, text in settings.items() if name in names}
     for_network = {name: text for name, text in settings.items() if name not in names}
-    loaded = load_network(spec, options.model.weights, options=for_network)
+    loaded = _load(spec, options.model, for_network)
     estimator: Estimator
     if options.model.reference:
         script = find_reference(spec, options.model.size, for_script)
@@ -154,6 +160,23 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         "weights_sha256": loaded.sha256,
     }
     return ChosenModel(spec=spec, estimator=estimator, facts=facts)
+
+
+def _load(spec: ModelSpec, options: ModelOptions, settings: dict[str, str]) -> LoadedModel:
+    """The network; a setting that it does not take is the user's mistake, not the file's."""
+    from mattecli.jobs.models import weights_path
+    from mattecli.models.weights import load_network
+
+    weights = options.weights
+    if weights is None and options.model is not None and "@" in options.model:
+        weights = weights_path(options.model)
+    try:
+        return load_network(spec, weights, options=settings)
+    except CheckpointError as error:
+        if not settings:
+            raise
+        load_network(spec, weights)  # raises what is wrong with the file itself
+        raise UsageError(error.cause, remedy=error.remedy) from error
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, str]:

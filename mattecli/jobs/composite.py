@@ -9,7 +9,7 @@ from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks
+from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
@@ -59,6 +59,7 @@ def composite_images(options: CompositeOptions, observer: Observer | None = None
         else _in_turn(options, backgrounds)
     )
     pair(tasks, "alpha", blend.alpha)
+    refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
     workers = worker_count(options.run)
     stage = Stage(name="composite", work=each(steps.run), workers=workers)
     work = Work(tasks=tasks, stages=[stage], settings=asdict(blend))

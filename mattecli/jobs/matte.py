@@ -6,7 +6,13 @@ from dataclasses import asdict, replace
 
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
-from mattecli.jobs.plan import OutputRule, goes_to_one_place, pair, plan_tasks
+from mattecli.jobs.plan import (
+    OutputRule,
+    goes_to_one_place,
+    pair,
+    plan_tasks,
+    refuse_overwriting_companions,
+)
 from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
 from mattecli.records import Report
 from mattecli.settings import MatteOptions
@@ -27,7 +33,7 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
         ModelUnavailableError: there are no weights for the model.
     """
     observer = observer or Silent()
-    spec = choose_spec(options.model)
+    spec = choose_spec(options.model, options.device)
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     if options.run.dry_run:
@@ -66,6 +72,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
     )
     for role, given in companions.items():
         pair(tasks, role, given)
+    refuse_overwriting_companions(tasks, [options.model.weights] if options.model.weights else [])
     return tasks
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
@@ -138,7 +138,7 @@ class MatteSteps:
         task.picture = task.matte = task.trimap = None
         if picture is None or matte is None:
             raise AssertionError("a photo was finished before it was estimated")
-        whole = self._estimator.restore(matte, picture.full)
+        whole = self._estimator.restore(require_finite(matte), picture.full)
         alpha = whole.alpha if trimap is None else keep_known(whole.alpha, trimap)
         if picture.alpha is not None:
             alpha = alpha * _own_alpha(picture.alpha, picture.full)

@@ -13,14 +13,21 @@ from typing import TypeVar
 from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
 from mattecli.media.formats import Format, writable_format
 from mattecli.media.images import probe
-from mattecli.media.names import names_a_file, plan_outputs
+from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.thumbnails import thumbnail
 from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
 
-__all__ = ["OutputRule", "Task", "goes_to_one_place", "pair", "plan_tasks"]
+__all__ = [
+    "OutputRule",
+    "Task",
+    "goes_to_one_place",
+    "pair",
+    "plan_tasks",
+    "refuse_overwriting_companions",
+]
 
 S = TypeVar("S")
 T = TypeVar("T", bound="Task")
@@ -180,6 +187,21 @@ def pair(tasks: Sequence[Task], role: str, given: str | None) -> None:
     found = pair_companions([task.source for task in tasks], Path(given), role)
     for task, companion in zip(tasks, found, strict=True):
         task.companions[role] = companion
+
+
+def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] = ()) -> None:
+    """No output takes the place of a file that belongs to any input, or of ``others``.
+
+    Raises:
+        UsageError: one would.
+    """
+    read = {
+        path
+        for task in tasks
+        for path in task.companions.values()
+        if not isinstance(path, MattecliError)
+    }
+    refuse_overwriting([task.outputs for task in tasks], [*read, *others])
 
 
 def _sources(options: InputOptions, target: OutputOptions) -> list[Source]:

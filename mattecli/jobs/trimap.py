@@ -9,7 +9,7 @@ import numpy as np
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks
+from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.ops.trimap import (
@@ -69,6 +69,7 @@ def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None
     rule = OutputRule(kinds=kinds, folder="trimaps", protected=(task.image,))
     tasks = plan_tasks(_TrimapTask, options.source, options.target, rule)
     pair(tasks, "photo", task.image)
+    refuse_overwriting_companions(tasks)
     workers = worker_count(options.run)
     steps = _Steps(options)
     stage = Stage(

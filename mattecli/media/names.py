@@ -15,7 +15,7 @@ from mattecli.errors import UsageError, shown_path
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.sources import Source, stem_with_suffix
 
-__all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs"]
+__all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs", "refuse_overwriting"]
 
 DEFAULT_TEMPLATE = "{dir}/{stem}-{kind}{ext}"
 """How outputs are named."""
@@ -70,7 +70,8 @@ def plan_outputs(
         _check_template(template)
         planned = _distinct(readable, _Rule(template, tuple(kinds), ext))
         plans = [{kind: Path(out, *parts) for kind, parts in plan.items()} for plan in planned]
-    _refuse_inputs(plans, [source.path for source in readable if not source.is_stdin], protected)
+    given = [source.path for source in readable if not source.is_stdin]
+    refuse_overwriting(plans, [*given, *protected])
     remaining = iter(plans)
     return [{} if source.error is not None else next(remaining) for source in sources]
 
@@ -221,10 +222,13 @@ def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
 
 
-def _refuse_inputs(
-    plans: Iterable[Mapping[str, Path | None]], sources: Iterable[Path], protected: Iterable[Path]
-) -> None:
-    inputs = {_identity(path): path for path in (*sources, *protected)}
+def refuse_overwriting(plans: Iterable[Mapping[str, Path | None]], read: Iterable[Path]) -> None:
+    """Fail if an output would take the place of a file that is read, by whatever name.
+
+    Raises:
+        UsageError: names both.
+    """
+    inputs = {_identity(path): path for path in read}
     inputs.pop(None, None)
     for target in (target for plan in plans for target in plan.values() if target is not None):
         same = inputs.get(_identity(target))

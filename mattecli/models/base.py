@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from mattecli.errors import CheckpointError
 
 __all__ = ["Estimate", "MattingModel", "ModelInput", "load_strictly"]
+
+_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
+_INTEGERS = frozenset({torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.bool})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +104,43 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy ``state`` into ``network``; every key must match, both ways.
 
     ``num_batches_tracked`` entries, which old files lack and inference ignores, may be absent.
+    Floating-point entries are cast to the network's type; what that makes infinite is refused.
 
     Raises:
-        CheckpointError: names the first keys that are missing, unknown or of another shape, and
-            those that hold NaN or infinity.
+        CheckpointError: names the first keys that are missing, unknown, of another shape or of
+            another kind of number, and those that hold NaN or infinity.
     """
     own = network.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    unknown = [key for key in state if key not in own]
+    _refuse("are missing", [key for key in own if key not in state and not _is_counter(key)])
+    _refuse("are unknown", [key for key in state if key not in own])
     shapes = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(value.shape)}"
-        for key, value in own.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    broken = [
-        key
+        f"{key} is {tuple(value.shape)} instead of {tuple(own[key].shape)}"
         for key, value in state.items()
-        if value.is_floating_point() and not torch.isfinite(value).all()
+        if value.shape != own[key].shape
     ]
-    for what, names in (
-        ("entries are missing", missing),
-        ("entries are unknown", unknown),
-        ("entries have another shape", shapes),
-        ("entries are not finite", broken),
-    ):
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"{what}: {', '.join(names[:3])}{more}")
-    complete = {key: state.get(key, value) for key, value in own.items()}
-    network.load_state_dict(complete, strict=True)
+    _refuse("have another shape", shapes)
+    kinds = [
+        f"{key} is {_kind(value)} instead of {_kind(own[key])}"
+        for key, value in state.items()
+        if value.dtype not in (_FLOATS if own[key].is_floating_point() else _INTEGERS)
+    ]
+    _refuse("hold another kind of number", kinds)
+    cast = {key: value.to(own[key].dtype) for key, value in state.items()}
+    broken = [key for key, value in cast.items() if not torch.isfinite(value).all()]
+    _refuse("are not finite", broken)
+    network.load_state_dict({**own, **cast}, strict=True)
+
+
+def _is_counter(key: str) -> bool:
+    return key.endswith("num_batches_tracked")
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _refuse(what: str, entries: Sequence[str]) -> None:
+    """Raise a `CheckpointError` that names the first of ``entries``, if there are any."""
+    if entries:
+        more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+        raise CheckpointError(f"entries {what}: {', '.join(entries[:3])}{more}")

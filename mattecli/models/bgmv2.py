@@ -8,8 +8,8 @@ picture in which the coarse network expects an error.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strict
 from mattecli.models.parts.aspp import ASPP
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.models.parts.pyramid import Pyramid
-from mattecli.models.parts.refiner import Coarse, RefineMode, RefineOptions, Refiner, resize
+from mattecli.models.parts.refiner import Coarse, RefineOptions, Refiner, parsed_options, resize
 from mattecli.models.parts.resnet import DilatedResNet
 
 __all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions"]
@@ -94,7 +94,7 @@ class BGMv2(MattingModel):
 
     Attributes:
         options: as above; may be set at any time.
-        mode: which cells are refined where ``options`` is None; may be set at any time.
+        overrides: fields of `RefineOptions` that hold whatever the picture's size.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class BGMv2(MattingModel):
         self.decoder = Decoder(256, (*backbone.shortcuts, 3 + 3), 1 + 3 + 1 + _HIDDEN)
         self.refiner = refiner
         self.options = options
-        self.mode: RefineMode = "sampling"
+        self.overrides: dict[str, Any] = {}
 
     @classmethod
     def fresh(cls, variant: str = "") -> Self:
@@ -137,14 +137,9 @@ class BGMv2(MattingModel):
 
     @classmethod
     def from_stored(cls, state: Mapping[str, Tensor], options: Mapping[str, str]) -> Self:
-        """As `from_state`; the fields of `RefineOptions` are known.
-
-        ``mode`` alone leaves the rest to the picture's size.
-        """
-        if set(options) - {"mode"}:
-            return cls.from_state(state, RefineOptions.from_text(options))
+        """As `from_state`; fields of `RefineOptions` are known, the rest follows the size."""
         network = cls.from_state(state)
-        network.mode = RefineOptions.from_text(options).mode
+        network.overrides = parsed_options(options)
         return network
 
     def forward(
@@ -160,7 +155,7 @@ class BGMv2(MattingModel):
         if self.refiner is None:
             return self.base(src, bgr)
         height, width = src.shape[-2:]
-        options = options or self.options or RefineOptions.for_size(width, height, self.mode)
+        options = options or self.options or self.options_for(RefineOptions.for_size(width, height))
         scale = options.backbone_scale
         coarse_size = (max(1, int(height * scale)), max(1, int(width * scale)))
         src_sm, bgr_sm = resize(src, coarse_size), resize(bgr, coarse_size)
@@ -176,6 +171,10 @@ class BGMv2(MattingModel):
             hid_sm=small.hid_sm,
             ref_sm=refined.ref,
         )
+
+    def options_for(self, usual: RefineOptions) -> RefineOptions:
+        """What is usual, but for what was asked for."""
+        return replace(usual, **self.overrides)
 
     def base(self, src: Tensor, bgr: Tensor) -> BGMv2Output:
         """The coarse network alone, at the photo's own size: what the base stage trains.

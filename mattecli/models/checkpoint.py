@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
+from safetensors.torch import load
 from torch import Tensor
 
 from mattecli.errors import CheckpointError
@@ -88,7 +90,7 @@ def _mapped(path: Path) -> mmap.mmap:
 def _read(path: Path, data: mmap.mmap) -> Checkpoint:
     sha256 = hashlib.sha256(data).hexdigest()
     if data[8:9] == b"{":
-        return _read_safetensors(path, sha256)
+        return _read_safetensors(path, bytes(data), sha256)
     container = read_zip(data) if data[:4] == b"PK\x03\x04" else read_legacy(data)
     found = find_state(container.root)
     return Checkpoint(
@@ -101,14 +103,15 @@ def _read(path: Path, data: mmap.mmap) -> Checkpoint:
     )
 
 
-def _read_safetensors(path: Path, sha256: str) -> Checkpoint:
+def _read_safetensors(path: Path, data: bytes, sha256: str) -> Checkpoint:
+    # From bytes: the library opens no path that is not UTF-8.
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            names = file.keys()
-            state = {name: file.get_tensor(name) for name in names}
-            metadata = dict(file.metadata() or {})
+        state = load(data)
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"cut short or damaged ({shown_name(error)})") from error
+    except KeyError as error:  # an element type that the library knows and PyTorch does not
+        raise CheckpointError(f"holds numbers of type {shown_name(error.args[0])}") from error
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     if not state:
         raise CheckpointError("holds no network's weights")
     return Checkpoint(
@@ -116,7 +119,7 @@ def _read_safetensors(path: Path, sha256: str) -> Checkpoint:
         state=without_prefix(state),
         format="safetensors",
         sha256=sha256,
-        metadata=metadata,
+        metadata=header.get("__metadata__", {}),
     )
 
 

@@ -5,6 +5,7 @@ PyMatting is imported on first use only: its first import on a machine compiles 
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -61,6 +62,8 @@ def _solver(name: str) -> Callable[..., npt.NDArray[np.float64]]:
         warnings.simplefilter("ignore")  # numba's, about its cache
         import pymatting
 
+    # Its preconditioner prints advice for programmers; standard output is the user's data.
+    vars(sys.modules["pymatting.preconditioner.ichol"])["print"] = lambda *_words: None
     solvers: dict[str, Callable[..., npt.NDArray[np.float64]]] = {
         "closed-form": pymatting.estimate_alpha_cf,
         "knn": pymatting.estimate_alpha_knn,

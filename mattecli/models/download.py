@@ -24,7 +24,10 @@ __all__ = ["Order", "Progress", "fetch"]
 
 _CHUNK = 2**18
 _MOST_BYTES = 2**31
+_LONGEST_STALL = 3600.0
+_OTHER_FILE = "it is not the published file: get it from another address"
 _PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}
+_REDIRECTS = range(300, 400)
 
 
 class Progress(Protocol):
@@ -76,23 +79,47 @@ def fetch(order: Order, progress: Progress) -> str:
         ModelUnavailableError: the address has no such file, stalls, or has other bytes than the
             order says. A rest that can be continued later stays in the part file.
         ResourceError: the disk does not take it.
-        UsageError: the address is none of the web.
+        UsageError: the address is none of the web, or the order's numbers make no sense.
     """
-    if not _is_web_address(order.address, order.insecure):
-        raise UsageError(f"{order.address} is no https address")
-    for attempt in range(1, order.tries + 1):
+    _check(order)
+    failures = 0
+    while True:
+        before = _size(order.part)
         try:
             _receive(order, progress)
-            break
+            return _checked_digest(order)
         except _InterruptedError as error:
-            if attempt == order.tries:
+            # A connection that brought something is the first of a new series of tries.
+            failures = 1 if _size(order.part) > before else failures + 1
+            if failures >= order.tries:
                 raise ModelUnavailableError(
-                    f"{order.address} {error}, {order.tries} times",
+                    f"{order.address} {error}, {_times(failures)}",
                     remedy="run the same command again to continue",
                 ) from error
             progress.note(f"{order.address} {error}; trying again")
             time.sleep(order.pause)
-    return _checked_digest(order)
+
+
+def _check(order: Order) -> None:
+    if not _is_web_address(order.address, order.insecure):
+        kind = "http or https" if order.insecure else "https"
+        raise UsageError(
+            f"{order.address} is no {kind} address",
+            remedy="spaces and letters beyond ASCII are written as %20 and the like",
+        )
+    if not 0 < order.stall <= _LONGEST_STALL:
+        raise UsageError(
+            f"{order.stall:g} seconds without data cannot be waited for",
+            remedy=f"give at most {_LONGEST_STALL:g}",
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _checked_digest(order: Order) -> str:
@@ -104,7 +131,7 @@ def _checked_digest(order: Order) -> str:
         problem = f"has SHA-256 {digest} instead of {order.sha256}"
     if problem:
         _discard(order)
-        raise ModelUnavailableError(f"{order.address} {problem}; not kept")
+        raise ModelUnavailableError(f"{order.address} {problem}; not kept", remedy=_OTHER_FILE)
     _state_path(order).unlink(missing_ok=True)
     return digest
 
@@ -124,7 +151,11 @@ def _receive(order: Order, progress: Progress) -> None:
         answer = f"answers {error.code} ({http.client.responses.get(error.code, 'unknown')})"
         if error.code in _PASSING_STATUS:
             raise _InterruptedError(answer) from error
-        raise ModelUnavailableError(f"{order.address} {answer}") from error
+        if error.code in _REDIRECTS:  # one that is not followed: round in circles, or to no web
+            answer = f"leads to {error.headers.get('Location', 'nowhere')}, which is not followed"
+        raise ModelUnavailableError(
+            f"{order.address} {answer}", remedy="check the address, or take another one"
+        ) from error
     except urllib.error.URLError as error:
         raise ModelUnavailableError(
             f"{order.address} cannot be reached ({_reason(error)})",
@@ -135,7 +166,8 @@ def _receive(order: Order, progress: Progress) -> None:
     with response, disk_errors(order.part):
         begin = _begin_of(response, begin)
         total = _total(order, response, begin)
-        _remember(order, response)
+        if not begin:
+            _begin_anew(order, response)
         _copy(response, order, _Extent(begin, total), progress)
 
 
@@ -158,7 +190,9 @@ def _copy(
         while chunk := _read(response, order.stall):
             done += len(chunk)
             if done > most:
-                raise ModelUnavailableError(f"{order.address} sends more than {most:,} bytes")
+                raise ModelUnavailableError(
+                    f"{order.address} sends more than {most:,} bytes", remedy=_OTHER_FILE
+                )
             file.write(chunk)
             progress.transferred(done, extent.total)
     if extent.total is not None and done < extent.total:
@@ -204,16 +238,25 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         insecure = self._insecure and urlsplit(req.full_url).scheme == "http"
         if not _is_web_address(newurl, insecure):
-            raise ModelUnavailableError(f"{req.full_url} leads to {newurl}, which is not https")
+            raise ModelUnavailableError(
+                f"{req.full_url} leads to {newurl}, which is not https",
+                remedy="take another address",
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _is_web_address(address: str, insecure: bool) -> bool:
     try:
         parts = urlsplit(address)
-    except ValueError:  # brackets that are no address
+        _ = parts.port
+    except ValueError:  # brackets that are no address, a port that is no number
         return False
-    return bool(parts.netloc) and parts.scheme in ({"https", "http"} if insecure else {"https"})
+    plain = address.isascii() and address.isprintable() and " " not in address
+    return (
+        plain
+        and bool(parts.hostname)
+        and parts.scheme in ({"https", "http"} if insecure else {"https"})
+    )
 
 
 def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:
@@ -231,11 +274,14 @@ def _total(order: Order, response: http.client.HTTPResponse, begin: int) -> int 
     match = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
     announced = begin + int(match[0]) if match else None
     if announced is not None and announced > _MOST_BYTES:
-        raise ModelUnavailableError(f"{order.address} announces {announced:,} bytes; refused")
+        raise ModelUnavailableError(
+            f"{order.address} announces {announced:,} bytes; refused", remedy=_OTHER_FILE
+        )
     if order.size is not None and announced not in (None, order.size):
         _discard(order)
         raise ModelUnavailableError(
-            f"{order.address} has {announced:,} bytes instead of {order.size:,}"
+            f"{order.address} has {announced:,} bytes instead of {order.size:,}",
+            remedy=_OTHER_FILE,
         )
     return order.size if announced is None else announced
 
@@ -261,17 +307,24 @@ def _state_path(order: Order) -> Path:
 def _state(order: Order) -> dict[str, str]:
     try:
         state = json.loads(_state_path(order).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return state if isinstance(state, dict) else {}
 
 
-def _remember(order: Order, response: http.client.HTTPResponse) -> None:
+def _begin_anew(order: Order, response: http.client.HTTPResponse) -> None:
+    """Forget an earlier rest, and only then note the version of what comes now.
+
+    At no moment do bytes of one version lie beside the validator of another.
+    """
+    order.part.unlink(missing_ok=True)
     tag = response.headers.get("ETag", "")
     strong = tag if tag and not tag.startswith("W/") else ""
     validator = strong or response.headers.get("Last-Modified", "")
     text = json.dumps({"address": order.address, "validator": validator})
-    _state_path(order).write_text(text, "utf-8")
+    temporary = order.part.with_name(order.part.name + ".json.new")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(_state_path(order))
 
 
 def _discard(order: Order) -> None:

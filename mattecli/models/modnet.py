@@ -245,6 +245,16 @@ class MODNet(MattingModel):
 
 
 def _with_one_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``state`` without the second copy of the backbone that published files hold.
+
+    Raises:
+        CheckpointError: there are two copies, and they are not the same.
+    """
+    second = {key.removeprefix("lr_branch.") for key in state if key.startswith(_SECOND_BACKBONE)}
+    first = {key for key in state if key.startswith("backbone.")}
+    unpaired = sorted(first ^ second) if first and second else []
+    if unpaired:
+        raise CheckpointError(f"one of its two copies of the backbone lacks {unpaired[0]}")
     single: dict[str, Tensor] = {}
     for key, value in state.items():
         name = key.removeprefix("lr_branch.") if key.startswith(_SECOND_BACKBONE) else key

@@ -7,14 +7,15 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, ResourceError
+from mattecli.models.published import PUBLISHED
 from mattecli.models.registry import network_specs
 from mattecli.models.spec import ModelSpec
+from mattecli.models.stored import RECORD_ERRORS, StoredWeights, read_record, slug
 
 __all__ = [
     "Store",
@@ -26,33 +27,6 @@ __all__ = [
     "missing_weights",
     "new_file",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredWeights:
-    """Weights in the store.
-
-    Attributes:
-        name: the model's name, or that of a published file.
-        file: name of the weights file in the store's folder.
-        size: in bytes.
-        sha256: digest of the file in the store; what it is held to from then on.
-        source: address or file name that it came from.
-        source_sha256: digest of what it came from; the same for a pulled file.
-        pulled: it is the published file itself, so that ``sha256`` pins what is published.
-        licence: of the weights; "" where unknown.
-        options: what the tensors do not tell about the network.
-    """
-
-    name: str
-    file: str
-    size: int
-    sha256: str
-    source: str
-    source_sha256: str
-    pulled: bool
-    licence: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Store:
@@ -79,19 +53,37 @@ class Store:
         """
         path = self.record_path(name)
         try:
-            fields: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            stored = StoredWeights(**fields)
-            if Path(stored.file).name != stored.file or stored.name != name:
-                raise ValueError("it names another file")
+            return read_record(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except RECORD_ERRORS as error:
             raise ModelUnavailableError(
                 f"the record of {name}'s weights is damaged ({error})",
                 path=path,
-                remedy=f"delete it and run 'mattecli models pull {name}' again",
+                remedy=f"run '{_way_here(name)}', which replaces it",
             ) from error
-        return stored
+
+    def record_of(self, path: Path, sha256: str) -> StoredWeights | None:
+        """The record of a weights file, told by its place, else by its digest.
+
+        Args:
+            path: of the file, which need not be in the store.
+            sha256: of the file, in hex; that of the file that weights were imported from counts.
+        """
+        records = []
+        for place in sorted(self.folder.glob("[!.]*.json")):
+            with contextlib.suppress(*RECORD_ERRORS):  # a damaged record speaks for no file
+                records.append(read_record(place))
+        for stored in records:
+            if self.holds(path, stored):
+                return stored
+        same = (row for row in records if sha256 in (row.sha256, row.source_sha256))
+        return next(same, None)
+
+    def holds(self, path: Path, stored: StoredWeights) -> bool:
+        """Whether ``path`` is the weights file of ``stored``."""
+        own = self.path(stored)
+        return own.is_file() and path.is_file() and own.samefile(path)
 
     def path(self, stored: StoredWeights) -> Path:
         """Where the weights file is."""
@@ -99,33 +91,48 @@ class Store:
 
     def record_path(self, name: str) -> Path:
         """Where the record of ``name`` is."""
-        return self.folder / f"{_slug(name)}.json"
+        return self.folder / f"{slug(name)}.json"
 
     def part_path(self, name: str) -> Path:
         """Where a download of ``name`` grows."""
-        return self.folder / f"{_slug(name)}.part"
+        return self.folder / f"{slug(name)}.part"
 
     def install(self, finished: Path, stored: StoredWeights) -> StoredWeights:
         """Move a finished file of this folder into place and record it.
 
         The file's name holds its digest, so a new version never replaces the old one's bytes: the
-        change happens when the record is renamed.
+        change happens when the record is renamed. A pulled file is pinned; the pin of an earlier
+        one stays when another kind of file takes its place.
 
         Raises:
             ResourceError: the disk does not take it.
         """
-        named = f"{_slug(stored.name)}-{stored.sha256[:12]}{Path(stored.file).suffix}"
-        installed = replace(stored, file=named)
-        earlier = self.find(stored.name)
+        named = f"{slug(stored.name)}-{stored.sha256[:12]}{Path(stored.file).suffix}"
+        earlier = self._earlier(stored.name)
+        kept = earlier.pinned if earlier is not None else ""
+        installed = replace(stored, file=named, pinned=stored.sha256 if stored.pulled else kept)
         with disk_errors(self.folder):
             finished.replace(self.folder / named)
             text = json.dumps(asdict(installed), indent=2) + "\n"
-            temporary = new_file(self.folder, ".json")
+            temporary = self.new_file(stored.name, ".json")
             temporary.write_text(text, "utf-8")
             temporary.replace(self.record_path(stored.name))
             if earlier is not None and earlier.file != named:
                 self.path(earlier).unlink(missing_ok=True)
         return installed
+
+    def new_file(self, name: str, suffix: str) -> Path:
+        """A new, empty file for ``name``, to be made under its lock.
+
+        What a process that was killed leaves of it is removed by the next one that has the lock.
+        """
+        return new_file(self.folder, f".{slug(name)}", suffix)
+
+    def _earlier(self, name: str) -> StoredWeights | None:
+        try:
+            return self.pin(name)
+        except ModelUnavailableError:  # a damaged record is overwritten
+            return None
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
@@ -138,13 +145,16 @@ class Store:
 
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / f"{_slug(name)}.lock")
+            lock = FileLock(self.folder / f"{slug(name)}.lock")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 on_wait()
                 lock.acquire()
         try:
+            with disk_errors(self.folder):
+                for leftover in self.folder.glob(f".{slug(name)}.{'[0-9a-f]' * 32}.*"):
+                    leftover.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
@@ -179,11 +189,16 @@ def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:
     return store.path(stored) if stored is not None else built_in_weights(spec)
 
 
-def new_file(folder: Path, suffix: str) -> Path:
-    """A new, empty file with a name of its own, for a rename later on; the folder is made."""
+def new_file(folder: Path, stem: str, suffix: str) -> Path:
+    """A new, empty file for a rename later on; the folder is made.
+
+    Args:
+        stem: what its name begins with, before a part that no other file has.
+        suffix: what its name ends with.
+    """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f".{uuid.uuid4().hex}{suffix}"
+        path = folder / f"{stem}.{uuid.uuid4().hex}{suffix}"
         path.touch(exist_ok=False)  # with the usual rights, unlike what tempfile makes
     return path
 
@@ -237,5 +252,9 @@ def _default_folder() -> Path:
     return Path(platformdirs.user_cache_dir("mattecli", appauthor=False)) / "weights"
 
 
-def _slug(name: str) -> str:
-    return name.replace(":", "-")
+def _way_here(name: str) -> str:
+    """The command that puts weights called ``name`` into the store."""
+    published = PUBLISHED.get(name)
+    if published is not None and published.addresses:
+        return f"mattecli models pull {name}"
+    return f"mattecli models import FILE --as {name}"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import safetensors
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from mattecli.errors import CheckpointError
@@ -17,7 +16,7 @@ from mattecli.models.checkpoint import Checkpoint, read_checkpoint
 from mattecli.models.published import find_by_digest
 from mattecli.models.registry import model_class, network_specs
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import Store, built_in_weights, disk_errors, missing_weights
+from mattecli.models.store import Store, disk_errors, find_weights, missing_weights
 
 __all__ = [
     "LoadedModel",
@@ -53,15 +52,6 @@ class LoadedModel:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where weights are, the digest they must have ("": any), and their options."""
-
-    path: Path
-    sha256: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-
-
 def load_network(
     spec: ModelSpec,
     weights: Path | None = None,
@@ -72,7 +62,8 @@ def load_network(
     """The network of ``spec`` with ``weights``, or those of the store, or those of the package.
 
     Args:
-        weights: a file in any format that `read_checkpoint` knows.
+        weights: a file in any format that `read_checkpoint` knows. What the store knows about it,
+            told by its place or its digest, holds here, too.
         options: what the tensors do not tell, over what is known of the file.
         store: where installed weights are; None: the user's.
 
@@ -80,19 +71,22 @@ def load_network(
         ModelUnavailableError: there are no weights; says how to get them.
         CheckpointError: the file is damaged, or of another network.
     """
-    place = _Place(weights) if weights is not None else _installed(spec, store or Store())
-    checkpoint = read_checkpoint(place.path)
-    if place.sha256 not in ("", checkpoint.sha256):
+    store = store or Store()
+    path = weights if weights is not None else _installed(spec, store)
+    checkpoint = read_checkpoint(path)
+    stored = store.record_of(path, checkpoint.sha256)
+    if stored is not None and store.holds(path, stored) and stored.sha256 != checkpoint.sha256:
         raise CheckpointError(
             f"has changed since it was installed (SHA-256 {checkpoint.sha256})",
-            path=place.path,
+            path=path,
             remedy="run 'mattecli models verify'",
         )
-    known = {**known_options(checkpoint), **place.options, **(options or {})}
+    recorded = stored.options if stored is not None else {}
+    known = {**known_options(checkpoint), **recorded, **(options or {})}
     return LoadedModel(
         network=build(spec, checkpoint, known),
         spec=spec,
-        path=place.path,
+        path=path,
         sha256=checkpoint.sha256,
         options=known,
     )
@@ -154,11 +148,19 @@ def known_options(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def facts_in(checkpoint: Checkpoint) -> dict[str, object]:
-    """What `write_safetensors` was told about a file; empty for files of others."""
+    """What `write_safetensors` was told about a file; empty for files of others.
+
+    Raises:
+        CheckpointError: it is nested too deeply to be read.
+    """
     try:
         facts = json.loads(checkpoint.metadata.get(_ENTRY, "{}"))
     except ValueError:
         return {}
+    except RecursionError as error:
+        raise CheckpointError(
+            "damaged: its metadata makes no sense", path=checkpoint.path
+        ) from error
     return facts if isinstance(facts, dict) else {}
 
 
@@ -175,14 +177,11 @@ def write_safetensors(
     # Tensors of a pickled file may overlap or have stride 0; here each stands for itself.
     tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
     metadata = {_ENTRY: json.dumps({**facts, "options": dict(options)}, sort_keys=True)}
+    # As bytes: the library writes to no path that is not UTF-8, and makes files that only their
+    # owner can read.
+    content = save(tensors, metadata)
     with disk_errors(path):
-        path.touch()
-        mode = path.stat().st_mode
-        try:
-            save_file(tensors, path, metadata)
-        except safetensors.SafetensorError as error:  # how the library reports a full disk
-            raise OSError(str(error)) from error
-        path.chmod(mode)  # the library makes files that only their owner can read
+        path.write_bytes(content)
 
 
 def _matches(spec: ModelSpec, state: Mapping[str, Tensor]) -> bool:
@@ -198,11 +197,8 @@ def _fits(tensor: Tensor | None, pattern: tuple[int | None, ...] | None) -> bool
     )
 
 
-def _installed(spec: ModelSpec, store: Store) -> _Place:
-    stored = store.find(spec.name)
-    if stored is not None:
-        return _Place(store.path(stored), stored.sha256, stored.options)
-    built_in = built_in_weights(spec)
-    if built_in is not None:
-        return _Place(built_in)
-    raise missing_weights(spec, spec.name)
+def _installed(spec: ModelSpec, store: Store) -> Path:
+    path = find_weights(spec, store)
+    if path is None:
+        raise missing_weights(spec, spec.name)
+    return path

@@ -66,7 +66,7 @@ def bgmv2_pictures(network: BGMv2, inputs: ReferenceInput) -> BGMv2Pictures:
     device = device_of(network)
     with torch.inference_mode():
         src, bgr = batch_from_image(inputs.color, device), batch_from_image(background, device)
-        out: BGMv2Output = network(src, bgr, network.options or SCRIPT_OPTIONS)
+        out: BGMv2Output = network(src, bgr, network.options or network.options_for(SCRIPT_OPTIONS))
         shape = (size.height, size.width)
         err = F.interpolate(out.err_sm, shape, mode="bilinear", align_corners=False)
         ref = None if out.ref_sm is None else _levels(F.interpolate(out.ref_sm, shape))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import mmap
+import re
 import struct
 import sys
 import zipfile
+from itertools import islice
 from typing import IO, cast
 
 from mattecli.errors import CheckpointError
@@ -51,14 +53,18 @@ def read_zip(data: mmap.mmap) -> Container:
 
 
 def _directory(data: mmap.mmap) -> dict[str, zipfile.ZipInfo]:
+    # Counted before they are listed; the archive's own count of them may lie.
+    signatures = re.finditer(rb"PK\x01\x02", data)
+    if next(islice(signatures, _MOST_ENTRIES, None), None) is not None:
+        raise CheckpointError("damaged: its directory has far too many entries")
     try:
         with zipfile.ZipFile(cast(IO[bytes], data)) as archive:
             listed = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
         raise CheckpointError(f"cut short or damaged ({shown_name(error)})") from error
     entries = {entry.filename: entry for entry in listed}
-    if len(entries) != len(listed) or len(listed) > _MOST_ENTRIES:
-        raise CheckpointError("damaged: its directory has repeated or far too many entries")
+    if len(entries) != len(listed):
+        raise CheckpointError("damaged: its directory has repeated entries")
     return entries
 
 

@@ -15,7 +15,15 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.errors import CheckpointError
 
-__all__ = ["Coarse", "RefineMode", "RefineOptions", "Refined", "Refiner", "resize"]
+__all__ = [
+    "Coarse",
+    "RefineMode",
+    "RefineOptions",
+    "Refined",
+    "Refiner",
+    "parsed_options",
+    "resize",
+]
 
 RefineMode = Literal["full", "sampling", "thresholding"]
 
@@ -52,30 +60,13 @@ class RefineOptions:
             raise ValueError(f"backbone_scale is {self.backbone_scale}, not above 0 and up to 0.5")
         if self.mode not in get_args(RefineMode):
             raise ValueError(f"mode is {self.mode}, not one of {', '.join(get_args(RefineMode))}")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is {self.threshold}, not within 0..1")
         if self.sample_pixels < 0:
             raise ValueError(f"sample_pixels is {self.sample_pixels}, below 0")
 
     @classmethod
-    def from_text(cls, options: Mapping[str, str]) -> RefineOptions:
-        """Options as a command line has them, by field name.
-
-        Raises:
-            CheckpointError: another name, or a value that makes no sense.
-        """
-        kinds = {field.name: type(field.default) for field in fields(cls)}
-        choices = f"choose among {', '.join(kinds)}"
-        unknown = [name for name in options if name not in kinds]
-        if unknown:
-            raise CheckpointError(
-                f"Background Matting V2 has no option {unknown[0]}", remedy=choices
-            )
-        try:
-            return cls(**{name: _parsed(kinds[name], text) for name, text in options.items()})
-        except ValueError as error:
-            raise CheckpointError(str(error), remedy=choices) from None
-
-    @classmethod
-    def for_size(cls, width: int, height: int, mode: RefineMode = "sampling") -> RefineOptions:
+    def for_size(cls, width: int, height: int) -> RefineOptions:
         """The authors' advice for HD (0.25, 80,000) and 4K (0.125, 320,000), and between.
 
         The scale halves with every fourfold of the pixels, so that the coarse network always sees
@@ -87,7 +78,26 @@ class RefineOptions:
         while pixels * scale**2 > 2 * _HD_PIXELS * 0.25**2:
             scale /= 2
         samples = max(_HD_SAMPLES, round(_HD_SAMPLES * pixels / _HD_PIXELS))
-        return cls(mode=mode, backbone_scale=scale, sample_pixels=samples)
+        return cls(backbone_scale=scale, sample_pixels=samples)
+
+
+def parsed_options(options: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of `RefineOptions` as a command line has them.
+
+    Raises:
+        CheckpointError: another name, or a value that makes no sense.
+    """
+    kinds = {field.name: type(field.default) for field in fields(RefineOptions)}
+    choices = f"choose among {', '.join(kinds)}"
+    unknown = [name for name in options if name not in kinds]
+    if unknown:
+        raise CheckpointError(f"Background Matting V2 has no option {unknown[0]}", remedy=choices)
+    try:
+        found = {name: _parsed(kinds[name], text) for name, text in options.items()}
+        RefineOptions(**found)  # judges the values
+    except ValueError as error:
+        raise CheckpointError(str(error), remedy=choices) from None
+    return found
 
 
 def _parsed(kind: type[Any], text: str) -> Any:
