@@ -14,6 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+# The networks of the tests are small: threads would wait for each other, here and in processes
+# that tests start. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 PICTURES = Path(__file__).parent / "pictures"
 ROOT = Path(__file__).parent.parent
 

@@ -268,3 +268,24 @@ def test_a_solver_says_nothing_on_standard_output(shell: Cli, tmp_path: Path, so
     done = shell("matte", "p.png", "--model", solver, "--trimap", "t.png", "-w", "alpha", "-o", "-")
     assert done.code == 0, done.err
     assert done.out.startswith(b"\x89PNG")
+
+
+def test_what_a_format_cannot_hold_is_said_before_the_work(
+    cli: Cli, photos: Path, modnet_weights: Path
+) -> None:
+    common = ("matte", photos, *SMALL, "--weights", modnet_weights)
+    for more in (("--format", "jpg"), ("--format", "webp", "--bit-depth", "16")):
+        done = cli(*common, *more)
+        assert done.code == 2, done.err
+        assert "cannot hold" in done.err
+
+
+def test_a_trimap_with_stray_values_is_refused_with_the_remedy(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "p.png", photo(40, 30))
+    trimap = np.full((30, 40), 127, np.uint8)
+    trimap[:5], trimap[-5:] = 0, 255
+    save(tmp_path / "t.png", trimap)
+    done = cli("matte", "p.png", "--trimap", "t.png")
+    assert done.code == 1
+    assert "--repair" in done.err
+    assert "127" in done.err

@@ -139,7 +139,7 @@ def test_import_keeps_what_it_is_told(cli: Cli, dim: Path, tmp_path: Path) -> No
     [
         (("-o", "a.pth"), 2, "must end in .safetensors"),
         (("--set", "additions"), 2, "is not KEY=VALUE"),
-        (("--set", "colour=blue"), 3, "no option colour=blue"),
+        (("--set", "colour=blue"), 2, "no option colour=blue"),
         (("--as", "dims"), 2, "there is no model 'dims'"),
         (("--as", "dim:segnet"), 3, "holds weights of dim, not of dim:segnet"),
         (("--as", "modnet:webcam"), 3, "is not the published file of modnet:webcam"),

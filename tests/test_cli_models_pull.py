@@ -121,7 +121,7 @@ def test_pull_says_404_and_stalls(cli: Cli, server: Script) -> None:
     server.status = 404
     done = cli("models", "pull", "bgmv2", "--url", server.address)
     assert (done.code, done.err.count("\n")) == (3, 1)
-    assert "answers 404 (Not Found)" in done.err
+    assert "answers 404 (Not Found); check the address" in done.err
     server.status, server.stall_at = 200, 0
     done = cli("models", "pull", "bgmv2", "--url", server.address, "--stall", "1")
     assert done.code == 3
@@ -160,8 +160,9 @@ def test_a_pull_that_was_stopped_is_continued_by_the_next(
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == code
+    assert ("what was fetched is kept" in err) == (number == signal.SIGINT)
     server.stall_at = None
     done = cli("models", "pull", "bgmv2", "--url", server.address)
     assert done.code == 0, done.err

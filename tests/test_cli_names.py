@@ -218,3 +218,32 @@ def test_the_format_follows_the_output_s_name(cli: Cli, tmp_path: Path) -> None:
         assert (tmp_path / f"t{suffix}").read_bytes().startswith(magic)
     assert cli("trimap", "m.png", "-o", "out/", "--format", "webp").code == 0
     assert (tmp_path / "out" / "m-trimap.webp").exists()
+
+
+def test_a_run_into_the_default_folder_can_be_repeated(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", MASK)
+    assert cli("trimap", ".", "-r").code == 0
+    again = cli("trimap", ".", "-r", "--existing", "skip", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out.splitlines()[-1])["skipped"] == 1
+
+
+def test_a_report_takes_no_image_s_place(cli: Cli, tmp_path: Path) -> None:
+    mask = save(tmp_path / "m.png", MASK).rename(tmp_path / "m.jsonl")
+    before = mask.read_bytes()
+    assert cli("trimap", "m.jsonl", "--report", "m.jsonl", "-o", "out/").code == 2
+    assert mask.read_bytes() == before
+
+
+def test_an_image_and_json_do_not_share_standard_output(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "m.png", MASK)
+    done = cli("trimap", "m.png", "-o", "-", "--json")
+    assert (done.code, done.out) == (2, b"")
+    assert "--json" in done.err
+
+
+def test_a_nul_in_a_list_is_explained(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes(b"a.png\0b.png\0")
+    done = cli("trimap", "--files-from", "list")
+    assert done.code == 2
+    assert "-0" in done.err

@@ -132,3 +132,26 @@ def test_a_closed_standard_output_is_no_success(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "status 1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_behind_standard_output_is_one_line(tmp_path: Path) -> None:
+    save(tmp_path / "m.png", MASK)
+    for arguments in ("trimap m.png --json", "models list", "--help"):
+        done = subprocess.run(
+            f"{sys.executable} -m mattecli {arguments} > /dev/full", shell=True,
+            capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 1, arguments
+        assert "Traceback" not in done.stderr
+        assert "space" in done.stderr
+
+
+def test_closed_streams_are_no_failure(tmp_path: Path) -> None:
+    save(tmp_path / "m.png", MASK)
+    for closed in (">&-", "2>&-"):
+        done = subprocess.run(
+            f"{sys.executable} -m mattecli trimap m.png -o t.png {closed}", shell=True,
+            capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr

@@ -97,12 +97,15 @@ def test_loops_of_links_end_and_each_folder_comes_once() -> None:
 def test_the_output_folder_is_not_searched() -> None:
     make("in/1.png", "in/mattes/1-alpha.png", "in/mattes/other.png", "in/more/mattes/2.png")
     output = Path("in/mattes")
-    assert found("in", recursive=True, output=output) == ["in/1.png", "in/more/mattes/2.png"]
+    assert found("in", recursive=True, excluded=(output,)) == ["in/1.png", "in/more/mattes/2.png"]
     absolute = Path.cwd() / "in" / "more" / ".." / "mattes"
-    assert "in/mattes/other.png" not in found("in", recursive=True, output=absolute)
-    assert found("in/*", recursive=True, output=output) == ["in/1.png", "in/more/mattes/2.png"]
-    assert found("in/mattes", output=output) == ["in/mattes/1-alpha.png", "in/mattes/other.png"]
-    assert found("in", recursive=True, output=Path("in"))[0] == "in/1.png"
+    assert "in/mattes/other.png" not in found("in", recursive=True, excluded=(absolute,))
+    assert found("in/*", recursive=True, excluded=(output,)) == ["in/1.png", "in/more/mattes/2.png"]
+    assert found("in/mattes", excluded=(output,)) == [
+        "in/mattes/1-alpha.png",
+        "in/mattes/other.png",
+    ]
+    assert found("in", recursive=True, excluded=(Path("in"),))[0] == "in/1.png"
 
 
 def test_earlier_outputs_beside_their_photos_are_skipped() -> None:

@@ -17,7 +17,7 @@ from mattecli.errors import CheckpointError, ModelUnavailableError, ResourceErro
 from mattecli.models.published import PUBLISHED, find_by_digest, published_for
 from mattecli.models.registry import MODELS, find_spec, network_specs
 from mattecli.models.shm import SHM
-from mattecli.models.store import Store, StoredWeights, file_digest, find_weights, new_file
+from mattecli.models.store import Store, StoredWeights, file_digest, find_weights
 from mattecli.models.weights import load_network, write_safetensors
 
 
@@ -48,7 +48,7 @@ def record(name: str, file: Path) -> StoredWeights:
 
 
 def installed(store: Store, name: str, content: bytes) -> StoredWeights:
-    file = new_file(store.folder, ".safetensors")
+    file = store.new_file(name, ".safetensors")
     file.write_bytes(content)
     return store.install(file, record(name, file))
 

@@ -116,10 +116,10 @@ def _send(handler: BaseHTTPRequestHandler, script: Script, begin: int) -> None:
     for place in range(begin, min(end, stall), 2**20):
         piece = script.body[place : min(place + 2**20, end, stall)]
         script.released.wait(script.pace)
+        script.sent += len(piece)  # before the client can act on it
         try:
             handler.wfile.write(piece)
         except OSError:  # the client has gone
             return
-        script.sent += len(piece)
     if stall < end:
         script.released.wait(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from mattecli.cli.render import say
 from mattecli.cli.transfer import TransferBar
-from mattecli.errors import CheckpointError, UsageError, shown_path
+from mattecli.errors import CheckpointError, UsageError, shown_path, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def path(name: _Name) -> None:
     """Where a model's weights are; exit status 3 if they are not here."""
     from mattecli.jobs.models import weights_path
 
-    typer.echo(weights_path(name))
+    _write_path(weights_path(name))
 
 
 @app.command()
@@ -75,22 +76,26 @@ def pull(
         bool, typer.Option("--accept-licence", help="Accept a licence for non-commercial use only")
     ] = False,
     stall: Annotated[
-        float, typer.Option(help="Give a connection up after SECONDS without data", min=1)
+        float,
+        typer.Option(help="Give a connection up after SECONDS without data", min=1, max=3600),
     ] = 30.0,
 ) -> None:
     """Download a model's weights; an interrupted download is continued. Prints their path."""
-    from mattecli.jobs.models import model_facts
+    from mattecli.jobs.models import model_facts, weights_path
     from mattecli.jobs.pull import PullOptions, pull_weights
 
     bar = TransferBar(name)
     options = PullOptions(url=url, accept_licence=accept_licence, stall=stall)
     try:
         stored = pull_weights(name, options, bar)
+    except KeyboardInterrupt:
+        bar.note("what was fetched is kept; run the same command again to continue")
+        raise
     finally:
         bar.close()
     facts = model_facts(name)
     say(f"{name}: {stored.size:,} bytes, SHA-256 {stored.sha256} ({_trust(stored, facts)})")
-    typer.echo(facts.path)
+    _write_path(weights_path(name))
 
 
 @app.command()
@@ -100,17 +105,17 @@ def verify(
         typer.Argument(help="Models; all that are here when left out", metavar="[NAME]..."),
     ] = None,
 ) -> None:
-    """Read weights again and compare their SHA-256; exit status 3 if one differs."""
+    """Read weights again and compare their SHA-256; exit status 3 if one differs or is missing."""
     from mattecli.jobs.models import verify_weights
 
     verdicts = verify_weights(names or ())
     for verdict in verdicts:
-        typer.echo(f"{verdict.name}\t{verdict.problem or 'ok'}\t{verdict.sha256}")
+        typer.echo(f"{verdict.name}\t{shown_text(verdict.problem) or 'ok'}\t{verdict.sha256}")
     bad = [verdict for verdict in verdicts if verdict.problem]
     if bad:
         raise CheckpointError(
-            f"{len(bad)} of {len(verdicts)} weights files are damaged",
-            remedy="'mattecli models pull NAME' gets them again",
+            f"{len(bad)} of {len(verdicts)} weights files are damaged or missing",
+            remedy="'mattecli models pull NAME' or 'import FILE --as NAME' gets them again",
         )
 
 
@@ -135,12 +140,15 @@ def import_(
 
     options = ImportOptions(name=name, output=output, options=_pairs(settings or []))
     found = import_weights(file, options)
+    if found.replaced:
+        say(f"mattecli: replaces {shown_text(found.replaced)}")
     told = "".join(f", {key}={value}" for key, value in found.options.items())
-    say(
+    line = (
         f"{found.name}: {found.entries} tensors, {found.parameters:,} parameters{told}, "
         f"from {found.source_format}; licence: {found.licence or 'unknown'}"
     )
-    typer.echo(found.path)
+    say(shown_text(line))
+    _write_path(found.path)
 
 
 def _trust(stored: StoredWeights, facts: ModelFacts) -> str:
@@ -161,18 +169,31 @@ def _pairs(settings: list[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+def _write_path(path: Path) -> None:
+    """The path for another program: its own bytes, whatever they are."""
+    typer.echo(os.fsencode(path))
+
+
 def _write_json(facts: ModelFacts) -> None:
     typer.echo(json.dumps(asdict(facts), default=str))
 
 
 def _write_table(rows: list[ModelFacts]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("name", "needs", "size", "licence", "weights", "what for", box=None)
     for row in rows:
         needs = ", ".join(row.needs) or "-"
-        table.add_row(row.name, needs, _megabytes(row), row.licence, row.weights, row.title)
+        table.add_row(
+            row.name,
+            needs,
+            _megabytes(row),
+            escape(shown_text(row.licence)),
+            row.weights,
+            row.title,
+        )
     # A pipe has no width: nothing is cut there.
     width = None if sys.stdout.isatty() else 250
     Console(file=sys.stdout, width=width, highlight=False).print(table)
@@ -190,11 +211,11 @@ def _lines(facts: ModelFacts) -> Iterator[tuple[str, str]]:
     yield "title", facts.title
     yield "paper", facts.paper
     yield "needs", ", ".join(("a photo", *facts.needs))
-    yield "licence", facts.licence
+    yield "licence", shown_text(facts.licence)
     yield "commercial", {True: "yes", False: "no", None: "not stated"}[facts.commercial]
     yield "weights", facts.weights
     if facts.path is not None:
-        yield "path", str(facts.path)
+        yield "path", shown_path(facts.path)
         yield "size", f"{facts.size:,} bytes"
         yield "SHA-256", facts.sha256 or "that of the program"
     if facts.published is not None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from mattecli.errors import MattecliError, shown_path
+from mattecli.errors import MattecliError, UsageError, shown_path
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -30,9 +30,10 @@ _LOG_SECONDS = 5.0
 
 
 def say(text: str) -> None:
-    """One line to standard error."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """One line to standard error, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 class Console:
@@ -50,7 +51,7 @@ class Console:
         """Begin to count ``total`` inputs."""
         self._total = total
         self._begin = self._last = time.monotonic()
-        if total > 1 and not self._run.quiet and sys.stderr.isatty():
+        if total > 1 and not self._run.quiet and sys.stderr and sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, unit="image", file=sys.stderr, dynamic_ncols=True)
@@ -131,6 +132,8 @@ def _summary(report: Report) -> str:
 
 
 def _print_json(record: dict[str, object]) -> None:
+    if sys.stdout is None:
+        raise UsageError("standard output is closed", remedy="leave --json out")
     sys.stdout.write(json.dumps(record) + "\n")
     sys.stdout.flush()
 
@@ -151,27 +154,42 @@ def finish(command: Callable[[], object], usage_error: type[Exception], *, debug
     """Run a command and turn what it raises into one line and an exit status."""
     try:
         result = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: it was closed before we began
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except MattecliError as error:
         _explain(str(error), debug=debug)
         return error.exit_code
     except usage_error as error:
-        _explain(_usage(error), debug=debug)
+        explained = _usage(error)
+        if explained:
+            _explain(explained, debug=debug)
         return 2
     except KeyboardInterrupt:
         say("mattecli: interrupted")
         return 130
     except BrokenPipeError:
-        # Nothing more can be said on standard output, not even by the interpreter's own flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         _explain("standard output was closed by its reader", debug=debug)
+        return 1
+    except OSError as error:
+        _silence_stdout()
+        where = f"{shown_path(os.fsdecode(error.filename))}: " if error.filename else ""
+        _explain(f"{where}{error.strerror or error}; nothing more was done", debug=debug)
         return 1
 
 
+def _silence_stdout() -> None:
+    """Nothing more can be said on standard output, not even by the interpreter's own flush."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _usage(error: Exception) -> str:
-    """One line out of the parser's error, with the way to the command's help."""
+    """One line out of the parser's error, with the way to the help; "" where that was shown."""
     message = " ".join(str(getattr(error, "format_message", lambda: error)()).split())
+    if not message:
+        return ""
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", "mattecli")
     return f"{message.rstrip('.')}; see '{path} --help'"

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mattecli.cli.render import say
+from mattecli.errors import shown_text
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -40,7 +41,7 @@ class TransferBar:
     def note(self, text: str) -> None:
         """A remark: what is tried again, and why."""
         self.close()
-        say(f"mattecli: {text}")
+        say(f"mattecli: {shown_text(text)}")
 
     def close(self) -> None:
         """Leave the line that the bar is on."""

@@ -142,9 +142,9 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
 
     settings = parse_settings(options.model.set)
-    if options.model.refine_mode != "auto":
-        if settings.setdefault("mode", options.model.refine_mode) != options.model.refine_mode:
-            raise UsageError("--refine-mode and --set mode=... say different things")
+    mode = options.model.refine_mode
+    if mode != "auto" and settings.setdefault("mode", mode) != mode:
+        raise UsageError("--refine-mode and --set mode=... say different things")
     names = SCRIPT_SETTINGS.get(spec.name, frozenset()) if options.model.reference else frozenset()
     for_script = {name: text for name, text in settings.items() if name in names}
     for_network = {name: text for name, text in settings.items() if name not in names}

@@ -15,7 +15,7 @@ from mattecli.ops.align import align_plate
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.plates import check_plate
 from mattecli.ops.segmentation import resized
-from mattecli.ops.trimap import make_trimap, repair_trimap, require_usable
+from mattecli.ops.trimap import make_trimap, require_usable
 from mattecli.records import Array, Size
 from mattecli.settings import MatteOptions
 
@@ -65,7 +65,7 @@ class Companions:
         if self._model.trimap == "auto":
             return self._made_trimap(task, guide)
         path = task.companion("trimap")
-        trimap = repair_trimap(read_levels(path, max_pixels=self._max_pixels))
+        trimap = to_levels(read_levels(path, max_pixels=self._max_pixels))
         require_usable(trimap, full, path)
         return trimap
 

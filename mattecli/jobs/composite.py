@@ -53,6 +53,10 @@ def composite_images(options: CompositeOptions, observer: Observer | None = None
         raise UsageError(
             "--each-background needs several backgrounds", remedy="give a folder as --background"
         )
+    if blend.background == "blur" and blend.alpha is None:
+        raise UsageError(
+            "a cut-out has no background of its own to blur", remedy="give photos with --alpha"
+        )
     tasks = (
         _every_pair(options, backgrounds)
         if blend.each_background

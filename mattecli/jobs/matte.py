@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from mattecli.errors import UsageError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
 from mattecli.jobs.plan import (
@@ -14,8 +16,9 @@ from mattecli.jobs.plan import (
     refuse_overwriting_companions,
 )
 from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
+from mattecli.media.formats import writable_format
 from mattecli.records import Report
-from mattecli.settings import MatteOptions
+from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
@@ -36,6 +39,7 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     spec = choose_spec(options.model, options.device)
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
+    _check_format(tasks, options.pixels)
     if options.run.dry_run:
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
     workers = worker_count(options.run)
@@ -74,6 +78,18 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         pair(tasks, role, given)
     refuse_overwriting_companions(tasks, [options.model.weights] if options.model.weights else [])
     return tasks
+
+
+def _check_format(tasks: Sequence[MatteTask], pixels: PixelOptions) -> None:
+    """What a format cannot hold is known before the night's work."""
+    row = writable_format(tasks[0].format) if tasks else writable_format("png")
+    if "foreground" in pixels.write and not (pixels.rgb or row.alpha):
+        raise UsageError(
+            f"{row.name} cannot hold a foreground's alpha",
+            remedy="use --format png, or --rgb, or --write composite",
+        )
+    if pixels.bit_depth == "16" and 16 not in row.depths:
+        raise UsageError(f"{row.name} cannot hold 16 bits", remedy="use --format png or tiff")
 
 
 def _kinds(options: MatteOptions) -> tuple[Kind, ...]:

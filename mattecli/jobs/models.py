@@ -160,7 +160,8 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     """Read weights files again and compare their digests.
 
     Args:
-        names: models or published files; none: all that are here.
+        names: models or published files; none: all that the store has a record of. One whose
+            file is missing, or whose record is damaged, gives a verdict like the others.
 
     Raises:
         ModelUnavailableError: one that is named is not here.
@@ -168,24 +169,37 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     """
     store = store or Store()
     chosen = list(names)
-    for name in chosen:
-        if weights_path(name, store).parent != store.folder:
-            raise ModelUnavailableError(
-                f"{name} is part of the program, not of the store",
-                remedy="install the program again if you doubt it",
-            )
     known = chosen or list(dict.fromkeys([*MODELS, *PUBLISHED]))
-    found = [stored for name in known if (stored := store.find(name)) is not None]
-    return [_verdict(store, stored) for stored in found]
+    found = {name: _verdict(name, store) for name in known}
+    for name in chosen:
+        if found[name] is None:
+            raise _not_stored(name, store)
+    return [verdict for verdict in found.values() if verdict is not None]
 
 
-def _verdict(store: Store, stored: StoredWeights) -> Verdict:
+def _verdict(name: str, store: Store) -> Verdict | None:
+    """What is to be said about the weights that the store has recorded; None: there are none."""
+    try:
+        stored = store.pin(name)
+    except ModelUnavailableError as error:
+        return Verdict(name=name, path=store.record_path(name), sha256="", problem=error.cause)
+    if stored is None:
+        return None
     problem = ""
     try:
         store.check(stored)
     except CheckpointError as error:
         problem = error.cause
-    return Verdict(name=stored.name, path=store.path(stored), sha256=stored.sha256, problem=problem)
+    return Verdict(name=name, path=store.path(stored), sha256=stored.sha256, problem=problem)
+
+
+def _not_stored(name: str, store: Store) -> ModelUnavailableError:
+    """Why weights that are named cannot be verified."""
+    weights_path(name, store)  # says it where there are none at all
+    return ModelUnavailableError(
+        f"{name} is part of the program, not of the store",
+        remedy="install the program again if you doubt it",
+    )
 
 
 def _availability(target: Target, store: Store) -> tuple[Availability, Path | None]:

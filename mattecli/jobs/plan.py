@@ -138,7 +138,7 @@ def plan_tasks(
     Raises:
         UsageError: no inputs, or outputs that make no sense.
     """
-    sources = _sources(source, target)
+    sources = _sources(source, target, rule)
     if rule.wanted is not None:
         sources = outputs_of_kind(sources, rule.wanted)
     out = target.output
@@ -204,7 +204,7 @@ def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] 
     refuse_overwriting([task.outputs for task in tasks], [*read, *others])
 
 
-def _sources(options: InputOptions, target: OutputOptions) -> list[Source]:
+def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
     paths = options.inputs
     if not paths and options.files_from is None:
         if not _is_piped():
@@ -214,13 +214,13 @@ def _sources(options: InputOptions, target: OutputOptions) -> list[Source]:
                 "mattecli trimap --dilate 15 < mask.png > trimap.png",
             )
         paths = ("-",)
-    output = None if target.output in (None, "-") else Path(target.output or "")
+    folders = [target.output or rule.folder, *rule.protected]
     request = InputRequest(
         paths=paths,
         recursive=options.recursive,
         files_from=options.files_from,
         null_separated=options.null,
-        output=output,
+        excluded=tuple(Path(text) for text in folders if text is not None and text != "-"),
     )
     return find_inputs(request)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
 from mattecli.jobs.models import find_target
-from mattecli.models.download import Order, Progress, fetch
+from mattecli.models.download import Progress, fetch
+from mattecli.models.order import Order
 from mattecli.models.published import PublishedFile
 from mattecli.models.spec import ModelSpec
 from mattecli.models.store import Store, StoredWeights, file_digest
@@ -49,22 +51,30 @@ def pull_weights(
     """
     target = find_target(name)
     store = store or Store()
-    here = _sound(name, store)
+    here = _sound(name, store, lambda text: None)
     if here is not None:
         return here
     published = _accepted(name, target.published, options)
     addresses = _addresses(published, options)
     with store.lock(name, lambda: progress.note(f"another process pulls {name}; waiting")):
-        here = _sound(name, store)
+        here = _sound(name, store, progress.note)
         if here is not None:
             return here
         pull = _Pull(target.spec, published, options, progress, store)
         return pull.from_first(addresses)
 
 
-def _sound(name: str, store: Store) -> StoredWeights | None:
-    """The weights in the store, if they are what they were when they were put there."""
-    here = store.find(name)
+def _sound(name: str, store: Store, on_damage: Callable[[str], None]) -> StoredWeights | None:
+    """The weights in the store, if they are what they were when they were put there.
+
+    Args:
+        on_damage: told that their record is damaged, which is as if there were none.
+    """
+    try:
+        here = store.find(name)
+    except ModelUnavailableError as error:
+        on_damage(f"{error.cause}; it is replaced")
+        return None
     return here if here is not None and file_digest(store.path(here)) == here.sha256 else None
 
 
@@ -110,6 +120,7 @@ class _Pull:
                 return self._from(address)
             except ModelUnavailableError as error:
                 if len(addresses) == 1:
+                    error.remedy = error.remedy or _by_hand(self.published)
                     raise
                 self.progress.note(error.cause)
         raise ModelUnavailableError(
@@ -156,10 +167,10 @@ class _Pull:
         from mattecli.models.checkpoint import read_checkpoint
         from mattecli.models.weights import build
 
-        pin = self.store.pin(self.published.name)
-        if pin is not None and pin.pulled and pin.sha256 != digest:
+        pinned = self.store.pinned(self.published.name)
+        if pinned not in ("", digest):
             raise CheckpointError(
-                f"{order.address} has SHA-256 {digest}, but the first pull had {pin.sha256}",
+                f"{order.address} has SHA-256 {digest}, but the first pull had {pinned}",
                 remedy="if you trust the new file, delete "
                 f"{self.store.record_path(self.published.name)}",
             )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
@@ -22,6 +23,7 @@ T = TypeVar("T", bound=Task)
 
 _PIXELS_UNDER_WAY = 64_000_000
 _TASKS_PER_WORKER = 4
+_MOST_WORKERS = 256
 
 
 class Observer(Protocol):
@@ -70,10 +72,12 @@ def worker_count(run: RunOptions) -> int:
     """Threads of a stage: as asked, or one a core that this process may use.
 
     Raises:
-        UsageError: a negative number was asked for.
+        UsageError: an impossible number was asked for.
     """
-    if run.workers < 0:
-        raise UsageError(f"--workers {run.workers} is no number of threads")
+    if not 0 <= run.workers <= _MOST_WORKERS:
+        raise UsageError(
+            f"--workers {run.workers} is no number of threads", remedy=f"give 0 to {_MOST_WORKERS}"
+        )
     return run.workers or len(os.sched_getaffinity(0))
 
 
@@ -101,6 +105,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
+    _check_places(work.tasks, run)
     account = _Account(work, run, observer)
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
@@ -117,6 +122,30 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         if task.settled is not None and not task.is_reported:
             account.add(task)
     return account.close(time.perf_counter() - begin)
+
+
+def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
+    """Reports and JSON lines must not meet images.
+
+    Raises:
+        UsageError: they would.
+    """
+    if run.json and any(None in task.outputs.values() for task in tasks):
+        raise UsageError(
+            "standard output takes either the image or --json",
+            remedy="give -o FILE, or --report FILE.jsonl",
+        )
+    images = {
+        os.path.realpath(path)
+        for task in tasks
+        for path in (task.source.path, *task.outputs.values(), *task.companions.values())
+        if isinstance(path, Path)
+    }
+    for report in run.report:
+        if os.path.realpath(report) in images:
+            raise UsageError(
+                "the report would take the place of an image", path=report, remedy="name another"
+            )
 
 
 class _Account:
@@ -152,9 +181,11 @@ class _Account:
         self.report = replace(
             self.report, seconds=seconds, stages=self._stages, means=self._means()
         )
-        for file in self._files:
-            file.close(self.report)
-        self._observer.finished(self.report)
+        try:
+            for file in self._files:
+                file.close(self.report)
+        finally:  # a report that cannot be written must not cost the account
+            self._observer.finished(self.report)
         return self.report
 
 

@@ -49,7 +49,7 @@ def pair_companions(
     Raises:
         UsageError: ``companion`` is not there, or the folder cannot be read.
     """
-    if companion.is_file():
+    if companion.exists() and not companion.is_dir():  # also a pipe
         return [companion] * len(sources)
     if not companion.is_dir():
         raise UsageError(f"there is no such {what}", path=companion, remedy="check the name")

@@ -76,7 +76,8 @@ class InputRequest:
         recursive: folders are searched with their subfolders.
         files_from: a file that lists more paths, or ``-`` for standard input.
         null_separated: that list's names end in NUL instead of a newline.
-        output: where outputs go; inside an input folder it is not searched.
+        excluded: folders that are not searched where they lie inside an input folder: where
+            outputs go, and where what belongs to the inputs lies.
         stdin: read instead of the process's standard input.
     """
 
@@ -84,7 +85,7 @@ class InputRequest:
     recursive: bool = False
     files_from: str | Path | None = None
     null_separated: bool = False
-    output: Path | None = None
+    excluded: tuple[Path, ...] = ()
     stdin: BinaryIO | None = None
 
 
@@ -101,9 +102,11 @@ def find_inputs(request: InputRequest) -> list[Source]:
     listed = _listed(request)
     if _STDIN in names and request.files_from == _STDIN:
         raise UsageError("standard input cannot be both an image and the list of files")
+    if any("\0" in name for name in (*names, *listed)):
+        raise UsageError("a name holds a NUL byte", remedy="was -0 forgotten?")
     if "" in names:
         raise UsageError("an input is empty", remedy="give a file, or . for the current folder")
-    search = _Search(request.recursive, request.output)
+    search = _Search(request.recursive, request.excluded)
     found = [source for name in names for source in search.by_argument(name)]
     found += [source for name in listed for source in search.by_path(Path(name))]
     return list(_once(found))
@@ -164,12 +167,12 @@ class _Search:
 
     Args:
         recursive: folders are searched with their subfolders.
-        output: a folder that is not searched when it lies inside another.
+        excluded: folders that are not searched when they lie inside another.
     """
 
-    def __init__(self, recursive: bool, output: Path | None) -> None:
+    def __init__(self, recursive: bool, excluded: Iterable[Path]) -> None:
         self._recursive = recursive
-        self._output = None if output is None else os.path.realpath(output)
+        self._excluded = {os.path.realpath(folder) for folder in excluded}
 
     def by_argument(self, name: str) -> list[Source]:
         """What an argument stands for: standard input, a pattern, a folder or a file."""
@@ -235,7 +238,7 @@ class _Search:
         return (
             not entry.name.startswith(".")
             and entry.is_dir()
-            and (self._output is None or os.path.realpath(entry) != self._output)
+            and os.path.realpath(entry) not in self._excluded
         )
 
 

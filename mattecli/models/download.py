@@ -17,14 +17,14 @@ from typing import IO, Protocol
 from urllib.parse import urlsplit
 
 from mattecli import __version__
-from mattecli.errors import ModelUnavailableError, UsageError
+from mattecli.errors import ModelUnavailableError
+from mattecli.models.order import Order, check_order, is_web_address
 from mattecli.models.store import disk_errors, file_digest
 
 __all__ = ["Order", "Progress", "fetch"]
 
 _CHUNK = 2**18
 _MOST_BYTES = 2**31
-_LONGEST_STALL = 3600.0
 _OTHER_FILE = "it is not the published file: get it from another address"
 _PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _REDIRECTS = range(300, 400)
@@ -38,31 +38,6 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """A remark: what is tried again, and why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What to download.
-
-    Attributes:
-        address: where from; ``http`` only where ``insecure`` allows it.
-        part: the file that grows; a rest of an earlier try is continued where that is safe.
-        size: exact size in bytes, None where unknown.
-        sha256: digest in hex, "" where unknown.
-        insecure: plain ``http`` is accepted, for addresses that the user typed.
-        stall: seconds without a byte after which a connection is given up.
-        tries: connections that are tried before giving up.
-        pause: seconds between two tries.
-    """
-
-    address: str
-    part: Path
-    size: int | None = None
-    sha256: str = ""
-    insecure: bool = False
-    stall: float = 30.0
-    tries: int = 3
-    pause: float = 1.0
 
 
 class _InterruptedError(Exception):
@@ -81,16 +56,16 @@ def fetch(order: Order, progress: Progress) -> str:
         ResourceError: the disk does not take it.
         UsageError: the address is none of the web, or the order's numbers make no sense.
     """
-    _check(order)
-    failures = 0
+    check_order(order)
+    failures, furthest = 0, _size(order.part)
     while True:
-        before = _size(order.part)
         try:
             _receive(order, progress)
             return _checked_digest(order)
         except _InterruptedError as error:
-            # A connection that brought something is the first of a new series of tries.
-            failures = 1 if _size(order.part) > before else failures + 1
+            # A connection that brought the file further is the first of a new series of tries.
+            failures = 1 if _size(order.part) > furthest else failures + 1
+            furthest = max(furthest, _size(order.part))
             if failures >= order.tries:
                 raise ModelUnavailableError(
                     f"{order.address} {error}, {_times(failures)}",
@@ -98,20 +73,6 @@ def fetch(order: Order, progress: Progress) -> str:
                 ) from error
             progress.note(f"{order.address} {error}; trying again")
             time.sleep(order.pause)
-
-
-def _check(order: Order) -> None:
-    if not _is_web_address(order.address, order.insecure):
-        kind = "http or https" if order.insecure else "https"
-        raise UsageError(
-            f"{order.address} is no {kind} address",
-            remedy="spaces and letters beyond ASCII are written as %20 and the like",
-        )
-    if not 0 < order.stall <= _LONGEST_STALL:
-        raise UsageError(
-            f"{order.stall:g} seconds without data cannot be waited for",
-            remedy=f"give at most {_LONGEST_STALL:g}",
-        )
 
 
 def _times(count: int) -> str:
@@ -237,26 +198,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         insecure = self._insecure and urlsplit(req.full_url).scheme == "http"
-        if not _is_web_address(newurl, insecure):
+        if not is_web_address(newurl, insecure):
             raise ModelUnavailableError(
                 f"{req.full_url} leads to {newurl}, which is not https",
                 remedy="take another address",
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _is_web_address(address: str, insecure: bool) -> bool:
-    try:
-        parts = urlsplit(address)
-        _ = parts.port
-    except ValueError:  # brackets that are no address, a port that is no number
-        return False
-    plain = address.isascii() and address.isprintable() and " " not in address
-    return (
-        plain
-        and bool(parts.hostname)
-        and parts.scheme in ({"https", "http"} if insecure else {"https"})
-    )
 
 
 def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:

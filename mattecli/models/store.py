@@ -63,6 +63,18 @@ class Store:
                 remedy=f"run '{_way_here(name)}', which replaces it",
             ) from error
 
+    def readable(self, name: str) -> StoredWeights | None:
+        """As `pin`, but a damaged record, which the next `install` overwrites, counts as none."""
+        try:
+            return self.pin(name)
+        except ModelUnavailableError:
+            return None
+
+    def pinned(self, name: str) -> str:
+        """The digest that a pull of ``name`` must have, "" for any."""
+        stored = self.readable(name)
+        return stored.pinned if stored is not None else ""
+
     def record_of(self, path: Path, sha256: str) -> StoredWeights | None:
         """The record of a weights file, told by its place, else by its digest.
 
@@ -108,9 +120,9 @@ class Store:
             ResourceError: the disk does not take it.
         """
         named = f"{slug(stored.name)}-{stored.sha256[:12]}{Path(stored.file).suffix}"
-        earlier = self._earlier(stored.name)
-        kept = earlier.pinned if earlier is not None else ""
-        installed = replace(stored, file=named, pinned=stored.sha256 if stored.pulled else kept)
+        earlier = self.readable(stored.name)
+        pinned = stored.sha256 if stored.pulled else self.pinned(stored.name)
+        installed = replace(stored, file=named, pinned=pinned)
         with disk_errors(self.folder):
             finished.replace(self.folder / named)
             text = json.dumps(asdict(installed), indent=2) + "\n"
@@ -127,12 +139,6 @@ class Store:
         What a process that was killed leaves of it is removed by the next one that has the lock.
         """
         return new_file(self.folder, f".{slug(name)}", suffix)
-
-    def _earlier(self, name: str) -> StoredWeights | None:
-        try:
-            return self.pin(name)
-        except ModelUnavailableError:  # a damaged record is overwritten
-            return None
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
@@ -163,8 +169,12 @@ class Store:
         """Read the weights file again and compare its digest.
 
         Raises:
-            CheckpointError: it is no longer the file that was put here.
+            CheckpointError: it is missing, or no longer the file that was put here.
         """
+        if not self.path(stored).is_file():
+            raise CheckpointError(
+                "is missing", path=self.path(stored), remedy="pull or import it again"
+            )
         found = file_digest(self.path(stored))
         if found != stored.sha256:
             raise CheckpointError(
