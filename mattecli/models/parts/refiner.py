@@ -60,8 +60,8 @@ class RefineOptions:
             raise ValueError(f"backbone_scale is {self.backbone_scale}, not above 0 and up to 0.5")
         if self.mode not in get_args(RefineMode):
             raise ValueError(f"mode is {self.mode}, not one of {', '.join(get_args(RefineMode))}")
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold is {self.threshold}, not within 0..1")
+        if not self.threshold >= 0:  # also NaN; above 1 refines nothing
+            raise ValueError(f"threshold is {self.threshold}, not 0 or more")
         if self.sample_pixels < 0:
             raise ValueError(f"sample_pixels is {self.sample_pixels}, below 0")
 
