@@ -56,7 +56,7 @@ def _crops(case: Case, name: str) -> list[Array]:
 @torch.inference_mode()
 def _tensor(case: Case) -> Outputs:
     src, bgr = (
-        torch.from_numpy(np.stack(_crops(case, name))).permute(0, 3, 1, 2).contiguous().float() / 255
+        torch.from_numpy(np.stack(_crops(case, name))).permute(0, 3, 1, 2).float() / 255
         for name in ("src", "bgr")
     )
     network = _prepared(case)
