@@ -160,8 +160,7 @@ class _Steps:
         fill = task.background.fill(self._blend.fit)
         if fill is None:
             return join_rgba(color, alpha)
-        own = picture.alpha if self._blend.alpha is None else alpha
-        behind = fill.picture(picture.color, alpha if own is None else own, picture.full)
+        behind = fill.picture(picture.color, alpha, picture.full)
         return composite(color, alpha, behind, linear=self._blend.linear)
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -255,6 +255,4 @@ def _settle_existing(task: Task, target: OutputOptions) -> None:
         error = ImageWriteError(
             "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
         )
-        from dataclasses import replace
-
         task.settled = replace(task.record("failed"), outputs={}, error=str(error))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mattecli.jobs.fills import Fill
 from mattecli.jobs.trimap import trimap_options
+from mattecli.media.thumbnails import fitted
 from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
 from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_levels
@@ -115,8 +116,7 @@ class Results:
     def _preview(self) -> Array:
         """The cut-out on a checkerboard, small enough to look through many."""
         size = Size.of(self._cutout.alpha)
-        scale = min(1.0, _PREVIEW_SIDE / max(size))
-        small = Size(max(round(size.width * scale), 1), max(round(size.height * scale), 1))
+        small = fitted(size, _PREVIEW_SIDE)
         colours = to_levels(self._colours, np.uint8)
         # Premultiplied while it shrinks: hidden colours must not bleed into the edge.
         alpha = to_levels(self._cutout.alpha)
