@@ -14,6 +14,7 @@ from mattecli.cli.evaluate import evaluate
 from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
 from mattecli.cli.render import catch_signals, finish, say
+from mattecli.cli.train import adapt, train
 from mattecli.cli.trimap import trimap
 
 __all__ = ["app", "run"]
@@ -30,6 +31,8 @@ app.command("matte")(matte)
 app.command("trimap")(trimap)
 app.command("composite")(composite)
 app.command("evaluate")(evaluate)
+app.command("train")(train)
+app.command("adapt")(adapt)
 app.add_typer(models, name="models")
 
 
