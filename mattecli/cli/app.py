@@ -10,6 +10,7 @@ import typer
 
 from mattecli import __version__
 from mattecli.cli.composite import composite
+from mattecli.cli.doctor import doctor
 from mattecli.cli.evaluate import evaluate
 from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
@@ -34,6 +35,7 @@ app.command("evaluate")(evaluate)
 app.command("train")(train)
 app.command("adapt")(adapt)
 app.add_typer(models, name="models")
+app.command("doctor")(doctor)
 
 
 def _show_version(wanted: bool) -> None:
