@@ -14,6 +14,7 @@ from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.modnet import MODNet
 from mattecli.records import Array, Size
 from mattecli.training.backbone import modnet_backbone
+from mattecli.training.enlarged import convolve_before_enlarging
 from mattecli.training.fused_norm import fuse_norms
 from mattecli.training.held_out import HeldOut, SizedMatting
 from mattecli.training.losses.modnet import Predictions, semantic_losses, supervised_losses
@@ -80,6 +81,7 @@ class MODNetSystem(System):
         pretrained = read_checkpoint(self._backbone).state if self._backbone else None
         network.initialise_for_training(modnet_backbone(pretrained) if pretrained else None)
         fuse_norms(network)
+        convolve_before_enlarging(network)
         return network
 
     def sampler(self) -> Sampler:
