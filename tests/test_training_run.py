@@ -102,7 +102,7 @@ def test_the_loss_falls_and_is_logged(data: Path, tmp_path: Path) -> None:
 def test_validates_and_draws_sheets(data: Path, tmp_path: Path) -> None:
     row = RECIPES["modnet"]
     recipe = replace(row.recipe, check_every=1, sheet_every=1)
-    options = small("modnet", data, tmp_path, phases=("small",), steps=1)
+    options = small("modnet", data, tmp_path, phases=("medium",), steps=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mattecli.jobs.train.RECIPES", {"modnet": replace(row, recipe=recipe)})
         train(options)
@@ -115,7 +115,7 @@ def test_validates_and_draws_sheets(data: Path, tmp_path: Path) -> None:
 
 
 def test_refuses_what_would_spoil_a_training(data: Path, tmp_path: Path) -> None:
-    options = small("modnet", data, tmp_path / "a", phases=("small",), steps=1)
+    options = small("modnet", data, tmp_path / "a", phases=("medium",), steps=1)
     train(options)
     with pytest.raises(UsageError, match="already holds a training"):
         train(options)

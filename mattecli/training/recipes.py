@@ -68,18 +68,15 @@ _MODNET = Recipe(
         ),
         Phase(
             name="semantic-medium",
-            steps=4000,
+            steps=1500,
             batch=16,
             sizes=_MEDIUM,
-            rate=Rate(peak=1e-3, shape="linear", end=0.5),
+            rate=Rate(peak=1e-3, shape="linear", end=0.6),
             factors={**_SLOWER, **_REST},
         ),
         Phase(
-            name="small", steps=1500, batch=8, sizes=_SMALL, rate=Rate(peak=1e-3), factors=_SLOWER
-        ),
-        Phase(
             name="medium",
-            steps=3000,
+            steps=1800,
             batch=8,
             sizes=_MEDIUM,
             rate=Rate(peak=1e-3, shape="linear", end=0.5),
@@ -87,7 +84,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="large",
-            steps=3000,
+            steps=500,
             batch=8,
             sizes=_LARGE,
             rate=Rate(peak=5e-4, shape="cosine", end=0.02),
