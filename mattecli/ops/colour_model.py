@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mattecli.ops.pixels import Float32
+from mattecli.ops.pixels import Float32, to_float
 
 __all__ = ["ColourModel", "fit_colour_model", "smoothed"]
 
@@ -37,7 +37,7 @@ class ColourModel:
 
     def agreed(self, radius: int) -> ColourModel:
         """The mean of the models of all windows that hold a pixel; surer ones count more."""
-        trust = 1 / (self.residual + _CERTAIN)
+        trust = np.float32(1) / (self.residual + _CERTAIN)
         total = _mean(trust, radius)
         gain = np.stack([_mean(plane * trust, radius) / total for plane in self.gain])
         offset = _mean(self.offset * trust, radius) / total
@@ -68,8 +68,7 @@ def smoothed(image: Float32, sigma: float) -> Float32:
     """A Gaussian blur of an H,W image, borders reflected."""
     if sigma <= 0:
         return image
-    blurred: Float32 = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-    return blurred
+    return to_float(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101))
 
 
 def _covariance(planes: Float32, mean: Float32, radius: int) -> list[list[Float32]]:
@@ -102,5 +101,4 @@ def _solved(lower: list[list[Float32]], right: Float32) -> Float32:
 def _mean(image: Float32, radius: int) -> Float32:
     """The mean of each square window, borders reflected."""
     side = 2 * radius + 1
-    mean: Float32 = cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT_101)
-    return mean
+    return to_float(cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT_101))

@@ -23,7 +23,7 @@ class EnlargedPlanes:
     """
 
     def __init__(self, planes: Float32, full: Size) -> None:
-        count, height, width = planes.shape
+        count, height = planes.shape[:2]
         # Across at once, since that is slow in pieces; down, block by block.
         self._wide = np.empty((count, height, full.width), np.float32)
         for plane, wide in zip(planes, self._wide, strict=True):

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from mattecli.ops.blocks import Slices, blocks
 from mattecli.ops.colour_model import ColourModel, fit_colour_model, smoothed
 from mattecli.ops.enlarging import EnlargedPlanes
-from mattecli.ops.pixels import Float32, levels_max, to_float
+from mattecli.ops.pixels import Float32, to_float
 from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Array, Size
 
@@ -69,7 +69,8 @@ def guided_alpha(color: Array, coarse: Float32) -> Float32:
     band *= _worth(model, coarse, _noise(color))
     _apply(model, band, color, alpha)
     for _ in range(_HAND_BACKS):
-        again = smoothed(cv2.resize(alpha, Size.of(coarse), interpolation=cv2.INTER_AREA), blur)
+        again = cv2.resize(alpha, Size.of(coarse), interpolation=cv2.INTER_AREA)
+        again = smoothed(to_float(again), blur)
         missing = EnlargedPlanes(np.stack([(coarse - again) * band, band]), full)
         for part in _parts(missing, full, band=1):
             alpha[part] += missing.at(part)[0]
@@ -105,8 +106,7 @@ def band_trimap(coarse: Float32, full: Size) -> npt.NDArray[np.uint8]:
     """
     small = np.where(coarse > 0.5, np.uint8(FOREGROUND), np.uint8(BACKGROUND))
     small[uncertainty(coarse) > 0] = UNKNOWN
-    trimap: npt.NDArray[np.uint8] = cv2.resize(small, full, interpolation=cv2.INTER_NEAREST)
-    return trimap
+    return cv2.resize(small, full, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
 
 
 def _small_planes(color: Array, size: Size) -> Float32:

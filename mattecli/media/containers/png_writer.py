@@ -69,7 +69,7 @@ def _filtered_bands(pixels: Array) -> Iterator[memoryview]:
         np.subtract(stored[:1], above, out=band[:1, 1:])
         np.subtract(stored[1:], stored[:-1], out=band[1:, 1:])
         above = stored[-1:]
-        yield memoryview(band).cast("B")
+        yield band.data.cast("B")
 
 
 def _stored_bytes(pixels: Array) -> Array:
