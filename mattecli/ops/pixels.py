@@ -71,6 +71,9 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
     if image.dtype == np.uint8:  # to uint16
         return image.astype(np.uint16) * np.uint16(257)
     scaled = np.fmax(image, np.float32(0), dtype=np.float32)
+    if white == 255 and scaled.size:  # one pass; it saturates and rounds to nearest as below
+        flat = np.ascontiguousarray(scaled).reshape(scaled.shape[0], -1)
+        return cv2.convertScaleAbs(flat, alpha=255).reshape(scaled.shape)
     np.minimum(scaled, 1, out=scaled)
     scaled *= np.float32(white)
     levels: Array = np.rint(scaled, out=scaled).astype(dtype)
