@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.bgm import BGM
+from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.fused.folding import fold
 from mattecli.models.fused.modnet import FusedMODNet
 from mattecli.models.modnet import MODNet
@@ -37,6 +38,14 @@ class InferenceForm(nn.Module):
         for module in self.network.modules():
             if not isinstance(module, Normalise):
                 _cast(module, dtype)
+
+    @property
+    def is_graph_safe(self) -> bool:
+        """Whether the same operators run on every picture of a size, without a look at results.
+
+        Only then a CUDA graph may replay them. BGMv2 chooses the cells that it refines.
+        """
+        return not isinstance(self.network, BGMv2)
 
     @torch.inference_mode()
     def estimate(self, inputs: ModelInput) -> Estimate:
