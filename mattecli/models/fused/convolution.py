@@ -88,10 +88,12 @@ class FusedConv(nn.Module):
         if add is None:
             y = convolve(x, self.weight, self.bias, *shape, name, scalars, "")
         else:
-            unary = None if name == "none" else name
+            unary = "relu" if name == "relu" else None  # no other one may follow a sum
             y = convolve.binary(
-                x, add, self.weight, self.bias, *shape, "add", None, unary, scalars, None
+                x, add, self.weight, self.bias, *shape, "add", None, unary, [], None
             )
+            if self.activation == "relu6":
+                y.clamp_(0, 6)
         return y
 
 
