@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -10,11 +9,12 @@ import cv2
 import torch
 from torch import Tensor
 
-from mattecli.engine.devices import describe_device, find_devices, find_precision
+from mattecli.engine.devices import describe_device, find_devices, find_precision, use_threads
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
 from mattecli.engine.sizes import NetworkSize, network_size
 from mattecli.errors import UsageError
 from mattecli.models.base import Estimate, MattingModel, ModelInput
+from mattecli.models.fused.form import InferenceForm
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor
 from mattecli.ops.segmentation import crop, rough_mask, subject_box
@@ -31,10 +31,12 @@ class NetworkEstimator(Estimator):
     alpha does not depend on its company.
 
     Args:
-        network: in evaluation mode; moved to the first device.
+        network: in evaluation mode; its inference form is what runs.
         spec: its row in the registry.
         options: devices, precision, batch size.
         size: short side that the network sees, in place of the model's own.
+        lanes: photos that a CPU may estimate at the same time, sharing its cores; a network that
+            sees photos at their own size does one at a time, for the memory.
 
     Raises:
         UsageError: a device is missing, or a number makes no sense for this model.
@@ -47,6 +49,7 @@ class NetworkEstimator(Estimator):
         options: DeviceOptions,
         *,
         size: int | None = None,
+        lanes: int = 1,
     ) -> None:
         if size is not None and (spec.size_rule == "full" or size < spec.minimum):
             raise UsageError(
@@ -58,15 +61,31 @@ class NetworkEstimator(Estimator):
         self._spec = spec
         self._size = size
         self._devices = find_devices(options)
-        self._dtypes = [find_precision(options.precision, device) for device in self._devices]
-        self._copies = [network.to(self._devices[0])]
-        self._copies += [copy.deepcopy(network).to(device) for device in self._devices[1:]]
+        self._dtypes = [
+            find_precision(options.precision, device, half_is_sound=spec.half_is_sound)
+            for device in self._devices
+        ]
+        self._forms = [
+            InferenceForm(network, dtype).to(device)
+            for device, dtype in zip(self._devices, self._dtypes, strict=True)
+        ]
+        self._threads: int | None = None
+        if self._devices == [torch.device("cpu")] and spec.size_rule != "full":
+            self._split_cores(lanes)
         self._free = list(range(len(self._devices)))
         self._lock = threading.Lock()
         if spec.size_rule != "full" and "segmentation" not in spec.needs:
             self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
+
+    def _split_cores(self, lanes: int) -> None:
+        """Photos side by side scale better than the threads of one, which wait for each other."""
+        cores = torch.get_num_threads()
+        lanes = max(1, min(lanes, cores))
+        self._threads = cores // lanes
+        self._devices, self._dtypes = self._devices * lanes, self._dtypes * lanes
+        self._forms *= lanes  # one network: it holds nothing that belongs to a photo
 
     def prepare(self, photo: Photo) -> Prepared:
         """Scale a photo to what the network sees, and pad it."""
@@ -102,13 +121,15 @@ class NetworkEstimator(Estimator):
     def describe(self) -> dict[str, object]:
         """Devices, precision and batch size."""
         return {
-            "device": ", ".join(describe_device(device) for device in self._devices),
+            "device": ", ".join(dict.fromkeys(map(describe_device, self._devices))),
             "precision": str(self._dtypes[0]).removeprefix("torch."),
             "batch_size": self.batch,
         }
 
     def _run(self, number: int, group: Sequence[Prepared]) -> Estimate:
-        network, device, dtype = self._copies[number], self._devices[number], self._dtypes[number]
+        network, device = self._forms[number], self._devices[number]
+        if self._threads is not None:
+            use_threads(self._threads)
         filled = [*group, *[group[-1]] * (self.batch - len(group))]
 
         def batch(images: Iterable[Array]) -> Tensor:
@@ -124,11 +145,7 @@ class NetworkEstimator(Estimator):
             bgr=companion(item.background for item in filled),
             seg=companion(item.mask for item in filled),
         )
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
-        ):
-            return network.estimate(inputs)
+        return network.estimate(inputs)
 
 
 def _matte(found: Estimate, index: int, item: Prepared) -> Matte:

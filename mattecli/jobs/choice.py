@@ -127,7 +127,7 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
     Args:
         spec: its row.
         options: weights, device, precision and so on.
-        lanes: photos that a solver may work on at the same time.
+        lanes: photos that a solver, or a network on a CPU, may work on at the same time.
 
     Raises:
         ModelUnavailableError: there are no weights, or not these.
@@ -155,7 +155,9 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         script = find_reference(spec, options.model.size, for_script)
         estimator = ReferenceEstimator(loaded.network, script, options.device)
     else:
-        estimator = NetworkEstimator(loaded.network, spec, options.device, size=options.model.size)
+        estimator = NetworkEstimator(
+            loaded.network, spec, options.device, size=options.model.size, lanes=lanes
+        )
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,

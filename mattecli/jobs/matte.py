@@ -44,7 +44,8 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     if options.run.dry_run:
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
     workers = worker_count(options.run)
-    chosen = make_model(spec, options, workers)
+    waiting = sum(task.settled is None for task in tasks)
+    chosen = make_model(spec, options, lanes=max(1, min(workers, waiting)))
     chosen.facts["refine"] = refinement(spec, options)
     guide = make_guide(options) if needs_guide(spec, options.model) else None
     if options.model.model is None:

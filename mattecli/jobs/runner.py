@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import cv2
+
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.jobs.plan import Task
@@ -110,6 +112,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
+    _share_cores(len(work.tasks))
     try:
         with closing(_settled(work, run)) as tasks:
             for task in tasks:
@@ -122,6 +125,14 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         if task.settled is not None and not task.is_reported:
             account.add(task)
     return account.close(time.perf_counter() - begin)
+
+
+def _share_cores(tasks: int) -> None:
+    """Let OpenCV thread its functions only where there are fewer photos than cores.
+
+    Photos side by side keep all cores busy; more threads would only wait for each other.
+    """
+    cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
 
 
 def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:

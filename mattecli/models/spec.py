@@ -38,6 +38,8 @@ class ModelSpec:
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
         gives_foreground: the network estimates foreground colours too.
+        half_is_sound: with trained weights, layers in 16 bits keep alpha within the bounds of
+            "without visible loss"; ``--precision auto`` may take them.
         tileable: a large photo may be computed in overlapping tiles.
         signature: state-dict keys and shapes by which a checkpoint is recognised
             (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length, and
@@ -59,6 +61,7 @@ class ModelSpec:
     multiple: int = 1
     minimum: int = 1
     gives_foreground: bool = False
+    half_is_sound: bool = False
     tileable: bool = False
     signature: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
     licence: str = ""

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mattecli.engine.allocator import keep_freed_memory
 from mattecli.errors import CheckpointError, ResourceError
 from mattecli.models.checkpoint import read_checkpoint as read_weights
-from mattecli.training.allocator import keep_freed_memory
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (
     TrainingState,
