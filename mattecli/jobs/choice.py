@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
     from mattecli.models.weights import LoadedModel
 
-__all__ = ["ChosenModel", "choose_spec", "make_guide", "make_model", "needs_guide"]
+__all__ = [
+    "ChosenModel",
+    "choose_spec",
+    "guide_specs",
+    "make_guide",
+    "make_model",
+    "needs_guide",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,11 @@ def needs_guide(spec: ModelSpec, options: ModelOptions) -> bool:
     return "segmentation" in spec.needs and options.segmentation is None
 
 
+def guide_specs() -> list[ModelSpec]:
+    """The rows of the portrait model; it runs on the first whose weights are here."""
+    return [row for row in network_specs() if row.system == DEFAULT_MODEL]
+
+
 def make_guide(options: MatteOptions) -> Estimator:
     """The portrait model, from whichever of its weights are here.
 
@@ -109,8 +121,7 @@ def make_guide(options: MatteOptions) -> Estimator:
     from mattecli.models.store import find_weights
     from mattecli.models.weights import load_network
 
-    rows = [row for row in network_specs() if row.system == DEFAULT_MODEL]
-    here = [row for row in rows if find_weights(row) is not None]
+    here = [row for row in guide_specs() if find_weights(row) is not None]
     if not here:
         raise ModelUnavailableError(
             "the portrait model, which makes what was not given, has no weights here",

@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 
 from mattecli.errors import UsageError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.journal import open_journal
+from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
 from mattecli.jobs.plan import (
     OutputRule,
@@ -23,6 +25,8 @@ from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
+
+_FOLDER = "mattes"  # for outputs, when the user says nothing
 
 
 def matte_images(options: MatteOptions, observer: Observer | None = None) -> Report:
@@ -41,6 +45,9 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
+    journal = open_journal(options.source, options.target, _FOLDER, made_with(spec, options))
+    if journal is not None:
+        tasks = journal.applied(tasks, options.target)
     if options.run.dry_run:
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
     workers = worker_count(options.run)
@@ -60,6 +67,7 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
             "options": asdict(options.pixels),
             "finish": asdict(options.finish),
         },
+        journal=journal,
     )
     return run_tasks(work, options.run, observer)
 
@@ -77,7 +85,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         options.target,
         OutputRule(
             kinds=options.pixels.write,
-            folder="mattes",
+            folder=_FOLDER,
             protected=(*companions.values(), options.pixels.background_fill),
         ),
     )

@@ -14,6 +14,7 @@ import cv2
 
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import MattecliError, UsageError, shown_path
+from mattecli.jobs.journal import Journal
 from mattecli.jobs.plan import Task
 from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
@@ -92,12 +93,14 @@ class Work(Generic[T]):
         stages: what is done with those that are not settled by the plan already.
         settings: what every item is done with, for the report.
         means: called at the end: the means of the items' scores, for the report.
+        journal: is told of each item, for later runs.
     """
 
     tasks: Sequence[T]
     stages: Sequence[Stage[T]]
     settings: Mapping[str, object] = field(default_factory=dict)
     means: Callable[[], Mapping[str, float | None]] = dict
+    journal: Journal | None = None
 
 
 def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
@@ -108,6 +111,8 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     """
     begin = time.perf_counter()
     _check_places(work.tasks, run)
+    if work.journal is not None and not run.dry_run:
+        work.journal.open()
     account = _Account(work, run, observer)
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
@@ -166,6 +171,7 @@ class _Account:
         self.report = Report(settings=dict(work.settings), total=len(work.tasks))
         self._observer = observer
         self._means = work.means
+        self._journal = work.journal
         self._files = [open_report(path, work.settings) for path in run.report]
         self._stages: dict[str, float] = {}
 
@@ -182,6 +188,8 @@ class _Account:
         self.report = replace(self.report, **{record.status: count})
         for name, seconds in record.seconds.items():
             self._stages[name] = self._stages.get(name, 0.0) + seconds
+        if self._journal is not None:
+            self._journal.add(task, record)
         for file in self._files:
             file.add(record, task.thumbs)
         task.thumbs = {}
@@ -192,6 +200,11 @@ class _Account:
         self.report = replace(
             self.report, seconds=seconds, stages=self._stages, means=self._means()
         )
+        if self._journal is not None:
+            self._journal.close()
+            if self._journal.trouble:
+                where = shown_path(self._journal.path)
+                self._observer.note(f"{where}: not written ({self._journal.trouble})")
         try:
             for file in self._files:
                 file.close(self.report)
