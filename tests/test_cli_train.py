@@ -153,3 +153,33 @@ def test_adapts_to_photos(cli: Cli, tmp_path: Path, modnet_weights: Path) -> Non
     assert (tmp_path / "out" / "sheet_0000004.png").is_file()
     weights = os.fsdecode(done.out.rstrip(b"\n"))
     assert cli("matte", "look", "--weights", weights, "-o", "mattes").code == 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "said"),
+    [
+        ("modnet", ("--batch", "-1"), "--batch -1 makes no sense"),
+        ("modnet", ("--minutes", "-2"), "--minutes -2"),
+        ("modnet", ("--size", "100"), "multiple of 32"),
+        ("shm", ("--size", "70"), "multiple of 16"),
+        ("bgmv2", ("--batch", "1"), "give 2 or more"),
+        ("modnet", ("--device", "cuda:99"), "cuda:99 is missing"),
+        ("segformer", (), "choose one of: modnet"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_at_once(
+    recipe: str, options: tuple[str, ...], said: str, data: Path, cli: Cli, tmp_path: Path
+) -> None:
+    done = cli("train", recipe, "--data", data, "-o", tmp_path / "out", *options)
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_adapt_refuses_numbers_likewise(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "look" / "a.png", photo(90, 70))
+    for options in (("--epochs", "0"), ("--size", "8"), ("--rate", "0")):
+        done = cli("adapt", "look", "-o", "out", *options)
+        assert done.code == 2, done.err
+        assert not (tmp_path / "out").exists()

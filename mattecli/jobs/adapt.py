@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.models import find_target, weights_path
-from mattecli.jobs.train import TrainReport, run_settings, time_limit, unless_begun
+from mattecli.jobs.train import (
+    TrainReport,
+    check_not_negative,
+    run_settings,
+    time_limit,
+    unless_begun,
+)
 from mattecli.models.weights import load_network
 from mattecli.settings.train import AdaptOptions
 from mattecli.training.soc import SOCSystem, soc_recipe
@@ -14,6 +20,8 @@ from mattecli.training.store import image_files
 from mattecli.training.trainer import WEIGHTS, Progress, Trainer
 
 __all__ = ["AdaptOptions", "adapt"]
+
+_LEAST_SIDE = 32  # that the network sees
 
 
 def adapt(
@@ -40,6 +48,12 @@ def adapt(
     if spec.system != "modnet":
         raise UsageError(
             f"--model {options.model} cannot be adapted", remedy="choose modnet or a variant of it"
+        )
+    check_not_negative({"--minutes": options.run.minutes, "--workers": options.run.workers})
+    if options.epochs < 1 or options.rate <= 0 or options.size < _LEAST_SIDE:
+        raise UsageError(
+            f"--epochs, --rate and --size must be at least 1, above 0 and at least {_LEAST_SIDE}",
+            remedy="leave them out for the paper's",
         )
     photos = image_files(options.photos)
     if not photos:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ __all__ = [
     "TrainOptions",
     "TrainReport",
     "adapted",
+    "check_not_negative",
     "run_settings",
     "time_limit",
     "train",
@@ -72,6 +73,7 @@ def train(
         raise UsageError(
             f"there is no recipe {options.recipe!r}", remedy=f"choose one of: {', '.join(RECIPES)}"
         )
+    recipe = adapted(row.recipe, options)
     settings = run_settings(options.output, options.run)
     unless_begun(settings)
     material = Material(
@@ -79,7 +81,6 @@ def train(
         held_out=options.data / "val",
         pretrained=options.pretrained,
     )
-    recipe = adapted(row.recipe, options)
     trainer = Trainer(row.system(material), recipe, settings, weights=options.weights)
     finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
@@ -125,8 +126,9 @@ def adapted(recipe: Recipe, options: TrainOptions) -> Recipe:
     """``recipe`` with the phases, lengths, batches and sizes that ``options`` ask for.
 
     Raises:
-        UsageError: the recipe has no phase of a given name.
+        UsageError: the recipe has no phase of a given name, or a number makes no sense for it.
     """
+    _check_numbers(recipe, options)
     known = [phase.name for phase in recipe.phases]
     for name in options.phases:
         if name not in known:
@@ -147,3 +149,37 @@ def adapted(recipe: Recipe, options: TrainOptions) -> Recipe:
     every = options.save_every or recipe.save_every
     log_every = min(recipe.log_every, every)
     return replace(recipe, phases=phases, save_every=every, log_every=log_every)
+
+
+def check_not_negative(numbers: Mapping[str, float]) -> None:
+    """Numbers by option name.
+
+    Raises:
+        UsageError: one is below 0.
+    """
+    for name, value in numbers.items():
+        if value < 0:
+            raise UsageError(f"{name} {value:g} makes no sense", remedy="give 0 or more")
+
+
+def _check_numbers(recipe: Recipe, options: TrainOptions) -> None:
+    check_not_negative(
+        {
+            "--steps": options.steps,
+            "--batch": options.batch,
+            "--size": options.size,
+            "--save-every": options.save_every,
+            "--minutes": options.run.minutes,
+            "--workers": options.run.workers,
+        }
+    )
+    if options.size % recipe.multiple:
+        raise UsageError(
+            f"--size {options.size} is not for {recipe.system}",
+            remedy=f"give a multiple of {recipe.multiple}",
+        )
+    if 0 < options.batch < recipe.least_batch:
+        raise UsageError(
+            f"--batch {options.batch} is not for {recipe.system}",
+            remedy=f"give {recipe.least_batch} or more",
+        )

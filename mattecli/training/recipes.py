@@ -92,6 +92,7 @@ _MODNET = Recipe(
         ),
     ),
     optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
+    multiple=32,
     average=0.998,
     log_every=20,
     save_every=100,
@@ -116,6 +117,7 @@ _DIM = Recipe(
         Phase(name="joint", steps=50_000, batch=1, sizes=((320, 320),), rate=Rate(peak=1e-5)),
     ),
     optimiser=Optimiser(kind="adam"),
+    multiple=32,
     save_every=500,
 )
 
@@ -141,6 +143,7 @@ _SHM = Recipe(
         Phase(name="joint", steps=40_000, batch=8, sizes=((320, 320),), rate=Rate(peak=1e-4)),
     ),
     optimiser=Optimiser(kind="adam", weight_decay=5e-4),
+    multiple=16,
 )
 
 _BGM = Recipe(
@@ -165,6 +168,7 @@ _BGM = Recipe(
         ),
     ),
     optimiser=Optimiser(kind="adam"),
+    multiple=4,
 )
 
 _BGMV2 = Recipe(
@@ -189,6 +193,7 @@ _BGMV2 = Recipe(
         ),
     ),
     optimiser=Optimiser(kind="adam"),
+    least_batch=2,  # a batch norm of one value for each picture
 )
 
 
