@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mattecli import __version__
+from mattecli.cli.bench import bench
 from mattecli.cli.composite import composite
 from mattecli.cli.evaluate import evaluate
 from mattecli.cli.matte import matte
@@ -30,6 +31,7 @@ app.command("matte")(matte)
 app.command("trimap")(trimap)
 app.command("composite")(composite)
 app.command("evaluate")(evaluate)
+app.command("bench")(bench)
 app.add_typer(models, name="models")
 
 

@@ -69,8 +69,8 @@ class FusedMODNet(MattingModel):
 
     def forward(self, image: Tensor) -> Tensor:
         """N,3,H,W, RGB, -1..1, to the matte, N,1,H,W, 0..1; H and W are multiples of 32."""
-        image = image.to(self.conv_f.conv.border.dtype)
         maps = self.backbone(image)
+        image = image.to(maps.enc32x.dtype)
         lr16x = self.conv_lr16x(_weighted(self.se_block, maps.enc32x))
         lr8x = _enlarge(self.conv_lr8x(_enlarge(lr16x)))
         enc2x, enc4x = self.tohr_enc2x(maps.enc2x), self.tohr_enc4x(maps.enc4x)
