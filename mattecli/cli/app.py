@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mattecli import __version__
+from mattecli.cli.bench import bench
 from mattecli.cli.composite import composite
 from mattecli.cli.doctor import doctor
 from mattecli.cli.evaluate import evaluate
@@ -34,6 +35,7 @@ app.command("composite")(composite)
 app.command("evaluate")(evaluate)
 app.command("train")(train)
 app.command("adapt")(adapt)
+app.command("bench")(bench)
 app.add_typer(models, name="models")
 app.command("doctor")(doctor)
 

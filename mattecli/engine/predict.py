@@ -21,7 +21,7 @@ from mattecli.ops.segmentation import crop, rough_mask, subject_box
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
 
-__all__ = ["NetworkEstimator"]
+__all__ = ["NetworkEstimator", "model_input"]
 
 
 class NetworkEstimator(Estimator):
@@ -118,6 +118,11 @@ class NetworkEstimator(Estimator):
                 self._free.append(number)
         return [_matte(found, i, item) for i, item in enumerate(group)]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Arithmetic of the network's layers."""
+        return self._dtypes[0]
+
     def describe(self) -> dict[str, object]:
         """Devices, precision and batch size."""
         return {
@@ -131,21 +136,25 @@ class NetworkEstimator(Estimator):
         if self._threads is not None:
             use_threads(self._threads)
         filled = [*group, *[group[-1]] * (self.batch - len(group))]
+        return network.estimate(model_input(filled, device))
 
-        def batch(images: Iterable[Array]) -> Tensor:
-            return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
 
-        def companion(images: Iterable[Array | None]) -> Tensor | None:
-            present = [image for image in images if image is not None]
-            return batch(present) if present else None
+def model_input(group: Sequence[Prepared], device: torch.device) -> ModelInput:
+    """Photos of equal shape as one batch on the device."""
 
-        inputs = ModelInput(
-            src=batch(item.color for item in filled),
-            trimap=companion(item.trimap for item in filled),
-            bgr=companion(item.background for item in filled),
-            seg=companion(item.mask for item in filled),
-        )
-        return network.estimate(inputs)
+    def batch(images: Iterable[Array]) -> Tensor:
+        return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
+
+    def companion(images: Iterable[Array | None]) -> Tensor | None:
+        present = [image for image in images if image is not None]
+        return batch(present) if present else None
+
+    return ModelInput(
+        src=batch(item.color for item in group),
+        trimap=companion(item.trimap for item in group),
+        bgr=companion(item.background for item in group),
+        seg=companion(item.mask for item in group),
+    )
 
 
 def _matte(found: Estimate, index: int, item: Prepared) -> Matte:

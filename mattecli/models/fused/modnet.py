@@ -69,9 +69,9 @@ class FusedMODNet(MattingModel):
 
     def forward(self, image: Tensor) -> Tensor:
         """N,3,H,W, RGB, -1..1, to the matte, N,1,H,W, 0..1; H and W are multiples of 32."""
-        image = image.to(self.conv_f.conv.border.dtype)
         maps = self.backbone(image)
-        lr16x = self.conv_lr16x(_weighted(self.se_block, maps.enc32x))
+        image = image.to(self.conv_f.conv.border.dtype)
+        lr16x = self.conv_lr16x(_weighted(self.se_block, maps.enc32x.to(image.dtype)))
         lr8x = _enlarge(self.conv_lr8x(_enlarge(lr16x)))
         enc2x, enc4x = self.tohr_enc2x(maps.enc2x), self.tohr_enc4x(maps.enc4x)
         hr4x = self.conv_enc2x(_stack(_half(image), enc2x))
