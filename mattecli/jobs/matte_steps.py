@@ -138,6 +138,7 @@ class MatteSteps:
         task.picture = task.matte = task.trimap = None
         if picture is None or matte is None:
             raise AssertionError("a photo was finished before it was estimated")
+        task.notes.extend(matte.notes)
         whole = self._estimator.restore(require_finite(matte), picture.full)
         alpha = whole.alpha if trimap is None else keep_known(whole.alpha, trimap)
         if picture.alpha is not None:
