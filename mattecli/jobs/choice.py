@@ -144,9 +144,11 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         solver = SolverEstimator(spec, lanes, options.device, memory)
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
     from mattecli.engine.alternatives import ReferenceEstimator
+    from mattecli.engine.bands import BandEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
     from mattecli.engine.tiles import TileEstimator
+    from mattecli.models.bgmv2 import BGMv2
 
     settings = parse_settings(options.model.set)
     mode = options.model.refine_mode
@@ -164,6 +166,9 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         estimator = NetworkEstimator(loaded.network, spec, options.device, size=options.model.size)
         if spec.reach:
             estimator = TileEstimator(estimator, spec, options.device, memory)
+        elif isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:
+            deep = options.pixels.bit_depth == "16"
+            estimator = BandEstimator(estimator, memory, deep=deep)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,

@@ -33,13 +33,13 @@ class Cutout:
         picture: at full size if anything but alpha, trimap and mask is wanted.
         alpha: H,W, 0..1, at the photo's full size.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
-        foreground: H,W,3 RGB, 0..1: the model's own colours, or None.
+        foreground: H,W,3 RGB, 0..1 or levels: the model's own colours, or None.
     """
 
     picture: Picture
     alpha: Float32
     trimap: Array | None = None
-    foreground: Float32 | None = None
+    foreground: Array | None = None
 
 
 class Results:
