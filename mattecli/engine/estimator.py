@@ -70,11 +70,13 @@ class Matte:
         alpha: h,w, float32 0..1.
         foreground: h,w,3 RGB, float32 0..1, where the estimator has colours of its own.
         box: the part of the photo that it covers, where it is not all of it; elsewhere alpha is 0.
+        notes: what the user should know about how it was found.
     """
 
     alpha: Float32
     foreground: Float32 | None = None
     box: Box | None = None
+    notes: tuple[str, ...] = ()
 
 
 def require_finite(matte: Matte) -> Matte:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import cv2
 import torch
@@ -88,16 +89,43 @@ class NetworkEstimator(Estimator):
             box=box,
         )
 
-    def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
-        """Mattes at the network's size, without the padding."""
+    def estimate(self, group: Sequence[Prepared], batch: int | None = None) -> list[Matte]:
+        """Mattes at the network's size, without the padding.
+
+        Args:
+            group: photos of equal shape.
+            batch: how many the network is given; the last one fills up what is missing.
+        """
+        filled = [*group, *[group[-1]] * ((batch or self.batch) - len(group))]
+        with self.borrowed() as (network, device):
+            found = network.estimate(_batched(filled, device))
+        return [_matte(found, i, item) for i, item in enumerate(group)]
+
+    @contextmanager
+    def borrowed(self) -> Iterator[tuple[MattingModel, torch.device]]:
+        """A copy of the network and its device for this thread alone, ready for inference."""
         with self._lock:
             number = self._free.pop()
+        device, dtype = self._devices[number], self._dtypes[number]
         try:
-            found = self._run(number, group)
+            with (
+                torch.inference_mode(),
+                torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
+            ):
+                yield self._copies[number], device
         finally:
             with self._lock:
                 self._free.append(number)
-        return [_matte(found, i, item) for i, item in enumerate(group)]
+
+    @property
+    def device(self) -> torch.device:
+        """The first of its devices."""
+        return self._devices[0]
+
+    @property
+    def is_half_precision(self) -> bool:
+        """Whether the network computes in 16 bits."""
+        return self._dtypes[0] != torch.float32
 
     def describe(self) -> dict[str, object]:
         """Devices, precision and batch size."""
@@ -107,28 +135,21 @@ class NetworkEstimator(Estimator):
             "batch_size": self.batch,
         }
 
-    def _run(self, number: int, group: Sequence[Prepared]) -> Estimate:
-        network, device, dtype = self._copies[number], self._devices[number], self._dtypes[number]
-        filled = [*group, *[group[-1]] * (self.batch - len(group))]
 
-        def batch(images: Iterable[Array]) -> Tensor:
-            return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
+def _batched(group: Sequence[Prepared], device: torch.device) -> ModelInput:
+    def batch(images: Iterable[Array]) -> Tensor:
+        return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
 
-        def companion(images: Iterable[Array | None]) -> Tensor | None:
-            present = [image for image in images if image is not None]
-            return batch(present) if present else None
+    def companion(images: Iterable[Array | None]) -> Tensor | None:
+        present = [image for image in images if image is not None]
+        return batch(present) if present else None
 
-        inputs = ModelInput(
-            src=batch(item.color for item in filled),
-            trimap=companion(item.trimap for item in filled),
-            bgr=companion(item.background for item in filled),
-            seg=companion(item.mask for item in filled),
-        )
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
-        ):
-            return network.estimate(inputs)
+    return ModelInput(
+        src=batch(item.color for item in group),
+        trimap=companion(item.trimap for item in group),
+        bgr=companion(item.background for item in group),
+        seg=companion(item.mask for item in group),
+    )
 
 
 def _matte(found: Estimate, index: int, item: Prepared) -> Matte:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mattecli.engine.memory import Memory, parse_bytes
 from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
@@ -85,6 +86,8 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
         ("--devices", device.devices, network),
         ("--precision", device.precision not in ("auto", "fp32"), own_way),
         ("--batch-size", device.batch_size not in ("auto", "1"), own_way),
+        ("--tile", device.tile != "auto", spec.reach > 0 and not options.reference),
+        ("--overlap", device.overlap is not None, spec.reach > 0 and not options.reference),
     )
     for name, given, fits in places:
         if given and not fits:
@@ -133,14 +136,18 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         ModelUnavailableError: there are no weights, or not these.
         UsageError: the device is missing, or an option makes no sense for the model.
     """
+    memory = Memory(
+        None if options.device.max_memory is None else parse_bytes(options.device.max_memory)
+    )
     if spec.kind == "classical":
         from mattecli.engine.alternatives import SolverEstimator
 
-        solver = SolverEstimator(spec, lanes)
+        solver = SolverEstimator(spec, lanes, options.device, memory)
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
     from mattecli.engine.alternatives import ReferenceEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
+    from mattecli.engine.tiles import TileEstimator
 
     settings = parse_settings(options.model.set)
     mode = options.model.refine_mode
@@ -156,6 +163,8 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         estimator = ReferenceEstimator(loaded.network, script, options.device)
     else:
         estimator = NetworkEstimator(loaded.network, spec, options.device, size=options.model.size)
+        if spec.reach:
+            estimator = TileEstimator(estimator, spec, options.device, memory)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,

@@ -171,6 +171,7 @@ class MatteSteps:
         found = self._refiner.estimator.estimate(ready) if ready else []
         for task, matte in zip(waiting, found, strict=True):
             task.band = require_finite(matte)
+            task.notes.extend(matte.notes)
             task.band_input = None
 
     def _finish(self, task: MatteTask) -> None:
@@ -178,6 +179,7 @@ class MatteSteps:
         task.picture = task.matte = task.trimap = None
         if picture is None or matte is None:
             raise AssertionError("a photo was finished before it was estimated")
+        task.notes.extend(matte.notes)
         whole = self._whole(task, require_finite(matte), picture.full)
         alpha = whole.alpha if trimap is None else keep_known(whole.alpha, trimap)
         if picture.alpha is not None:

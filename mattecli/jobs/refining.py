@@ -45,7 +45,9 @@ def make_refiner(spec: ModelSpec, options: MatteOptions) -> Refiner | None:
 
 
 def _dim(options: MatteOptions) -> Estimator:
+    from mattecli.engine.memory import Memory, parse_bytes
     from mattecli.engine.predict import NetworkEstimator
+    from mattecli.engine.tiles import TileEstimator
     from mattecli.models.registry import find_spec
     from mattecli.models.store import find_weights
     from mattecli.models.weights import load_network
@@ -56,7 +58,10 @@ def _dim(options: MatteOptions) -> Estimator:
             "dim, which is to refine, has no weights here",
             remedy="run 'mattecli models pull dim --accept-licence', or use --refine guided",
         )
-    return NetworkEstimator(load_network(spec).network, spec, options.device)
+    limit = options.device.max_memory
+    memory = Memory(None if limit is None else parse_bytes(limit))
+    network = NetworkEstimator(load_network(spec).network, spec, options.device)
+    return TileEstimator(network, spec, options.device, memory)
 
 
 class Refiner:
