@@ -76,6 +76,7 @@ class ItemRecord:
         outputs: where each kind of output is, or will be; ``-`` is standard output.
         error: why it failed, in one line.
         size: the photo's size, upright, once known.
+        crop: the part of it that outputs show (top, left, height, width), if not all of it.
         notes: what the user should know about it.
         companions: the files it was worked with, by role (trimap, truth ...).
         scores: what was measured on it, by name; None where there is no value.
@@ -88,6 +89,7 @@ class ItemRecord:
     outputs: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
     size: Size | None = None
+    crop: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
     companions: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, float | None] = field(default_factory=dict)

@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from mattecli.errors import InputError
-from mattecli.ops.pixels import Float32, to_float
+from mattecli.ops.pixels import Float32
+from mattecli.ops.refine import enlarged_alpha
 from mattecli.ops.segmentation import Box, crop
 from mattecli.records import Array, Size
 
@@ -138,14 +138,8 @@ class Estimator(ABC):
         if matte.box is None and Size.of(matte.alpha) == full:
             return matte
         if matte.box is None:
-            return Matte(alpha=_enlarged(matte.alpha, full))
+            return Matte(alpha=enlarged_alpha(matte.alpha, full))
         box = matte.box
         alpha = np.zeros((full.height, full.width), np.float32)
-        crop(alpha, box)[...] = _enlarged(matte.alpha, Size(box.width, box.height))
+        crop(alpha, box)[...] = enlarged_alpha(matte.alpha, Size(box.width, box.height))
         return Matte(alpha=alpha)
-
-
-def _enlarged(image: Float32, full: Size) -> Float32:
-    # Cubic keeps edges that grow many times smooth; its overshoot is cut off.
-    grown = cv2.resize(image, full, interpolation=cv2.INTER_CUBIC)
-    return to_float(np.clip(grown, 0, 1, out=grown))

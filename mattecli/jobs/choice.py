@@ -77,6 +77,7 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
         ("--align", options.align, plate),
         ("--segmentation", options.segmentation, "segmentation" in spec.needs),
         ("--set", options.set, network),
+        ("--refine", options.refine not in ("auto", "none"), own_way and spec.size_rule != "full"),
         ("--refine-mode", options.refine_mode != "auto", spec.system == "bgmv2"),
         ("--weights", options.weights, network),
         ("--size", options.size, network),

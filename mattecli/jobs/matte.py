@@ -15,6 +15,7 @@ from mattecli.jobs.plan import (
     plan_tasks,
     refuse_overwriting_companions,
 )
+from mattecli.jobs.refining import make_refiner, refinement
 from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
 from mattecli.media.formats import writable_format
 from mattecli.records import Report
@@ -44,15 +45,20 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
     workers = worker_count(options.run)
     chosen = make_model(spec, options, workers)
+    chosen.facts["refine"] = refinement(spec, options)
     guide = make_guide(options) if needs_guide(spec, options.model) else None
     if options.model.model is None:
         observer.note(f"model: {spec.name}")
     observer.note(", ".join(f"{key} {value}" for key, value in chosen.facts.items()), detail=True)
-    steps = MatteSteps(chosen.estimator, guide, options)
+    steps = MatteSteps(chosen.estimator, guide, make_refiner(spec, options), options)
     work = Work(
         tasks=tasks,
         stages=steps.stages(workers),
-        settings={**chosen.facts, "options": asdict(options.pixels)},
+        settings={
+            **chosen.facts,
+            "options": asdict(options.pixels),
+            "finish": asdict(options.finish),
+        },
     )
     return run_tasks(work, options.run, observer)
 

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.thumbnails import thumbnail
+from mattecli.ops.segmentation import Box
 from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
 
@@ -48,6 +49,7 @@ class Task:
         is_reported: whether the observer has been told.
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
+        crop: the part of the photo that its outputs show, where it is not all of it.
     """
 
     source: Source
@@ -60,6 +62,7 @@ class Task:
     is_reported: bool = False
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
+    crop: Box | None = None
 
     @property
     def shown(self) -> str:
@@ -98,6 +101,7 @@ class Task:
             status=status,
             outputs={kind: "-" if p is None else os.fspath(p) for kind, p in self.outputs.items()},
             size=self.size,
+            crop=None if self.crop is None else asdict(self.crop),
             notes=tuple(self.notes),
             companions={
                 role: os.fspath(file)

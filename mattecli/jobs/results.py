@@ -14,8 +14,10 @@ from mattecli.jobs.fills import Fill
 from mattecli.jobs.trimap import trimap_options
 from mattecli.media.thumbnails import fitted
 from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
+from mattecli.ops.despill import Screen, despilled
 from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_levels
+from mattecli.ops.segmentation import Box, crop
 from mattecli.ops.trimap import make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
@@ -31,15 +33,21 @@ class Cutout:
 
     Attributes:
         picture: at full size if anything but alpha, trimap and mask is wanted.
-        alpha: H,W, 0..1, at the photo's full size.
+        alpha: H,W, 0..1, at the photo's full size, as it is written.
+        mixing: alpha as the photo mixes its colours, for their estimation.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
         foreground: H,W,3 RGB, 0..1 or levels: the model's own colours, or None.
+        screen: the screen behind the subject, whose light is taken off its colours, or None.
+        box: the part that is shown, or None for all.
     """
 
     picture: Picture
     alpha: Float32
+    mixing: Float32
     trimap: Array | None = None
     foreground: Array | None = None
+    screen: Screen | None = None
+    box: Box | None = None
 
 
 class Results:
@@ -55,6 +63,7 @@ class Results:
         self._cutout = cutout
         self._options = options.pixels
         self._shape = options.shape
+        self._strength = options.finish.despill_strength
         self._fill = fill
 
     def image(self, kind: str) -> Array:
@@ -67,7 +76,9 @@ class Results:
             "mask": self._mask,
             "preview": self._preview,
         }
-        return makers[kind]()
+        made = makers[kind]()
+        box = self._cutout.box
+        return made if box is None else np.ascontiguousarray(crop(made, box))
 
     @property
     def levels(self) -> npt.DTypeLike:
@@ -78,6 +89,13 @@ class Results:
 
     @cached_property
     def _colours(self) -> Array:
+        found, screen = self._estimated, self._cutout.screen
+        if screen is None:
+            return found
+        return despilled(found, self._cutout.mixing, screen, self._strength)
+
+    @property
+    def _estimated(self) -> Array:
         cutout = self._cutout
         method = self._options.foreground
         if method == "none":
@@ -85,7 +103,7 @@ class Results:
         if method == "auto" and cutout.foreground is not None:
             return to_levels(cutout.foreground, self.levels)
         found = decontaminated(
-            cutout.picture.color, cutout.alpha, "multilevel" if method == "auto" else method
+            cutout.picture.color, cutout.mixing, "multilevel" if method == "auto" else method
         )
         return to_levels(found, self.levels)
 

@@ -13,6 +13,7 @@ from PIL import Image
 from mattecli.errors import ImageWriteError, UsageError
 from mattecli.media import opencv
 from mattecli.media.containers import png, tiff
+from mattecli.media.containers.png_writer import png_file
 from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
 from mattecli.media.formats import FORMATS, Format, writable_format
 from mattecli.records import Array, Size
@@ -101,9 +102,7 @@ def _bgr(image: Array) -> Array:
 
 
 def _encode_png(image: Array, icc: bytes | None) -> bytes:
-    # OpenCV's own settings (fastest level, run-length strategy, SUB filter) are what is wanted:
-    # naming a level makes it drop the others, for more than twice the time and a larger file.
-    data = opencv.encode(".png", _bgr(image))
+    data = png_file(image)
     return data if icc is None else png.with_icc(data, icc)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
-__all__ = ["region", "solve"]
+__all__ = ["import_pymatting", "region", "solve"]
 
 _REACH = 16
 """Known pixels kept round the unknown region. Closed-form and random-walk windows reach one or two
@@ -74,13 +75,19 @@ def _span(holds: npt.NDArray[np.bool_], length: int) -> slice:
     return slice(max(int(places[0]) - _REACH, 0), min(int(places[-1]) + 1 + _REACH, length))
 
 
-def _solver(name: str) -> Callable[..., npt.NDArray[np.float64]]:
+def import_pymatting() -> Any:
+    """PyMatting, silent on standard output."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's, about its cache
         import pymatting
 
     # Its preconditioner prints advice for programmers; standard output is the user's data.
     vars(sys.modules["pymatting.preconditioner.ichol"])["print"] = lambda *_words: None
+    return pymatting
+
+
+def _solver(name: str) -> Callable[..., npt.NDArray[np.float64]]:
+    pymatting = import_pymatting()
     solvers: dict[str, Callable[..., npt.NDArray[np.float64]]] = {
         "closed-form": pymatting.estimate_alpha_cf,
         "knn": pymatting.estimate_alpha_knn,

@@ -29,6 +29,8 @@ __all__ = [
 
 Float32 = npt.NDArray[np.float32]
 
+_STRIP_PIXELS = 1 << 16
+
 
 def levels_max(dtype: npt.DTypeLike) -> int:
     """The level of white: 255 for uint8, 65535 for uint16.
@@ -70,11 +72,21 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
         return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype == np.uint8:  # to uint16
         return image.astype(np.uint16) * np.uint16(257)
-    scaled = np.fmax(image, np.float32(0), dtype=np.float32)
-    np.minimum(scaled, 1, out=scaled)
-    scaled *= np.float32(white)
-    levels: Array = np.rint(scaled, out=scaled).astype(dtype)
+    levels = np.empty(image.shape, dtype)
+    if image.ndim == 0:
+        levels[...] = _rounded(image, white)
+        return levels
+    rows = max(_STRIP_PIXELS // max(image[:1].size, 1), 1)
+    for top in range(0, len(image), rows):  # what is in between stays in the cache
+        levels[top : top + rows] = _rounded(image[top : top + rows], white)
     return levels
+
+
+def _rounded(image: Array, white: int) -> Float32:
+    scaled = np.fmax(image, np.float32(0), dtype=np.float32)
+    scaled = np.minimum(scaled, np.float32(1))
+    scaled *= np.float32(white)
+    return np.rint(scaled)
 
 
 def truncated_levels(image: Array) -> npt.NDArray[np.uint8]:
