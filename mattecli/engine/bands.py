@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros, require_finite
 from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, shown_bytes
 from mattecli.errors import ResourceError
 from mattecli.models.bgmv2 import BGMv2, Rows, Survey
@@ -35,10 +35,19 @@ class BandEstimator(Estimator):
     Args:
         inner: holds the network, on its devices.
         memory: what may be taken, for what is said when it runs out.
+        zeros: makes the arrays of alpha and colours, where there is room for them.
         deep: colours are wanted with 16 bits from photos of 8 too.
     """
 
-    def __init__(self, inner: NetworkEstimator, memory: Memory, *, deep: bool = False) -> None:
+    def __init__(
+        self,
+        inner: NetworkEstimator,
+        memory: Memory,
+        zeros: Zeros = np.zeros,
+        *,
+        deep: bool = False,
+    ) -> None:
+        self._zeros = zeros
         self._inner = inner
         self._memory = memory
         self._deep = deep
@@ -95,9 +104,9 @@ class BandEstimator(Estimator):
     def _run(self, color: Array, plate: Array, share: int) -> Matte:
         have = Size.of(color)
         size = Size(*(max(_up(side), 16) for side in have))
-        alpha = np.empty((have.height, have.width), np.float32)
+        alpha = self._zeros((have.height, have.width), np.float32)
         levels = np.uint8 if color.dtype == np.uint8 and not self._deep else np.uint16
-        colours = np.empty(color.shape, levels)
+        colours = self._zeros(color.shape, levels)
         with self._inner.borrowed() as (network, device):
             if not isinstance(network, BGMv2):
                 raise AssertionError("only Background Matting V2 works in bands")

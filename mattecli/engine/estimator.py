@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mattecli.errors import InputError
 from mattecli.ops.pixels import Float32
@@ -15,7 +17,10 @@ from mattecli.ops.refine import enlarged_alpha
 from mattecli.ops.segmentation import Box, crop
 from mattecli.records import Array, Size
 
-__all__ = ["Estimator", "Matte", "Photo", "Prepared", "require_finite"]
+__all__ = ["Estimator", "Matte", "Photo", "Prepared", "Zeros", "require_finite"]
+
+Zeros: TypeAlias = Callable[[tuple[int, ...], npt.DTypeLike], Array]
+"""Makes an array, as `numpy.zeros` does, where there is room for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
