@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import cv2
 import torch
@@ -107,16 +108,41 @@ class NetworkEstimator(Estimator):
             box=box,
         )
 
-    def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
-        """Mattes at the network's size, without the padding."""
+    def estimate(self, group: Sequence[Prepared], batch: int | None = None) -> list[Matte]:
+        """Mattes at the network's size, without the padding.
+
+        Args:
+            group: photos of equal shape.
+            batch: how many the network is given; the last one fills up what is missing.
+        """
+        filled = [*group, *[group[-1]] * ((batch or self.batch) - len(group))]
+        with self.borrowed() as (form, device):
+            found = form.estimate(model_input(filled, device))
+        return [_matte(found, i, item) for i, item in enumerate(group)]
+
+    @contextmanager
+    def borrowed(self) -> Iterator[tuple[InferenceForm, torch.device]]:
+        """A copy of the network and its device for this thread alone, ready for inference."""
         with self._lock:
             number = self._free.pop()
         try:
-            found = self._run(number, group)
+            if self._threads is not None:
+                use_threads(self._threads)
+            with torch.inference_mode():
+                yield self._forms[number], self._devices[number]
         finally:
             with self._lock:
                 self._free.append(number)
-        return [_matte(found, i, item) for i, item in enumerate(group)]
+
+    @property
+    def device(self) -> torch.device:
+        """The first of its devices."""
+        return self._devices[0]
+
+    @property
+    def is_half_precision(self) -> bool:
+        """Whether the network computes in 16 bits."""
+        return self._dtypes[0] != torch.float32
 
     @property
     def dtype(self) -> torch.dtype:
@@ -130,13 +156,6 @@ class NetworkEstimator(Estimator):
             "precision": str(self._dtypes[0]).removeprefix("torch."),
             "batch_size": self.batch,
         }
-
-    def _run(self, number: int, group: Sequence[Prepared]) -> Estimate:
-        network, device = self._forms[number], self._devices[number]
-        if self._threads is not None:
-            use_threads(self._threads)
-        filled = [*group, *[group[-1]] * (self.batch - len(group))]
-        return network.estimate(model_input(filled, device))
 
 
 def model_input(group: Sequence[Prepared], device: torch.device) -> ModelInput:

@@ -35,6 +35,12 @@ class ColourModel:
     residual: Float32
     variance: Float32
 
+    def explained(self, radius: int) -> Float32:
+        """The share of alpha's variance that colour explains, over the windows around a pixel."""
+        residual, variance = _mean(self.residual, radius), _mean(self.variance, radius)
+        share: Float32 = 1 - residual / (variance + _CERTAIN)
+        return share
+
     def agreed(self, radius: int) -> ColourModel:
         """The mean of the models of all windows that hold a pixel; surer ones count more."""
         trust = np.float32(1) / (self.residual + _CERTAIN)

@@ -24,13 +24,16 @@ _MOMENTUM = np.float32(0.6)
 _ITERATIONS = 6  # an even number, as each block starts, with its halo, on an even pixel
 _SIDE = 148  # with its halo a block's planes fit a processor's second-level cache
 _ENOUGH_PIXELS = 800_000  # of the finest level that is solved
-_SPARSEST = 4  # but at least every fourth row and column is
+_SPARSEST = 4  # but at least every fourth row and column is,
+_HUGE_PIXELS = 50_000_000  # and every eighth of a photo that is larger than this
 
 
 def multilevel_layers(photo: Photo) -> SampledLayers:
-    """Layers of a photo at every pixel, or every second or fourth of a large one."""
+    """Layers of a photo at every pixel, or every second, fourth or eighth of a large one."""
+    pixels = Size.of(photo.alpha).pixels
+    sparsest = _SPARSEST if pixels <= _HUGE_PIXELS else 2 * _SPARSEST
     step = 1
-    while step < _SPARSEST and Size.of(photo.alpha).pixels > _ENOUGH_PIXELS * step * step:
+    while step < sparsest and pixels > _ENOUGH_PIXELS * step * step:
         step *= 2
     mixture = photo.sampled(step)
     layers = _mean_colors(mixture)

@@ -2,12 +2,13 @@
 
 Joint upsampling after the fast guided filter (He and Sun, arXiv 1505.00996): near each pixel of
 the small alpha, alpha is taken as a linear function of colour, which is fitted on the small photo
-and used on the large one. Four things differ from the published filter:
+and used on the large one. Five things differ from the published filter:
 
 - A network's alpha is softer than the photo that it saw. The small photo is blurred as much before
   the fit, by the amount that lets colour explain alpha best; otherwise the fit is flat, and most
   of the gain is lost.
 - Windows count by how well colour explains alpha in them.
+- Where colour explains little of alpha nothing is added.
 - Only the band around what the network is unsure of changes. The band is as wide as the
   uncertainty, and fades out. Where the photo's noise would show more than detail it changes less.
 - The result, made small again, is what the network said: what is missing is handed back. So alpha
@@ -38,28 +39,36 @@ _HAND_BACKS = 2
 _SIDE = 256
 _NEAR, _LEAST, _SURE = 2.0, 0.02, 0.12  # of uncertainty: blur in the network's pixels, 0 and 1
 _FAR, _WIDE_LEAST, _WIDE_SURE = 6.0, 0.2, 0.4
+_UNEXPLAINED, _EXPLAINED = 0.3, 0.6  # of alpha's variance: detail begins to count, and does
 _NOISE_SIDE, _NOISE_SQUARES = 96, 8
 _LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
-def enlarged_alpha(coarse: Float32, full: Size) -> Float32:
-    """Plain cubic enlargement, which keeps edges that grow many times smooth; 0..1."""
-    grown = cv2.resize(coarse, full, interpolation=cv2.INTER_CUBIC)
+def enlarged_alpha(coarse: Float32, full: Size, out: Float32 | None = None) -> Float32:
+    """Plain cubic enlargement, which keeps edges that grow many times smooth; 0..1.
+
+    Args:
+        coarse: alpha, h,w.
+        full: the wanted size.
+        out: H,W, where to put it.
+    """
+    grown = cv2.resize(coarse, full, dst=out, interpolation=cv2.INTER_CUBIC)
     return to_float(np.clip(grown, 0, 1, out=grown))
 
 
-def guided_alpha(color: Array, coarse: Float32) -> Float32:
+def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> Float32:
     """A small alpha at the photo's size, with the photo's detail in its uncertain band.
 
     Args:
         color: the photo, H,W,3 RGB; uint8, uint16 or float32.
         coarse: alpha of the whole photo, h,w, 0..1, smaller.
+        out: H,W, where to put it.
 
     Returns:
         H,W, 0..1; outside the band as ``enlarged_alpha`` has it.
     """
     full = Size.of(color)
-    alpha = enlarged_alpha(coarse, full)
+    alpha = enlarged_alpha(coarse, full, out)
     band = uncertainty(coarse)
     if not band.any():
         return alpha
@@ -144,14 +153,16 @@ def _matching_blur(small: Float32, coarse: Float32) -> float:
 
 
 def _worth(model: ColourModel, coarse: Float32, noise: float) -> Float32:
-    """How much of what the model adds is detail, as in a Wiener filter.
+    """How much of what the model adds is detail.
 
-    Alpha of mean p varies by p(1-p) at most; noise of the photo shows in it as often as the gain
-    says.
+    As in a Wiener filter: alpha of mean p varies by p(1-p) at most; noise of the photo shows in it
+    as often as the gain says. And where colour does not explain the network's alpha, because that
+    is wrong or subject and background look alike, the photo's detail is none of alpha.
     """
     detail = coarse * (1 - coarse)
     grain = (model.gain**2).sum(axis=0) * np.float32(noise**2)
     worth: Float32 = detail / (detail + grain + np.float32(1e-6))
+    worth *= np.clip((model.explained(_RADIUS) - _UNEXPLAINED) / (_EXPLAINED - _UNEXPLAINED), 0, 1)
     return worth
 
 

@@ -68,9 +68,9 @@ class Mixture:
         weights = alpha * alpha
         weights += clear * clear
         exact = np.empty((count, *residual.shape), np.float32)
-        for layer, share, guess in zip(exact, (alpha, clear), layers, strict=False):
-            np.multiply(residual, share / weights, out=layer)
-            layer += guess
+        for index, share in enumerate((alpha, clear)[:count]):
+            np.multiply(residual, share / weights, out=exact[index])
+            exact[index] += layers[index]
         return np.clip(exact, limits.low, limits.high, out=exact)
 
 

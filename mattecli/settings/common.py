@@ -123,3 +123,22 @@ class DeviceOptions:
         help="Images of equal size that go through the network at once",
         metavar="auto|N",
     )
+    tile: str = option(
+        "auto",
+        "--tile",
+        help="Side of the tiles in which trimap models work on large photos, in pixels; auto: what"
+        " costs least in the memory that is free; off: none",
+        metavar="auto|N|off",
+    )
+    overlap: int | None = option(
+        None,
+        "--overlap",
+        help="Pixels at each side of a tile that its neighbours compute too (default: as far as the"
+        " network sees)",
+    )
+    max_memory: str | None = option(
+        None,
+        "--max-memory",
+        help="Memory that the command may take, such as 1GB or 800M (default: what is free)",
+        metavar="SIZE",
+    )
