@@ -138,7 +138,7 @@ def test_a_screen_is_found_and_its_light_taken_off(screen: Screen, kind: type[An
     assert find_screen(photo, alpha) == screen
     found = despilled(lit, alpha, screen)
     white = 1 if kind is np.float32 else np.iinfo(kind).max
-    edge = (alpha > 0.3 * white) & (alpha < 0.95 * white)
+    edge = (alpha > 0.05 * white) & (alpha < 0.4 * white)
     channel = 1 if screen == "green" else 2
     others = [c for c in range(3) if c != channel]
     assert found.dtype == lit.dtype
