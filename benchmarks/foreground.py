@@ -55,7 +55,7 @@ def main() -> None:
     given = parser.parse_args()
     portraits = sorted((given.portraits / "image").glob("mebeauty*.webp"))
     backgrounds = sorted(given.backgrounds.glob("*.jpg"))
-    short = 1800 if given.small else 3000
+    short = 2000 if given.small else 3465
     warm = np.random.default_rng(0).random((64, 64, 3))
     estimate_foreground_ml(warm, warm[..., 0].copy())
     speed: dict[str, list[float]] = {}
