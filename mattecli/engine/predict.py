@@ -68,6 +68,7 @@ class NetworkEstimator(Estimator):
             self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
+        self.accelerator = "" if self._devices[0].type == "cpu" else str(self._devices[0])
 
     def prepare(self, photo: Photo) -> Prepared:
         """Scale a photo to what the network sees, and pad it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -15,14 +16,17 @@ from mattecli.jobs.trimap import trimap_options
 from mattecli.media.thumbnails import fitted
 from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
 from mattecli.ops.despill import Screen, despilled
-from mattecli.ops.foreground import decontaminated
+from mattecli.ops.foreground import ForegroundMethod, decontaminated
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.segmentation import Box, crop
 from mattecli.ops.trimap import make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["Cutout", "Results"]
+__all__ = ["Cutout", "Decontaminate", "Results"]
+
+Decontaminate: TypeAlias = Callable[[Array, Array, ForegroundMethod], Array]
+"""Foreground colours of a photo and its alpha, as ``ops.foreground.decontaminated``."""
 
 _PREVIEW_SIDE = 1024
 
@@ -57,9 +61,17 @@ class Results:
         cutout: the photo and its alpha.
         options: bit depth, kind of colours, premultiplication, shape of the trimap.
         fill: the composite's background.
+        decontaminate: estimates foreground colours.
     """
 
-    def __init__(self, cutout: Cutout, options: MatteOptions, fill: Fill) -> None:
+    def __init__(
+        self,
+        cutout: Cutout,
+        options: MatteOptions,
+        fill: Fill,
+        decontaminate: Decontaminate = decontaminated,
+    ) -> None:
+        self._decontaminate = decontaminate
         self._cutout = cutout
         self._options = options.pixels
         self._shape = options.shape
@@ -102,7 +114,7 @@ class Results:
             return to_levels(cutout.picture.color, self.levels)
         if method == "auto" and cutout.foreground is not None:
             return to_levels(cutout.foreground, self.levels)
-        found = decontaminated(
+        found = self._decontaminate(
             cutout.picture.color, cutout.mixing, "multilevel" if method == "auto" else method
         )
         return to_levels(found, self.levels)
