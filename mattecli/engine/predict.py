@@ -79,6 +79,7 @@ class NetworkEstimator(Estimator):
             self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
+        self.accelerator = "" if self._devices[0].type == "cpu" else str(self._devices[0])
 
     def _split_cores(self, lanes: int) -> None:
         """Photos side by side scale better than the threads of one, which wait for each other."""

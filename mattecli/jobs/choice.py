@@ -78,6 +78,7 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
     plate = "background" in spec.needs
     network = spec.kind == "network"
     own_way = network and not options.reference  # not a solver's, not a script's
+    tiled = not options.reference and (spec.reach > 0 or options.refine == "dim")
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
         ("--background", options.background, plate),
@@ -93,8 +94,8 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
         ("--devices", device.devices, network),
         ("--precision", device.precision not in ("auto", "fp32"), own_way),
         ("--batch-size", device.batch_size not in ("auto", "1"), own_way),
-        ("--tile", device.tile != "auto", spec.reach > 0 and not options.reference),
-        ("--overlap", device.overlap is not None, spec.reach > 0 and not options.reference),
+        ("--tile", device.tile != "auto", tiled),
+        ("--overlap", device.overlap is not None, tiled),
     )
     for name, given, fits in places:
         if given and not fits:
