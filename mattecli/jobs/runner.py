@@ -17,7 +17,17 @@ from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
-__all__ = ["Observer", "Silent", "Work", "each", "run_tasks", "worker_count"]
+__all__ = [
+    "Account",
+    "Observer",
+    "Silent",
+    "Work",
+    "check_places",
+    "each",
+    "reason",
+    "run_tasks",
+    "worker_count",
+]
 
 T = TypeVar("T", bound=Task)
 
@@ -105,8 +115,8 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
-    _check_places(work.tasks, run)
-    account = _Account(work, run, observer)
+    check_places(work.tasks, run)
+    account = Account(work, run, observer)
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
@@ -124,7 +134,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     return account.close(time.perf_counter() - begin)
 
 
-def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
+def check_places(tasks: Sequence[Task], run: RunOptions) -> None:
     """Reports and JSON lines must not meet images.
 
     Raises:
@@ -148,7 +158,7 @@ def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
             )
 
 
-class _Account:
+class Account:
     """Counts records and passes them on."""
 
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
@@ -227,13 +237,13 @@ def _record(outcome: Outcome[T]) -> ItemRecord:
     return replace(
         task.record("failed"),
         outputs={},
-        error=_reason(error, task),
+        error=reason(error, task),
         trouble=error,
         seconds=outcome.seconds,
     )
 
 
-def _reason(error: Exception, task: Task) -> str:
+def reason(error: Exception, task: Task) -> str:
     """One line: file, cause, remedy."""
     if isinstance(error, MattecliError):
         return str(error) if error.path is not None else f"{task.shown}: {error}"
