@@ -15,12 +15,13 @@ from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
 from mattecli.cli.render import catch_signals, finish, say
 from mattecli.cli.trimap import trimap
+from mattecli.cli.video import video
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="mattecli",
-    help="Takes the foreground out of photos in bulk.",
+    help="Takes the foreground out of photos and video in bulk.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("matte")(matte)
 app.command("trimap")(trimap)
 app.command("composite")(composite)
+app.command("video")(video)
 app.command("evaluate")(evaluate)
 app.add_typer(models, name="models")
 
@@ -46,7 +48,7 @@ def _root(
         typer.Option("--version", help="Show the version", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Takes the foreground out of photos in bulk."""
+    """Takes the foreground out of photos and video in bulk."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "worker_count",
 ]
 
+Item = TypeVar("Item")
 T = TypeVar("T", bound=Task)
 
 _PIXELS_UNDER_WAY = 64_000_000
@@ -68,10 +69,10 @@ class Silent:
         """Nothing."""
 
 
-def each(work: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
+def each(work: Callable[[Item], None]) -> Callable[[Sequence[Item]], None]:
     """A stage's work on groups, from work on one item."""
 
-    def on_group(group: Sequence[T]) -> None:
+    def on_group(group: Sequence[Item]) -> None:
         for item in group:
             work(item)
 

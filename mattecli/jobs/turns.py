@@ -52,6 +52,4 @@ def _settled(task: T, do: Callable[[T], ItemRecord]) -> ItemRecord:
     try:
         return do(task)
     except Exception as error:  # noqa: BLE001 - the boundary: one input's failure is recorded
-        return replace(
-            task.record("failed"), outputs={}, error=reason(error, task), trouble=error
-        )
+        return replace(task.record("failed"), outputs={}, error=reason(error, task), trouble=error)

@@ -21,10 +21,11 @@ from mattecli.settings.video import VideoKind, VideoOptions
 
 __all__ = ["VIDEO_SUFFIXES", "VideoTask", "plan_videos"]
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m"
-    " .nut .vob .dv".split()
-)
+_SUFFIXES = """
+.mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
+.vob .dv
+"""
+VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What counts as a video in a folder."""
 
 _KINDS = "alpha|foreground|fill|composite"
@@ -111,7 +112,11 @@ def _formats(out: str, kinds: Sequence[VideoKind], wanted: str | None) -> dict[s
         raise UsageError(f"--format {wanted} is for standard output", remedy="add -o -")
     if _is_file(out):
         suffix = Path(out).suffix.lower().removeprefix(".")
-        name = suffix if suffix in CONTAINERS and not is_pattern(out) else EXTENSIONS[f".{suffix}"].name
+        name = (
+            suffix
+            if suffix in CONTAINERS and not is_pattern(out)
+            else EXTENSIONS[f".{suffix}"].name
+        )
         return dict.fromkeys(kinds, name)
     return {kind: wanted or ("mp4" if kind == "composite" else "mov") for kind in kinds}
 

@@ -106,20 +106,21 @@ def _brought(here: Array, there: Array, alpha: Float32) -> tuple[Float32, Float3
     scale_x, scale_y = full.width / width, full.height / height
     large = cv2.resize(flow, full, interpolation=cv2.INTER_LINEAR)
     grid_y, grid_x = np.indices((full.height, full.width), np.float32)
-    brought = cv2.remap(
+    brought: Float32 = cv2.remap(  # type: ignore[assignment]  # float32 in, float32 out
         alpha,
         grid_x + large[..., 0] * np.float32(scale_x),
         grid_y + large[..., 1] * np.float32(scale_y),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return brought, cv2.resize(trust, full, interpolation=cv2.INTER_LINEAR)
+    sized: Float32 = cv2.resize(trust, full, interpolation=cv2.INTER_LINEAR)
+    return brought, sized
 
 
 def _flow(here: Array, there: Array) -> Float32:
     """H,W,2: where each pixel of ``here`` is in ``there``, relative to its place."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow: Float32 = dis.calc(here, there, None)
+    flow: Float32 = dis.calc(here, there, np.zeros((*here.shape, 2), np.float32))  # type: ignore[assignment]  # always float32
     return flow
 
 

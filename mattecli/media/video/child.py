@@ -162,9 +162,7 @@ def _described_frame(container: Any, stream: Any) -> dict[str, Any]:
     own = _tags(stream.codec_context)
     tags = _tags(frame)
     unset = {"matrix": 2, "range": 0, "primaries": 2, "transfer": 2}
-    found["colour"] = {
-        name: own[name] if own[name] != unset[name] else tags[name] for name in own
-    }
+    found["colour"] = {name: own[name] if own[name] != unset[name] else tags[name] for name in own}
     return found
 
 

@@ -22,9 +22,10 @@ from mattecli.media.video.colours import to_grey, to_rgb
 from mattecli.media.video.probe import child_command, child_environment, probe
 from mattecli.media.video.process import FORMATS, Ffmpeg, data_pipe
 from mattecli.media.video.records import ClipInfo, Frame, Span
+from mattecli.media.video.stream import StreamClip
 from mattecli.records import Array
 
-__all__ = ["Clip", "ClipReader", "PacketTimes", "pts_of_frame"]
+__all__ = ["Clip", "ClipReader", "Damage", "PacketTimes", "count_before", "pts_of_frame"]
 
 _SEEK_MARGIN = 1.0  # seconds before the wanted frame that decoding begins
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
@@ -67,6 +68,11 @@ class Clip:
             return os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
         return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
+    @property
+    def joined_info(self) -> ClipInfo:
+        """What is known of the file that ``reopened`` gives."""
+        return self.info
+
     def close(self) -> None:
         """Let the file go."""
         os.close(self._descriptor)
@@ -75,7 +81,10 @@ class Clip:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -146,6 +155,15 @@ def pts_of_frame(clip: Clip, number: int) -> int | None:
     return times[number] if number < len(times) else None
 
 
+def count_before(clip: Clip, pts: int) -> int:
+    """How many frames come before a time, by the packets."""
+    packets = PacketTimes(clip.another())
+    try:
+        return len(packets.before(pts))
+    finally:
+        packets.close()
+
+
 @dataclass(slots=True)
 class Damage:
     """What was wrong with a clip.
@@ -170,17 +188,17 @@ class ClipReader:
         span: what is wanted of it.
         form: RGB, or grey levels.
         patience: seconds without a frame after which the decoder is given up.
-        checks: whether missing frames are found and repeated.
+        seeks: whether what lies before the span may be skipped by the container's index.
     """
 
     def __init__(
         self,
-        clip: Clip,
-        span: Span = Span(),
+        clip: Clip | StreamClip,
+        span: Span = Span(),  # noqa: B008 - it cannot be changed
         *,
         form: Literal["rgb", "grey"] = "rgb",
         patience: float = 60.0,
-        checks: bool = True,
+        seeks: bool = True,
     ) -> None:
         self.info: ClipInfo = clip.info
         self.damage = Damage()
@@ -189,20 +207,22 @@ class ClipReader:
         self._span = span
         self._form = form
         self._patience = patience
-        self._checks = checks
+        self._is_live = isinstance(clip, StreamClip) and not clip.is_whole
+        self._seeks = seeks and not self._is_live
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
         self._excused = 0
 
     def __iter__(self) -> Iterator[Frame]:
         source = self._clip.another()
-        promised = PacketTimes(self._clip.another()) if self._checks else None
+        promised = None if self._is_live else PacketTimes(self._clip.another())
+        aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
         reading, writing = data_pipe()
         try:
             process = Ffmpeg(
                 "decoder",
                 self._arguments(source, writing),
-                files=[source, writing],
+                files=[source, writing, *([aside[0]] if aside else [])],
                 patience=self._patience,
             )
         finally:
@@ -221,7 +241,7 @@ class ClipReader:
         info, start = self.info, self._span.start
         convert = to_grey(info) if self._form == "grey" else to_rgb(info, deep=self._is_deep)
         seek: list[str] = []
-        if start is not None:
+        if start is not None and self._seeks:
             begin = start * info.time_base - Fraction(_SEEK_MARGIN)
             if begin > 0:
                 seek = ["-seek_timestamp", "1", "-ss", f"{float(begin):.6f}"]
@@ -231,7 +251,16 @@ class ClipReader:
             *("-map", f"0:{info.stream}", "-vf", convert),
             *("-fps_mode", "passthrough", "-enc_time_base", "demux"),
             *("-c:v", "rawvideo", "-f", "nut", f"pipe:{writing}"),
+            *self._set_aside(),
         ]
+
+    def _set_aside(self) -> list[str]:
+        """What else of a stream is kept while it passes."""
+        aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
+        if aside is None:
+            return []
+        maps = [word for stream in aside[1] for word in ("-map", f"0:{stream.index}")]
+        return [*maps, "-c", "copy", "-f", "matroska", f"pipe:{aside[0]}"]
 
     def _frames(
         self, process: Ffmpeg, reading: int, promised: PacketTimes | None
@@ -253,9 +282,7 @@ class ClipReader:
                 yield self._repeat(index, missing, self._last.color)
                 index += 1
 
-    def _missing(
-        self, pts: int | None, process: Ffmpeg, promised: PacketTimes | None
-    ) -> list[int]:
+    def _missing(self, pts: int | None, process: Ffmpeg, promised: PacketTimes | None) -> list[int]:
         """Times of frames that ffmpeg complained about and left out."""
         if promised is None:
             return []
@@ -297,7 +324,7 @@ class ClipReader:
         self._raise_unless_clean(process)
 
     def _timestamp(self, packet: Any) -> int:
-        exact = packet.pts * packet.time_base / self.info.time_base
+        exact: Fraction = packet.pts * packet.time_base / self.info.time_base
         return round(exact)
 
     def _pixels(self, packet: Any) -> Array:

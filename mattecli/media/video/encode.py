@@ -70,7 +70,11 @@ def encoder_filters(plan: EncoderPlan, image: Array) -> str:
     else:
         deep = image.dtype == np.uint16
         convert = from_rgb(info, pixels, alpha=image.shape[2] == 4, deep=deep)
-    steps = [convert, tag_filter(info, pixels), f"setsar={info.aspect.numerator}/{info.aspect.denominator}"]
+    steps = [
+        convert,
+        tag_filter(info, pixels),
+        f"setsar={info.aspect.numerator}/{info.aspect.denominator}",
+    ]
     if plan.turn_back and info.rotation:
         steps.append(_TURN_BACK[info.rotation])
     if info.fields != "progressive":
@@ -201,7 +205,8 @@ class FrameEncoder:
                 self.seconds += time.perf_counter() - begin
 
     def _packet(self, pts: int, image: Array, stream: Any, time_base: Fraction) -> Any:
-        packet = av.Packet(np.ascontiguousarray(image).reshape(-1).view(np.uint8))
+        data: Any = np.ascontiguousarray(image).reshape(-1).view(np.uint8)  # any buffer will do
+        packet = av.Packet(data)
         packet.stream = stream
         packet.time_base = time_base
         packet.pts = packet.dts = pts - self._plan.origin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,8 +10,10 @@ from pathlib import Path
 import av
 
 from mattecli.media.video.containers import Container
+from mattecli.media.video.decode import Clip
 from mattecli.media.video.process import FORMATS, Ffmpeg
 from mattecli.media.video.records import ClipInfo
+from mattecli.media.video.stream import StreamClip
 
 __all__ = ["JoinPlan", "join", "sound_notes"]
 
@@ -27,7 +28,7 @@ class JoinPlan:
     Attributes:
         info: of the source.
         container: of the result.
-        source: descriptor of the source for sound, subtitles, chapters and metadata; None: not.
+        source: where sound, subtitles, chapters and metadata come from; None: there are none.
         start, end: seconds of the source's clock that the pieces cover, where that is not all.
         origin: seconds of the source's clock that are taken off.
         turn: degrees clockwise that players have to turn the pieces' pictures by.
@@ -37,7 +38,7 @@ class JoinPlan:
 
     info: ClipInfo
     container: Container
-    source: int | None
+    source: Clip | StreamClip | None
     start: Fraction | None = None
     end: Fraction | None = None
     origin: Fraction = Fraction(0)
@@ -53,6 +54,7 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
         VideoWriteError: it could not be written.
     """
     begin = _list_pieces(folder, pieces)
+    source = None if plan.source is None else plan.source.reopened()
     if plan.container.is_animation:
         _animate(folder, target, plan)
         return
@@ -60,20 +62,19 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
         "-copyts",
         *(["-display_rotation:v:0", str(-plan.turn)] if plan.turn else []),
         *("-itsoffset", _seconds(begin), "-safe", "0", "-f", "concat", "-i", _LIST),
-        *_source(plan),
+        *_source(plan, source),
         *("-map", "0:v", "-c:v", "copy"),
-        *_streams(plan),
+        *_streams(plan, has_source=source is not None),
         *("-avoid_negative_ts", "disabled", "-max_interleave_delta", "0"),
         *_muxer(plan),
         target,
     ]
-    _run("joiner", arguments, folder, plan)
+    _run("joiner", arguments, folder, plan, [] if source is None else [source])
 
 
-def _run(role: str, arguments: Sequence[str], folder: Path, plan: JoinPlan) -> None:
-    if plan.source is not None:
-        os.lseek(plan.source, 0, os.SEEK_SET)
-    files = [] if plan.source is None else [plan.source]
+def _run(
+    role: str, arguments: Sequence[str], folder: Path, plan: JoinPlan, files: Sequence[int] = ()
+) -> None:
     # Copying gigabytes shows no sign of life in between: patience is for each gigabyte.
     patience = plan.patience + 60 * sum(p.stat().st_size for p in folder.iterdir()) / 1e9
     process = Ffmpeg(role, arguments, files=files, folder=folder, patience=patience)
@@ -107,9 +108,9 @@ def _start(piece: Path) -> int:
         return container.start_time or 0
 
 
-def _source(plan: JoinPlan) -> list[str]:
+def _source(plan: JoinPlan, source: int | None) -> list[str]:
     """The source as second input."""
-    if plan.source is None:
+    if source is None:
         return []
     cut = []
     if plan.start is not None:
@@ -119,17 +120,18 @@ def _source(plan: JoinPlan) -> list[str]:
     shift = ["-itsoffset", _seconds(-plan.origin)] if plan.origin else []
     seek = ["-seek_timestamp", "1"] if cut else []
     whitelists = ["-protocol_whitelist", "fd,pipe", "-format_whitelist", FORMATS]
-    return [*shift, *seek, *cut, *whitelists, "-fd", str(plan.source), "-i", "fd:"]
+    return [*shift, *seek, *cut, *whitelists, "-fd", str(source), "-i", "fd:"]
 
 
-def _streams(plan: JoinPlan) -> list[str]:
+def _streams(plan: JoinPlan, *, has_source: bool) -> list[str]:
     """Sound, subtitles, chapters and metadata."""
-    if plan.source is None:
+    if not has_source:
         return ["-map_metadata", "-1"]
-    arguments = ["-map_metadata", "1", "-map_metadata:s:v:0", f"1:s:{plan.info.stream}"]
-    arguments += ["-map_chapters", "1"]
-    if plan.container.name == "webm":  # the copied tag would replace the one that says: alpha
-        arguments += ["-map_metadata:s:v:0", "0:s:0"]
+    arguments = ["-map_metadata", "1", "-map_chapters", "1"]
+    # The track's own tags stay those of the pieces: one of them says that there is alpha.
+    arguments += ["-map_metadata:s:v:0", "0:s:v:0"]
+    if plan.info.timecode:
+        arguments += ["-metadata:s:v:0", f"timecode={plan.info.timecode}"]
     sounds = [stream for stream in plan.info.others if stream.kind == "audio"]
     for number, stream in enumerate(sounds if plan.container.audio_codec else []):
         copied = stream.codec in plan.container.audio

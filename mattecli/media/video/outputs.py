@@ -72,7 +72,7 @@ class _Counted(Output):
     def __init__(self, folder: WorkFolder) -> None:
         self._folder = folder
         self._stamps: list[Stamp] = []
-        self._recent: deque[int] = deque(maxlen=_MOST_CONTEXT)
+        self._recent: deque[tuple[int, int]] = deque(maxlen=_MOST_CONTEXT)
 
     def _piece(self, name: str) -> Piece:
         first, last = self._stamps[0], self._stamps[-1]
@@ -83,12 +83,11 @@ class _Counted(Output):
             start=first.pts,
             end=last.pts,
             context=tuple(self._recent),
-            shot=last.shot,
         )
 
     def _note(self, stamp: Stamp) -> None:
         self._stamps.append(stamp)
-        self._recent.append(stamp.pts)
+        self._recent.append((stamp.pts, stamp.shot))
 
 
 class FileOutput(_Counted):
@@ -328,4 +327,3 @@ class StreamOutput(Output):
         """End the stream at once."""
         if self._encoder is not None:
             self._encoder.abort()
-

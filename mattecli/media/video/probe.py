@@ -76,7 +76,7 @@ def probe(descriptor: int, path: Path, *, max_pixels: int) -> ClipInfo:
             path=path,
             remedy="give a video, or images for 'mattecli matte'",
         )
-    if not video.get("pixels") or not 0 < video["width"] * video["height"]:
+    if not video.get("pixels") or not video["width"] * video["height"] > 0:
         raise VideoReadError(
             f"no frame of its video stream ({video['codec']}) can be decoded",
             path=path,

@@ -55,7 +55,9 @@ def ffmpeg_path() -> str:
     remedy = "run 'pip install -U imageio-ffmpeg', or set IMAGEIO_FFMPEG_EXE to an ffmpeg 7"
     try:
         path = str(imageio_ffmpeg.get_ffmpeg_exe())
-        filters = subprocess.run([path, "-hide_banner", "-filters"], capture_output=True)
+        filters = subprocess.run(
+            [path, "-hide_banner", "-filters"], capture_output=True, check=False
+        )
     except (RuntimeError, OSError) as error:
         raise ResourceError(f"there is no ffmpeg ({error})", remedy=remedy) from error
     if b" zscale " not in filters.stdout:

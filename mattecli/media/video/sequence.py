@@ -62,10 +62,16 @@ class SequenceReader:
     """
 
     def __init__(
-        self, path: Path, rate: Fraction, span: Span = Span(), *, form: str = "rgb", max_pixels: int
+        self,
+        path: Path,
+        rate: Fraction,
+        span: Span | None = None,
+        *,
+        form: str = "rgb",
+        max_pixels: int,
     ) -> None:
         self._images = list_images(path)
-        self._span = span
+        self._span = span or Span()
         self._form = form
         self._max_pixels = max_pixels
         self.damage = Damage()
@@ -108,4 +114,3 @@ class SequenceReader:
             return to_levels(read_levels(path, max_pixels=self._max_pixels))
         color = read_picture(path, max_pixels=self._max_pixels).color
         return color if color.dtype.kind == "u" else to_levels(color, "uint16")
-

@@ -32,8 +32,8 @@ class Piece:
         first: index of its first frame.
         frames: how many.
         start, end: timestamps of the first and the last frame, in ticks of the source.
-        context: timestamps of its last frames, which the next piece has to see again.
-        shot: timestamp of the first frame of the shot that its last frame belongs to.
+        context: of its last frames, which the next piece has to see again: the timestamp, and that
+            of the first frame of the shot.
     """
 
     name: str
@@ -41,8 +41,7 @@ class Piece:
     frames: int
     start: int
     end: int
-    context: tuple[int, ...] = ()
-    shot: int = 0
+    context: tuple[tuple[int, int], ...] = ()
 
 
 class WorkFolder:
@@ -172,7 +171,7 @@ def _place(target: Path) -> Path:
 
 
 def _tupled(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "context": tuple(entry["context"])}
+    return {**entry, "context": tuple((pts, shot) for pts, shot in entry["context"])}
 
 
 def _sync(path: Path) -> None:
