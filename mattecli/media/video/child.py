@@ -172,7 +172,7 @@ def _turn(matrix: bytes) -> dict[str, Any]:
     exact = all(abs(value) in (0, _MATRIX_ONE) for value in (a, b, c, d))
     if exact and quarter in _TURNS:
         return {"rotation": _TURNS[quarter]}
-    return {"is_flipped": True}
+    return {"is_flipped": True, "rotation": 90 if abs(b) > abs(a) else 0}
 
 
 def _list_packets(container: Any) -> None:

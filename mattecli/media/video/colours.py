@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mattecli.media.video.records import ClipInfo
+from mattecli.records import Size
 
-__all__ = ["from_grey", "from_rgb", "tag_filter", "to_grey", "to_rgb"]
+__all__ = ["cut", "from_grey", "from_rgb", "is_uneven", "tag_filter", "to_grey", "to_rgb"]
 
 # zscale (zimg) computes in float and rounds once; swscale keeps hardly more than 8 bits on the way
 # to 16.
@@ -26,10 +27,21 @@ def to_rgb(info: ClipInfo, *, deep: bool) -> str:
         return f"zscale=rangein={_grey_range(info)}:range=full,format={grey},format={packed}"
     planar = "gbrp16le" if deep else "gbrp"
     matrix = _matrix(info)
-    return (
-        f"{_whole(info)}zscale=matrixin={matrix}:rangein={_range(info)}:matrix=gbr:range=full,"
+    convert = (
+        f"zscale=matrixin={matrix}:rangein={_range(info)}:matrix=gbr:range=full,"
         f"format={planar},format={packed}"
     )
+    if not is_uneven(info.stored, info.pixels):
+        return convert
+    # The chroma reaches beyond the luma already: the luma alone is filled up, and cut again.
+    pixels = info.pixels.replace("yuvj", "yuv").replace("yuva", "yuv")
+    whole = (
+        "extractplanes=y+u+v[y][u][v];[y]pad=ceil(iw/4)*4:ceil(ih/2)*2[p];"
+        if "41" in pixels
+        else "extractplanes=y+u+v[y][u][v];[y]pad=ceil(iw/2)*2:ceil(ih/2)*2[p];"
+    )
+    merge = f"[p][u][v]mergeplanes=map1s=1:map2s=2:format={pixels}"
+    return f"{whole}{merge},{convert},{cut(info.stored)}"
 
 
 def to_grey(info: ClipInfo) -> str:
@@ -61,8 +73,8 @@ def from_rgb(info: ClipInfo, pixels: str, *, alpha: bool, deep: bool) -> str:
         f":range={_range(info)}"
     )
     if not alpha:
-        return f"{convert},format={_whole_pixels(info, pixels)}"
-    opaque = _whole_pixels(info, pixels.replace("yuva", "yuv"))
+        return f"{convert},format={pixels}"
+    opaque = pixels.replace("yuva", "yuv")
     span = "pc" if _range(info) == "full" else "tv"
     return (
         f"split[c][m];[c]{convert},format={opaque}[y];"
@@ -83,7 +95,7 @@ def from_grey(info: ClipInfo, pixels: str) -> str:
     """
     if not pixels.startswith("yuv"):
         return f"format={pixels}"
-    return f"zscale=rangein=full:range={_range(info)},format={_whole_pixels(info, pixels)}"
+    return f"zscale=rangein=full:range={_range(info)},format={pixels}"
 
 
 def tag_filter(info: ClipInfo, pixels: str) -> str:
@@ -118,25 +130,16 @@ def _grey_range(info: ClipInfo) -> str:
     return "limited" if info.colour.range == "tv" else "full"
 
 
-def _is_odd(info: ClipInfo, pixels: str) -> bool:
-    step = 4 if "41" in pixels else 2  # 4:1:1 and 4:1:0
-    return bool(info.size.width % step or info.size.height % step) and "444" not in pixels
+def is_uneven(size: Size, pixels: str) -> bool:
+    """Whether a picture's sides are not divided by those of its chroma samples.
+
+    zscale refuses such pictures: they are made larger before it, and cut after it.
+    """
+    across = 1 if "444" in pixels or "440" in pixels else 4 if "41" in pixels else 2
+    down = 2 if "420" in pixels or "440" in pixels or "410" in pixels else 1
+    return pixels.startswith("yuv") and bool(size.width % across or size.height % down)
 
 
-def _whole(info: ClipInfo) -> str:
-    """zscale wants sides that the chroma's divide; swscale brings odd ones to 4:4:4 first."""
-    if not _is_odd(info, info.pixels):
-        return ""
-    return f"format={_yuv444(info.depth)},"
-
-
-def _yuv444(depth: int) -> str:
-    return "yuv444p" if depth <= 8 else f"yuv444p{min(depth, 16)}le"
-
-
-def _whole_pixels(info: ClipInfo, pixels: str) -> str:
-    """For odd sides 4:4:4 out of zscale, and the codec's own out of swscale after it."""
-    if not _is_odd(info, pixels):
-        return pixels
-    whole = pixels.replace("420", "444").replace("422", "444")
-    return f"{whole},format={pixels}"
+def cut(size: Size) -> str:
+    """The filter that cuts a picture to its left upper part."""
+    return f"crop={size.width}:{size.height}:0:0:exact=1"

@@ -212,16 +212,20 @@ def _h264(info: ClipInfo, content: str, crf: int | None) -> Codec:
     quality = str(crf if crf is not None else 10 if content == "grey" else 16)
     # Without B-frames decoding times are the frames' own, so that pieces join exactly.
     arguments = ("libx264", "-preset", "fast", "-crf", quality, "-bf", "0")
-    pixels = "yuv420p10le" if info.depth > 8 else "yuv420p"
-    return Codec(name="h264", arguments=arguments, pixels=pixels)
+    return Codec(name="h264", arguments=arguments, pixels=_halved(info))
 
 
 def _hevc(info: ClipInfo, content: str, crf: int | None) -> Codec:
     quality = str(crf if crf is not None else 10 if content == "grey" else 16)
     own = "log-level=error:bframes=0"
     arguments = ("libx265", "-preset", "fast", "-crf", quality, "-x265-params", own)
-    pixels = "yuv420p10le" if info.depth > 8 else "yuv420p"
-    return Codec(name="hevc", arguments=(*arguments, "-tag:v", "hvc1"), pixels=pixels)
+    return Codec(name="hevc", arguments=(*arguments, "-tag:v", "hvc1"), pixels=_halved(info))
+
+
+def _halved(info: ClipInfo) -> str:
+    """4:2:0, which every player knows; 4:4:4 for odd sides, which these encoders refuse else."""
+    chroma = "444" if info.size.width % 2 or info.size.height % 2 else "420"
+    return f"yuv{chroma}p10le" if info.depth > 8 else f"yuv{chroma}p"
 
 
 def _ffv1(info: ClipInfo, content: str, _crf: int | None) -> Codec:

@@ -28,6 +28,7 @@ from mattecli.records import Array
 __all__ = ["Clip", "ClipReader", "Damage", "PacketTimes", "count_before", "pts_of_frame"]
 
 _SEEK_MARGIN = 1.0  # seconds before the wanted frame that decoding begins
+_TURNS = {90: "transpose=1", 180: "hflip,vflip", 270: "transpose=2"}
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
 
 
@@ -240,6 +241,10 @@ class ClipReader:
     def _arguments(self, source: int, writing: int) -> list[str]:
         info, start = self.info, self._span.start
         convert = to_grey(info) if self._form == "grey" else to_rgb(info, deep=self._is_deep)
+        # Turned as RGB: the chroma samples of a turned picture would lie elsewhere.
+        turn = [] if info.is_flipped else ["-noautorotate"]
+        if turn and info.rotation in _TURNS:
+            convert = f"{convert},{_TURNS[info.rotation]}"
         seek: list[str] = []
         if start is not None and self._seeks:
             begin = start * info.time_base - Fraction(_SEEK_MARGIN)
@@ -247,9 +252,9 @@ class ClipReader:
                 seek = ["-seek_timestamp", "1", "-ss", f"{float(begin):.6f}"]
         whitelists = ["-protocol_whitelist", "fd,pipe", "-format_whitelist", FORMATS]
         return [
-            *("-copyts", *seek, *whitelists, "-fd", str(source), "-i", "fd:"),
+            *("-copyts", *turn, *seek, *whitelists, "-fd", str(source), "-i", "fd:"),
             *("-map", f"0:{info.stream}", "-vf", convert),
-            *("-fps_mode", "passthrough", "-enc_time_base", "demux"),
+            *("-fps_mode", "passthrough", "-enc_time_base", str(info.time_base)),
             *("-c:v", "rawvideo", "-f", "nut", f"pipe:{writing}"),
             *self._set_aside(),
         ]

@@ -7,16 +7,17 @@ import queue
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 
 from mattecli.errors import MattecliError, VideoWriteError
-from mattecli.media.video.colours import from_grey, from_rgb, tag_filter
+from mattecli.media.video.colours import cut, from_grey, from_rgb, is_uneven, tag_filter
 from mattecli.media.video.containers import Codec
 from mattecli.media.video.process import Ffmpeg, data_pipe
 from mattecli.media.video.records import ClipInfo
@@ -33,7 +34,12 @@ _RAW = {
     (np.dtype(np.uint16), 3): "rgb48le",
     (np.dtype(np.uint16), 4): "rgba64le",
 }
-_TURN_BACK = {90: "transpose=2", 180: "hflip,vflip", 270: "transpose=1"}
+_LIMITED = ("prores", "ffv1")
+_TURN_BACK = {
+    90: ("transpose=2", cv2.ROTATE_90_COUNTERCLOCKWISE),
+    180: ("hflip,vflip", cv2.ROTATE_180),
+    270: ("transpose=1", cv2.ROTATE_90_CLOCKWISE),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,25 @@ class EncoderPlan:
     origin: int = 0
     patience: float = 60.0
 
+    @property
+    def size(self) -> Size:
+        """Of the stored frames."""
+        return self.info.stored if self.turn_back else self.info.size
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether chroma samples do not divide the frames."""
+        return is_uneven(self.size, self.codec.pixels)
+
+    def filled_up(self, image: Array) -> Array:
+        """A frame as stored, with sides that chroma samples divide; cut again in ffmpeg."""
+        if not self.is_uneven:
+            return image
+        if self.turn_back and self.info.rotation in _TURN_BACK:
+            image = cv2.rotate(image, _TURN_BACK[self.info.rotation][1])
+        right, below = self.size.width % 2, self.size.height % 2
+        return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+
 
 def raw_format(image: Array) -> str:
     """ffmpeg's name of an array's layout."""
@@ -64,22 +89,31 @@ def raw_format(image: Array) -> str:
 
 def encoder_filters(plan: EncoderPlan, image: Array) -> str:
     """From raw frames to the codec's."""
-    info, pixels = plan.info, plan.codec.pixels
+    info, pixels = _storable(plan), plan.codec.pixels
+    turn = plan.turn_back and info.rotation in _TURN_BACK
+    # Turned as RGB: chroma samples do not lie where a turned picture's would.
+    steps = [_TURN_BACK[info.rotation][0]] if turn and not plan.is_uneven else []
     if image.ndim == 2:
         convert = from_grey(info, pixels)
     else:
         deep = image.dtype == np.uint16
         convert = from_rgb(info, pixels, alpha=image.shape[2] == 4, deep=deep)
-    steps = [
-        convert,
-        tag_filter(info, pixels),
-        f"setsar={info.aspect.numerator}/{info.aspect.denominator}",
-    ]
-    if plan.turn_back and info.rotation:
-        steps.append(_TURN_BACK[info.rotation])
+    aspect = 1 / info.aspect if turn and info.rotation != 180 else info.aspect
+    steps += [convert, tag_filter(info, pixels)]
+    steps.append(f"setsar={aspect.numerator}/{aspect.denominator}")
+    if plan.is_uneven:
+        steps.append(cut(plan.size))
     if info.fields != "progressive":
         steps.append("setfield=" + ("tff" if info.fields[0] == "t" else "bff"))
     return ",".join(steps)
+
+
+def _storable(plan: EncoderPlan) -> ClipInfo:
+    """The source's description as far as the codec keeps it: some know no full range."""
+    info = plan.info
+    if plan.codec.name in _LIMITED and info.colour.is_full_range:
+        return replace(info, colour=replace(info.colour, range="tv"))
+    return info
 
 
 class FrameEncoder:
@@ -100,7 +134,7 @@ class FrameEncoder:
         self.seconds_waited = 0.0
         self._plan = plan
         self._raw = raw_format(first)
-        self._size = Size.of(first)
+        self._size = Size.of(plan.filled_up(first))
         reading, self._writing = data_pipe()
         try:
             self._process = Ffmpeg(
@@ -205,6 +239,7 @@ class FrameEncoder:
                 self.seconds += time.perf_counter() - begin
 
     def _packet(self, pts: int, image: Array, stream: Any, time_base: Fraction) -> Any:
+        image = self._plan.filled_up(image)
         data: Any = np.ascontiguousarray(image).reshape(-1).view(np.uint8)  # any buffer will do
         packet = av.Packet(data)
         packet.stream = stream

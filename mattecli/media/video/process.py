@@ -39,6 +39,7 @@ _ECHOES = (  # what ffmpeg's other parts say when one has failed
     "Error while filtering",
     "Could not open encoder before EOF",
     "Last message repeated",
+    "Error sending frames to consumers",
 )
 _FULL = ("No space left on device", "Disk quota exceeded")
 

@@ -69,7 +69,8 @@ class ClipInfo:
         stream: the video stream's index in the file.
         stored: size of the stored frames.
         rotation: degrees clockwise that a player turns them by: 0, 90, 180 or 270.
-        is_flipped: they are mirrored too, or turned by another angle; ffmpeg sets them upright.
+        is_flipped: they are mirrored too, or turned by another angle; ffmpeg sets them upright,
+            and ``rotation`` says only whether their sides change places.
         aspect: sample aspect ratio of the upright frames; 1 where unknown.
         pixels: ffmpeg's name of the pixel format.
         depth: bits a channel.
@@ -115,7 +116,7 @@ class ClipInfo:
     @property
     def size(self) -> Size:
         """Size of the upright frames."""
-        turned = self.rotation in (90, 270) and not self.is_flipped
+        turned = self.rotation in (90, 270)
         return Size(self.stored.height, self.stored.width) if turned else self.stored
 
     @property
