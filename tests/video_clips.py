@@ -205,7 +205,9 @@ def read(path: Path, *, decoder: str = "") -> Read:
             context = av.CodecContext.create(decoder, "r")
         frames = []
         for packet in container.demux(stream):
-            decoded = context.decode(packet if packet.size else None) if decoder else packet.decode()
+            decoded = (
+                context.decode(packet if packet.size else None) if decoder else packet.decode()
+            )
             for frame in decoded:
                 frame.time_base = frame.time_base or stream.time_base
                 frames.append(frame)
@@ -214,7 +216,9 @@ def read(path: Path, *, decoder: str = "") -> Read:
         found = Read(
             times=[Fraction(frame.pts) * stream.time_base for frame in frames],
             frames=frames,
-            matrix=int(context.colorspace) if int(context.colorspace) != 2 else int(first.colorspace),
+            matrix=int(context.colorspace)
+            if int(context.colorspace) != 2
+            else int(first.colorspace),
             span=int(context.color_range),
             primaries=int(context.color_primaries),
             transfer=int(context.color_trc),
@@ -262,9 +266,7 @@ def rgb_of(frame: av.VideoFrame, matrix: str, *, full: bool) -> npt.NDArray[np.f
     return np.stack([red, green, blue], -1) * 255
 
 
-def _enlarged(
-    plane: npt.NDArray[np.float64], shape: tuple[int, ...]
-) -> npt.NDArray[np.float64]:
+def _enlarged(plane: npt.NDArray[np.float64], shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Chroma at luma's size; samples lie on even columns, and between rows (MPEG-2's siting)."""
     height, width = shape
     down, across = height / plane.shape[0] > 1.5, width / plane.shape[1] > 1.5

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from mattecli.engine.estimator import Estimator
-from mattecli.errors import VideoReadError
+from mattecli.errors import UsageError, VideoReadError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.runner import Observer, Silent, Work, worker_count
 from mattecli.jobs.turns import run_in_turn
@@ -81,6 +81,7 @@ def matte_videos(
         ModelUnavailableError: there are no weights for the model.
     """
     observer = observer or SilentVideo()
+    _check_numbers(options)
     tasks = plan_videos(options)
     if options.run.dry_run:
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
@@ -99,6 +100,16 @@ def matte_videos(
     job = _Job(options, observer, estimator, guide, facts)
     work = Work(tasks=tasks, stages=(), settings={**facts, "options": asdict(options.pixels)})
     return run_in_turn(work, options.run, observer, job.do)
+
+
+def _check_numbers(options: VideoOptions) -> None:
+    clip = options.clip
+    if not 1 <= clip.piece_frames <= 100_000:
+        raise UsageError(f"--piece-frames {clip.piece_frames} makes no sense", remedy="try 250")
+    if not clip.stall_timeout > 0:
+        raise UsageError("--stall-timeout must be positive", remedy="try 60")
+    if options.target.crf is not None and not 0 <= options.target.crf <= 63:
+        raise UsageError(f"--crf {options.target.crf} makes no sense", remedy="give 0 to 63")
 
 
 def _never(_task: VideoTask) -> ItemRecord:

@@ -121,7 +121,7 @@ def open_targets(
         raise UsageError("--resume is not for standard output", remedy="give -o FILE")
     fingerprint = _fingerprint(task, footage, span, facts, options)
     folders = {
-        kind: WorkFolder(path, fingerprint, resume=resume)
+        kind: WorkFolder(path, fingerprint, resume=resume, piece_frames=options.clip.piece_frames)
         for kind, path in task.outputs.items()
         if path is not None
     }

@@ -60,7 +60,7 @@ class VideoOutputOptions:
     resume: bool = option(
         False,
         "--resume",
-        help="Go on where a stopped run ended: its completed pieces of 250 frames are kept",
+        help="Go on where a stopped run ended: its completed pieces are kept",
     )
     codec: Literal["auto", "prores", "vp9", "h264", "hevc", "ffv1"] = option(
         "auto",
@@ -96,6 +96,12 @@ class ClipOptions:
         "--smooth",
         help="Steady the alpha over time: ofd (MODNet's one-frame delay) or flow (along the"
         " motion, two frames to either side)",
+    )
+    piece_frames: int = option(
+        250,
+        "--piece-frames",
+        help="Frames of a piece: what a stop can cost a run that is resumed",
+        metavar="N",
     )
     stall_timeout: float = option(
         60.0,

@@ -212,7 +212,6 @@ class ClipReader:
         self._seeks = seeks and not self._is_live
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
-        self._excused = 0
 
     def __iter__(self) -> Iterator[Frame]:
         source = self._clip.another()
@@ -299,9 +298,7 @@ class ClipReader:
         ]
         if times:
             time.sleep(_SETTLE)
-        new = process.errors - self._excused
-        self._excused = process.errors
-        return times if new > 0 and not process.is_cut_off else []
+        return times if process.errors and not process.is_cut_off else []
 
     def _repeat(self, index: int, pts: int, color: Array) -> Frame:
         self.damage.repeated += 1
@@ -322,22 +319,28 @@ class ClipReader:
                 with process.awaited():
                     packet = _next_packet(packets)
                 self.seconds += time.perf_counter() - begin
-                if packet is None:
+                if packet is None or packet.size != self._bytes:
                     break
                 yield self._timestamp(packet), self._pixels(packet)
                 begin = time.perf_counter()
         self._raise_unless_clean(process)
+        if packet is not None:
+            raise VideoReadError("its frames change their size", path=self._clip.path)
 
     def _timestamp(self, packet: Any) -> int:
         exact: Fraction = packet.pts * packet.time_base / self.info.time_base
         return round(exact)
 
+    @property
+    def _bytes(self) -> int:
+        """Of a frame; one that is shorter was cut off with its sender."""
+        samples = self.info.size.pixels * (1 if self._form == "grey" else 3)
+        return samples * (2 if self._is_deep else 1)
+
     def _pixels(self, packet: Any) -> Array:
         size = self.info.size
         levels: Array = np.frombuffer(packet, np.uint16 if self._is_deep else np.uint8)
         channels = () if self._form == "grey" else (3,)
-        if levels.size != size.pixels * (3 if channels else 1):
-            raise VideoReadError("its frames change their size", path=self._clip.path)
         return levels.reshape(size.height, size.width, *channels)
 
     def _raise_unless_clean(self, process: Ffmpeg) -> None:

@@ -65,7 +65,7 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
         *_source(plan, source),
         *("-map", "0:v", "-c:v", "copy"),
         *_streams(plan, has_source=source is not None),
-        *("-avoid_negative_ts", "disabled", "-max_interleave_delta", "0"),
+        *("-avoid_negative_ts", "disabled", "-max_interleave_delta", "0", "-fflags", "+bitexact"),
         *_muxer(plan),
         target,
     ]

@@ -15,7 +15,7 @@ from mattecli.media.encode import encode_image
 from mattecli.media.files import write_atomically
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.join import JoinPlan, join
-from mattecli.media.video.workfolder import PIECE_FRAMES, Piece, WorkFolder
+from mattecli.media.video.workfolder import Piece, WorkFolder
 from mattecli.records import Array
 
 __all__ = ["FileOutput", "Output", "SequenceOutput", "Stamp", "StreamOutput", "timecodes_path"]
@@ -112,10 +112,10 @@ class FileOutput(_Counted):
         return self._joining.container.segment[1]
 
     def write(self, stamp: Stamp, image: Array) -> None:
-        """Encode a frame; every 250 frames a new piece begins."""
+        """Encode a frame; every so many frames a new piece begins."""
         if self._error is not None:
             raise self._error
-        if self._encoder is not None and stamp.index % PIECE_FRAMES == 0:
+        if self._encoder is not None and stamp.index % self._folder.piece_frames == 0:
             self._close_piece()
         if self._encoder is None:
             name = f"{stamp.index:09d}.part"
@@ -235,7 +235,7 @@ class SequenceOutput(_Counted):
 
     def write(self, stamp: Stamp, image: Array) -> None:
         """Encode and write a frame in a thread."""
-        if self._stamps and stamp.index % PIECE_FRAMES == 0:
+        if self._stamps and stamp.index % self._folder.piece_frames == 0:
             self._complete_piece()
         while len(self._pending) >= 2 * _WRITERS:
             self._pending.popleft().result()

@@ -28,8 +28,7 @@ FORMATS = (
 _KEPT_LINES = 12
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031  # Linux
-_MARK = re.compile(r"\[(?:fatal|error|panic|warning)\] ?")
-_OURS = re.compile(r"\[(?:in|out|vf|af|vost|aost|dec|enc|fc|Parsed_|auto_)[^\]]*\] *")
+_MARKS = re.compile(r"^(?:\[[^\]]*\] *)+")  # level, and which part of ffmpeg speaks
 _CUT_OFF = ("partial file", "ended prematurely", "truncat", "unexpected end of file")
 _ECHOES = (  # what ffmpeg's other parts say when one has failed
     "Task finished with error",
@@ -184,7 +183,7 @@ class Ffmpeg:
         for raw in stream:
             line = raw.decode("utf-8", "replace").strip()
             is_error = "[error]" in line or "[fatal]" in line or "corrupt" in line.lower()
-            text = _OURS.sub("", _MARK.sub("", line))
+            text = _MARKS.sub("", line)
             lowered = text.lower()
             self.is_cut_off |= any(word in lowered for word in _CUT_OFF)
             self._full |= any(word in text for word in _FULL)

@@ -14,10 +14,7 @@ from typing import Any
 
 from mattecli.errors import VideoWriteError
 
-__all__ = ["PIECE_FRAMES", "Piece", "WorkFolder"]
-
-PIECE_FRAMES = 250
-"""Frames of a piece: what a stop can cost, and the key-frame distance of most encoders."""
+__all__ = ["Piece", "WorkFolder"]
 
 _JOURNAL = "journal.jsonl"
 _NAME_BYTES = 180
@@ -51,13 +48,17 @@ class WorkFolder:
         target: the output.
         fingerprint: of all that decides what the pieces look like.
         resume: keep what an earlier run with this fingerprint completed.
+        piece_frames: frames of a piece.
 
     Raises:
         VideoWriteError: it cannot be made, or another run is at work in it.
     """
 
-    def __init__(self, target: Path, fingerprint: str, *, resume: bool) -> None:
+    def __init__(
+        self, target: Path, fingerprint: str, *, resume: bool, piece_frames: int = 250
+    ) -> None:
         self.target = target
+        self.piece_frames = piece_frames
         self.path = _place(target)
         self.pieces: list[Piece] = []
         self.was_other = False
