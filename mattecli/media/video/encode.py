@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -140,10 +141,9 @@ class FrameEncoder:
             self._process = Ffmpeg(
                 "encoder",
                 self._arguments(first, target),
-                files=[target] if isinstance(target, int) else [],
                 folder=folder,
                 patience=plan.patience,
-                ends=(reading, -3),  # DEVNULL
+                ends=(reading, target if isinstance(target, int) else subprocess.DEVNULL),
             )
         finally:
             os.close(reading)
@@ -166,7 +166,7 @@ class FrameEncoder:
             *("-c:v", *codec.arguments, *interlaced, "-fflags", "+bitexact"),
             *(ticks if plan.muxer in ("mov", "mp4") else []),
             *("-avoid_negative_ts", "disabled", "-f", plan.muxer),
-            f"pipe:{target}" if isinstance(target, int) else target,
+            "pipe:1" if isinstance(target, int) else target,
         ]
 
     def put(self, pts: int, image: Array) -> None:

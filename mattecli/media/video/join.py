@@ -61,11 +61,12 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
     arguments = [
         "-copyts",
         *(["-display_rotation:v:0", str(-plan.turn)] if plan.turn else []),
-        *("-itsoffset", _seconds(begin), "-safe", "0", "-f", "concat", "-i", _LIST),
+        *("-itsoffset", _seconds(begin + plan.origin), "-safe", "0", "-f", "concat", "-i", _LIST),
         *_source(plan, source),
         *("-map", "0:v", "-c:v", "copy"),
         *_streams(plan, has_source=source is not None),
         *("-avoid_negative_ts", "disabled", "-max_interleave_delta", "0", "-fflags", "+bitexact"),
+        *("-output_ts_offset", _seconds(-plan.origin)),
         *_muxer(plan),
         target,
     ]
@@ -117,10 +118,9 @@ def _source(plan: JoinPlan, source: int | None) -> list[str]:
         cut += ["-ss", _seconds(plan.start)]
     if plan.end is not None:
         cut += ["-to", _seconds(plan.end)]
-    shift = ["-itsoffset", _seconds(-plan.origin)] if plan.origin else []
     seek = ["-seek_timestamp", "1"] if cut else []
     whitelists = ["-protocol_whitelist", "fd,pipe", "-format_whitelist", FORMATS]
-    return [*shift, *seek, *cut, *whitelists, "-fd", str(source), "-i", "fd:"]
+    return [*seek, *cut, *whitelists, "-fd", str(source), "-i", "fd:"]
 
 
 def _streams(plan: JoinPlan, *, has_source: bool) -> list[str]:
