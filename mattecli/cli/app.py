@@ -18,12 +18,13 @@ from mattecli.cli.models import app as models
 from mattecli.cli.render import catch_signals, finish, say
 from mattecli.cli.train import adapt, train
 from mattecli.cli.trimap import trimap
+from mattecli.cli.video import video
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="mattecli",
-    help="Takes the foreground out of photos in bulk.",
+    help="Takes the foreground out of photos and video in bulk.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command("matte")(matte)
 app.command("trimap")(trimap)
 app.command("composite")(composite)
+app.command("video")(video)
 app.command("evaluate")(evaluate)
 app.command("train")(train)
 app.command("adapt")(adapt)
@@ -53,7 +55,7 @@ def _root(
         typer.Option("--version", help="Show the version", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Takes the foreground out of photos in bulk."""
+    """Takes the foreground out of photos and video in bulk."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -21,8 +21,19 @@ from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
-__all__ = ["Observer", "Silent", "Work", "each", "run_tasks", "worker_count"]
+__all__ = [
+    "Account",
+    "Observer",
+    "Silent",
+    "Work",
+    "check_places",
+    "each",
+    "reason",
+    "run_tasks",
+    "worker_count",
+]
 
+Item = TypeVar("Item")
 T = TypeVar("T", bound=Task)
 
 _PIXELS_UNDER_WAY = 64_000_000
@@ -62,10 +73,10 @@ class Silent:
         """Nothing."""
 
 
-def each(work: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
+def each(work: Callable[[Item], None]) -> Callable[[Sequence[Item]], None]:
     """A stage's work on groups, from work on one item."""
 
-    def on_group(group: Sequence[T]) -> None:
+    def on_group(group: Sequence[Item]) -> None:
         for item in group:
             work(item)
 
@@ -113,10 +124,10 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
-    _check_places(work.tasks, run)
+    check_places(work.tasks, run)
     if work.journal is not None and not run.dry_run:
         work.journal.open()
-    account = _Account(work, run, observer)
+    account = Account(work, run, observer)
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
@@ -143,7 +154,7 @@ def _share_cores(tasks: int) -> None:
     cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
 
 
-def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
+def check_places(tasks: Sequence[Task], run: RunOptions) -> None:
     """Reports and JSON lines must not meet images.
 
     Raises:
@@ -167,7 +178,7 @@ def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
             )
 
 
-class _Account:
+class Account:
     """Counts records and passes them on."""
 
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
@@ -255,13 +266,13 @@ def _record(outcome: Outcome[T]) -> ItemRecord:
     return replace(
         task.record("failed"),
         outputs={},
-        error=_reason(error, task),
+        error=reason(error, task),
         trouble=error,
         seconds=outcome.seconds,
     )
 
 
-def _reason(error: Exception, task: Task) -> str:
+def reason(error: Exception, task: Task) -> str:
     """One line: file, cause, remedy."""
     if isinstance(error, MattecliError):
         return str(error) if error.path is not None else f"{task.shown}: {error}"
