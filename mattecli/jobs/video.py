@@ -19,6 +19,7 @@ from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
 from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
 from mattecli.jobs.video_targets import Targets, open_targets
+from mattecli.jobs.workspace import Workspace
 from mattecli.media.video.records import Span
 from mattecli.records import ItemRecord, Report
 from mattecli.settings.video import VideoOptions
@@ -89,17 +90,18 @@ def matte_videos(
     workers = worker_count(options.run)
     guide = None
     facts: dict[str, object] = {}
-    if estimator is None:
-        spec = choose_spec(options.model, options.device)
-        chosen = make_model(spec, stills, workers)
-        estimator, facts = chosen.estimator, chosen.facts
-        guide = make_guide(stills) if needs_guide(spec, options.model) else None
-        if options.model.model is None:
-            observer.note(f"model: {spec.name}")
-    observer.note(", ".join(f"{key} {value}" for key, value in facts.items()), detail=True)
-    job = _Job(options, observer, estimator, guide, facts)
-    work = Work(tasks=tasks, stages=(), settings={**facts, "options": asdict(options.pixels)})
-    return run_in_turn(work, options.run, observer, job.do)
+    with Workspace(options.device.max_memory) as workspace:
+        if estimator is None:
+            spec = choose_spec(options.model, options.device)
+            chosen = make_model(spec, stills, workspace, workers)
+            estimator, facts = chosen.estimator, chosen.facts
+            guide = make_guide(stills) if needs_guide(spec, options.model) else None
+            if options.model.model is None:
+                observer.note(f"model: {spec.name}")
+        observer.note(", ".join(f"{key} {value}" for key, value in facts.items()), detail=True)
+        job = _Job(options, observer, estimator, guide, facts)
+        work = Work(tasks=tasks, stages=(), settings={**facts, "options": asdict(options.pixels)})
+        return run_in_turn(work, options.run, observer, job.do)
 
 
 def _check_numbers(options: VideoOptions) -> None:

@@ -178,9 +178,11 @@ class FrameSteps:
         kinds = self._options.pixels.write
         results = Results(cutout, self._stills, fill)
         images: dict[str, Array] = {}
-        images |= {kind: results.image(kind) for kind in kinds if kind in ("alpha", "composite")}
+        for kind in ("alpha", "composite"):
+            if kind in kinds:
+                images[kind] = np.asarray(results.image(kind))
         if "foreground" in kinds or "fill" in kinds:
-            rgba = results.image("foreground")
+            rgba = np.asarray(results.image("foreground"))
             if "fill" in kinds:
                 images["fill"] = rgba[..., :3]
             if "foreground" in kinds:
