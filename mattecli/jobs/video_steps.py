@@ -169,7 +169,11 @@ class FrameSteps:
         alpha = whole.alpha if item.trimap is None else keep_known(whole.alpha, item.trimap)
         picture = Picture(color=item.color, full=size)
         cutout = Cutout(
-            picture=picture, alpha=alpha, trimap=item.trimap, foreground=whole.foreground
+            picture=picture,
+            alpha=alpha,
+            mixing=alpha,
+            trimap=item.trimap,
+            foreground=whole.foreground,
         )
         item.images = self._pictures(cutout, item.fill or _NO_FILL)
         item.matte = item.seen = item.trimap = item.fill = None
