@@ -76,7 +76,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="medium",
-            steps=1800,
+            steps=1100,
             batch=8,
             sizes=_MEDIUM,
             rate=Rate(peak=1e-3, shape="linear", end=0.5),
@@ -84,7 +84,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="large",
-            steps=500,
+            steps=400,
             batch=8,
             sizes=_LARGE,
             rate=Rate(peak=5e-4, shape="cosine", end=0.02),
