@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 
 import torch
@@ -48,6 +49,11 @@ class InferenceForm(nn.Module):
         Only then a CUDA graph may replay them. BGMv2 chooses the cells that it refines.
         """
         return not isinstance(self.network, BGMv2)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A device that computes at once has nothing to prepare."""
+        yield
 
     @torch.inference_mode()
     def estimate(self, inputs: ModelInput) -> Estimate:
