@@ -223,8 +223,7 @@ def test_numbers_that_are_none_fail_the_photo(
     from safetensors.torch import load_file
 
     state = load_file(modnet_weights)
-    last = state["f_branch.conv_f.1.layers.0.weight"]
-    last[:, ::2], last[:, 1::2] = 3e38, -3e38  # infinity minus infinity
+    state["f_branch.conv_f.0.layers.0.weight"][:] = 3e38  # its instance norm has no mean
     save_file(state, tmp_path / "huge.safetensors")
     done = cli("matte", astronaut, "--model", "modnet", "--weights", "huge.safetensors")
     assert done.code == 1
