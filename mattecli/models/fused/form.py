@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.bgm import BGM
 from mattecli.models.bgmv2 import BGMv2
+from mattecli.models.fused.convolution import FusedConv
 from mattecli.models.fused.folding import fold
 from mattecli.models.fused.modnet import FusedMODNet
 from mattecli.models.modnet import MODNet
@@ -106,7 +107,8 @@ def _cast(module: nn.Module, dtype: torch.dtype) -> None:
     def cast(tensor: Tensor) -> Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
-    for parameter in module.parameters(recurse=False):
-        parameter.data = cast(parameter.data)
+    for name, parameter in module.named_parameters(recurse=False):
+        if not (dtype == torch.bfloat16 and isinstance(module, FusedConv) and name == "bias"):
+            parameter.data = cast(parameter.data)  # oneDNN adds biases in float32
     for name, buffer in module.named_buffers(recurse=False):
         setattr(module, name, cast(buffer))
