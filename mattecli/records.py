@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,14 @@ Array = npt.NDArray[Any]
 """An image: H,W (grey) or H,W,3 (RGB); uint8, uint16, or float32 in 0..1."""
 
 
+class HasShape(Protocol):
+    """An array, or what will be one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, columns, and perhaps channels."""
+
+
 class Size(NamedTuple):
     """Width and height in pixels."""
 
@@ -24,7 +32,7 @@ class Size(NamedTuple):
     height: int
 
     @classmethod
-    def of(cls, image: Array) -> Size:
+    def of(cls, image: HasShape) -> Size:
         """The size of an H,W or H,W,C array."""
         return cls(int(image.shape[1]), int(image.shape[0]))
 
@@ -76,6 +84,7 @@ class ItemRecord:
         outputs: where each kind of output is, or will be; ``-`` is standard output.
         error: why it failed, in one line.
         size: the photo's size, upright, once known.
+        crop: the part of it that outputs show (top, left, height, width), if not all of it.
         notes: what the user should know about it.
         companions: the files it was worked with, by role (trimap, truth ...).
         scores: what was measured on it, by name; None where there is no value.
@@ -88,6 +97,7 @@ class ItemRecord:
     outputs: Mapping[str, str] = field(default_factory=dict)
     error: str | None = None
     size: Size | None = None
+    crop: Mapping[str, int] | None = None
     notes: tuple[str, ...] = ()
     companions: Mapping[str, str] = field(default_factory=dict)
     scores: Mapping[str, float | None] = field(default_factory=dict)

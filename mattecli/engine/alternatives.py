@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from mattecli.engine.devices import describe_device, find_devices
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
+from mattecli.engine.memory import Memory
 from mattecli.engine.reference import ReferenceInput, ReferenceScript
+from mattecli.engine.tiles import TilePlan, kept_known, tile_side, with_smaller_tiles
 from mattecli.models.base import MattingModel
-from mattecli.models.classical import solve
+from mattecli.models.classical import region, solve
 from mattecli.models.spec import ModelSpec
-from mattecli.ops.pixels import to_float, to_levels
-from mattecli.records import Size
+from mattecli.ops.pixels import Float32, to_float, to_levels
+from mattecli.ops.tiling import FADE, TileShape, blend, cheapest_side, cut, tiles, touching
+from mattecli.ops.trimap import UNKNOWN
+from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
 
 __all__ = ["ReferenceEstimator", "SolverEstimator"]
+
+_SHARE = 0.7  # of the free memory that solvers may take
+_LITTLE = 1_500_000  # pixels that are solved as a whole
+_MOST_SIDE = 1024  # larger systems take more steps to solve
 
 
 def _as_it_is(photo: Photo) -> Prepared:
@@ -29,32 +41,88 @@ def _as_it_is(photo: Photo) -> Prepared:
 
 
 class SolverEstimator(Estimator):
-    """Runs one of PyMatting's solvers on the CPU.
+    """Runs one of PyMatting's solvers on the CPU, on large photos tile by tile.
+
+    The pixels of a region pull at each other, so that in truth every one of them counts for all;
+    but the pull of what lies beyond the known pixels on either side of a band fades quickly.
 
     Args:
         spec: its row in the registry.
-        lanes: photos that are solved at the same time.
+        lanes: photos that are solved at the same time, each in its share of the memory.
+        options: ``--tile`` and ``--overlap``.
+        memory: what may be taken.
+        zeros: makes the array of the alpha, where there is room for it.
     """
 
-    def __init__(self, spec: ModelSpec, lanes: int = 1) -> None:
-        self._name = spec.name
+    def __init__(
+        self,
+        spec: ModelSpec,
+        lanes: int,
+        options: DeviceOptions,
+        memory: Memory,
+        zeros: Zeros = np.zeros,
+    ) -> None:
+        self._zeros = zeros
+        self._spec = spec
+        self._memory = memory
+        self._side = tile_side(options)
+        self._overlap = spec.reach + FADE // 2 if options.overlap is None else options.overlap
         self.lanes = lanes
+        if self._side:  # judged before any photo is
+            TileShape(side=self._side, overlap=self._overlap)
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo as it is."""
         return _as_it_is(photo)
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
-        """Mattes at full size; every photo must have its trimap."""
-        return [
-            Matte(alpha=solve(self._name, item.color, item.trimap))
-            for item in group
-            if item.trimap is not None
-        ]
+        """Mattes at full size; every photo must have its trimap.
+
+        Raises:
+            ResourceError: not even the smallest tiles fit into memory, or there is no solution.
+        """
+        return [self._solved(item, item.trimap) for item in group if item.trimap is not None]
 
     def describe(self) -> dict[str, object]:
-        """Where it runs."""
-        return {"device": "cpu", "precision": "float64", "batch_size": 1}
+        """Where it runs, and the largest tiles that memory allows now."""
+        facts: dict[str, object] = {"device": "cpu", "precision": "float64", "batch_size": 1}
+        if self._spec.reach:
+            facts["tile"] = {0: "off", None: "auto"}.get(self._side) or self._side
+            facts["overlap"] = self._overlap
+        return facts
+
+    def plan(self, trimap: Array) -> TilePlan:
+        """The tiles for a photo with this trimap: one, as long as that is no burden."""
+        whole = max(trimap.shape)
+        alone = TilePlan(TileShape(side=whole, overlap=0), fixed=True)
+        if self._side == 0 or not self._spec.reach:
+            return alone
+        if self._side is not None:
+            return TilePlan(TileShape(side=self._side, overlap=self._overlap))
+        most = math.isqrt(int(self._room() / self._spec.pixel_bytes))
+        if region(trimap).pixels <= min(_LITTLE, most * most):
+            return replace(alone, fixed=False)
+        side = cheapest_side(trimap, UNKNOWN, overlap=self._overlap, most=min(most, _MOST_SIDE))
+        return TilePlan(TileShape(side=side, overlap=self._overlap))
+
+    def _room(self) -> float:
+        return self._memory.room() * _SHARE / self.lanes
+
+    def _solved(self, item: Prepared, trimap: Array) -> Matte:
+        return with_smaller_tiles(
+            self.plan(trimap),
+            lambda plan: self._run(item.color, trimap, plan),
+            pixel_bytes=self._spec.pixel_bytes,
+            room=lambda: int(self._room()),
+        )
+
+    def _run(self, color: Array, trimap: Array, plan: TilePlan) -> Float32:
+        chosen = touching(tiles(Size.of(trimap), plan.shape), trimap, UNKNOWN)
+        alpha = self._zeros(trimap.shape, np.float32)
+        blend(
+            alpha, chosen, lambda tile: solve(self._spec.name, cut(color, tile), cut(trimap, tile))
+        )
+        return kept_known(alpha, trimap)
 
 
 class ReferenceEstimator(Estimator):

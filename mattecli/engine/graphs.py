@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from mattecli.models.base import Estimate, ModelInput
+from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.fused.form import InferenceForm
 
 __all__ = ["GraphedForm"]
@@ -47,6 +47,11 @@ class GraphedForm:
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch's own
         self._seen: Counter[Shapes] = Counter()
         self._graphs: OrderedDict[Shapes, _Graph] = OrderedDict()
+
+    @property
+    def network(self) -> MattingModel:
+        """The form's network, for those who run it in parts."""
+        return self._form.network
 
     @contextmanager
     def running(self) -> Iterator[None]:

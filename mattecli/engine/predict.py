@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import cv2
 import torch
@@ -71,10 +72,11 @@ class NetworkEstimator(Estimator):
             for device, dtype in zip(self._devices, self._dtypes, strict=True)
         ]
         self._threads: int | None = None
-        if spec.size_rule != "full":
+        repeats = spec.size_rule != "full"  # sizes come again, and no tile has to make room
+        if repeats:
             self._add_lanes(lanes)
         self._lanes = [
-            GraphedForm(form, device) if device.type == "cuda" else form
+            GraphedForm(form, device) if device.type == "cuda" and repeats else form
             for form, device in zip(self._forms, self._devices, strict=True)
         ]
         self._free = list(range(len(self._devices)))
@@ -83,6 +85,7 @@ class NetworkEstimator(Estimator):
             self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
+        self.accelerator = "" if self._devices[0].type == "cpu" else str(self._devices[0])
 
     def _add_lanes(self, wanted: int) -> None:
         """Several photos at once on each device, through the same network.
@@ -119,15 +122,42 @@ class NetworkEstimator(Estimator):
             box=box,
         )
 
-    def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
-        """Mattes at the network's size, without the padding."""
+    def estimate(self, group: Sequence[Prepared], batch: int | None = None) -> list[Matte]:
+        """Mattes at the network's size, without the padding.
+
+        Args:
+            group: photos of equal shape.
+            batch: how many the network is given; the last one fills up what is missing.
+        """
+        filled = [*group, *[group[-1]] * ((batch or self.batch) - len(group))]
+        with self.borrowed() as (form, device):
+            found = form.estimate(model_input(filled, device))
+            return [_matte(found, i, item) for i, item in enumerate(group)]
+
+    @contextmanager
+    def borrowed(self) -> Iterator[tuple[InferenceForm | GraphedForm, torch.device]]:
+        """A copy of the network and its device for this thread alone, ready for inference."""
         with self._lock:
             number = self._free.pop()
         try:
-            return self._run(number, group)
+            if self._threads is not None:
+                use_threads(self._threads)
+            lane = self._lanes[number]
+            with torch.inference_mode(), lane.running():
+                yield lane, self._devices[number]
         finally:
             with self._lock:
                 self._free.append(number)
+
+    @property
+    def device(self) -> torch.device:
+        """The first of its devices."""
+        return self._devices[0]
+
+    @property
+    def is_half_precision(self) -> bool:
+        """Whether the network computes in 16 bits."""
+        return self._dtypes[0] != torch.float32
 
     @property
     def dtype(self) -> torch.dtype:
@@ -141,15 +171,6 @@ class NetworkEstimator(Estimator):
             "precision": str(self._dtypes[0]).removeprefix("torch."),
             "batch_size": self.batch,
         }
-
-    def _run(self, number: int, group: Sequence[Prepared]) -> list[Matte]:
-        lane, device = self._lanes[number], self._devices[number]
-        if self._threads is not None:
-            use_threads(self._threads)
-        filled = [*group, *[group[-1]] * (self.batch - len(group))]
-        with lane.running():
-            found = lane.estimate(model_input(filled, device))
-            return [_matte(found, i, item) for i, item in enumerate(group)]
 
 
 def model_input(group: Sequence[Prepared], device: torch.device) -> ModelInput:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
+from mattecli.jobs.workspace import Workspace
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
     from mattecli.models.weights import LoadedModel
 
-__all__ = ["ChosenModel", "choose_spec", "make_guide", "make_model", "needs_guide"]
+__all__ = [
+    "ChosenModel",
+    "choose_spec",
+    "guide_specs",
+    "make_guide",
+    "make_model",
+    "needs_guide",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +78,14 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
     plate = "background" in spec.needs
     network = spec.kind == "network"
     own_way = network and not options.reference  # not a solver's, not a script's
+    tiled = not options.reference and (spec.reach > 0 or options.refine == "dim")
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
         ("--background", options.background, plate),
         ("--align", options.align, plate),
         ("--segmentation", options.segmentation, "segmentation" in spec.needs),
         ("--set", options.set, network),
+        ("--refine", options.refine not in ("auto", "none"), own_way and spec.size_rule != "full"),
         ("--refine-mode", options.refine_mode != "auto", spec.system == "bgmv2"),
         ("--weights", options.weights, network),
         ("--size", options.size, network),
@@ -84,6 +94,8 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
         ("--devices", device.devices, network),
         ("--precision", device.precision not in ("auto", "fp32"), own_way),
         ("--batch-size", device.batch_size not in ("auto", "1"), own_way),
+        ("--tile", device.tile != "auto", tiled),
+        ("--overlap", device.overlap is not None, tiled),
     )
     for name, given, fits in places:
         if given and not fits:
@@ -98,6 +110,11 @@ def needs_guide(spec: ModelSpec, options: ModelOptions) -> bool:
     return "segmentation" in spec.needs and options.segmentation is None
 
 
+def guide_specs() -> list[ModelSpec]:
+    """The rows of the portrait model; it runs on the first whose weights are here."""
+    return [row for row in network_specs() if row.system == DEFAULT_MODEL]
+
+
 def make_guide(options: MatteOptions) -> Estimator:
     """The portrait model, from whichever of its weights are here.
 
@@ -108,8 +125,7 @@ def make_guide(options: MatteOptions) -> Estimator:
     from mattecli.models.store import find_weights
     from mattecli.models.weights import load_network
 
-    rows = [row for row in network_specs() if row.system == DEFAULT_MODEL]
-    here = [row for row in rows if find_weights(row) is not None]
+    here = [row for row in guide_specs() if find_weights(row) is not None]
     if not here:
         raise ModelUnavailableError(
             "the portrait model, which makes what was not given, has no weights here",
@@ -120,26 +136,33 @@ def make_guide(options: MatteOptions) -> Estimator:
     return NetworkEstimator(loaded.network, here[0], options.device)
 
 
-def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenModel:
+def make_model(
+    spec: ModelSpec, options: MatteOptions, workspace: Workspace, lanes: int
+) -> ChosenModel:
     """Load the model.
 
     Args:
         spec: its row.
         options: weights, device, precision and so on.
+        workspace: what memory there is.
         lanes: photos that a solver, or a network on a CPU, may work on at the same time.
 
     Raises:
         ModelUnavailableError: there are no weights, or not these.
         UsageError: the device is missing, or an option makes no sense for the model.
     """
+    memory, zeros = workspace.memory, workspace.zeros
     if spec.kind == "classical":
         from mattecli.engine.alternatives import SolverEstimator
 
-        solver = SolverEstimator(spec, lanes)
+        solver = SolverEstimator(spec, lanes, options.device, memory, zeros)
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
     from mattecli.engine.alternatives import ReferenceEstimator
+    from mattecli.engine.bands import BandEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
+    from mattecli.engine.tiles import TileEstimator
+    from mattecli.models.bgmv2 import BGMv2
 
     settings = parse_settings(options.model.set)
     mode = options.model.refine_mode
@@ -157,6 +180,11 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
         estimator = NetworkEstimator(
             loaded.network, spec, options.device, size=options.model.size, lanes=lanes
         )
+        if spec.reach:
+            estimator = TileEstimator(estimator, spec, options.device, memory, zeros)
+        elif isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:
+            deep = options.pixels.bit_depth == "16"
+            estimator = BandEstimator(estimator, memory, zeros, deep=deep)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,

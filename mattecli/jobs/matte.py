@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from mattecli.errors import UsageError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.journal import Journal, open_journal
+from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
 from mattecli.jobs.plan import (
     OutputRule,
@@ -15,13 +17,26 @@ from mattecli.jobs.plan import (
     plan_tasks,
     refuse_overwriting_companions,
 )
+from mattecli.jobs.refining import make_refiner, refinement
 from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
+from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
+from mattecli.models.spec import ModelSpec
 from mattecli.records import Report
 from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
+
+_FOLDER = "mattes"  # for outputs, when the user says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done, and what remembers it."""
+
+    tasks: Sequence[MatteTask]
+    journal: Journal | None
 
 
 def matte_images(options: MatteOptions, observer: Observer | None = None) -> Report:
@@ -40,20 +55,48 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
+    journal = open_journal(options.source, options.target, _FOLDER, made_with(spec, options))
+    if journal is not None:
+        tasks = journal.applied(tasks, options.target)
+    workspace = Workspace(options.device.max_memory)
     if options.run.dry_run:
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
+    with workspace:
+        return _run(spec, options, _Plan(tasks, journal), workspace, observer)
+
+
+def _run(
+    spec: ModelSpec,
+    options: MatteOptions,
+    plan: _Plan,
+    workspace: Workspace,
+    observer: Observer,
+) -> Report:
+    tasks = plan.tasks
     workers = worker_count(options.run)
     waiting = sum(task.settled is None for task in tasks)
-    chosen = make_model(spec, options, lanes=max(1, min(workers, waiting)))
+    chosen = make_model(spec, options, workspace, lanes=max(1, min(workers, waiting)))
+    chosen.facts["refine"] = refinement(spec, options)
     guide = make_guide(options) if needs_guide(spec, options.model) else None
     if options.model.model is None:
         observer.note(f"model: {spec.name}")
     observer.note(", ".join(f"{key} {value}" for key, value in chosen.facts.items()), detail=True)
-    steps = MatteSteps(chosen.estimator, guide, options)
+    if options.run.verbose:  # it takes a look at every photo
+        largest = max((task.source_pixels() for task in tasks), default=0)
+        observer.note(f"memory: {workspace.forecast(largest)}", detail=True)
+    steps = MatteSteps(
+        chosen.estimator, guide, make_refiner(spec, options, workspace), options, workspace
+    )
     work = Work(
         tasks=tasks,
         stages=steps.stages(workers),
-        settings={**chosen.facts, "options": asdict(options.pixels)},
+        pixels=workspace.pixels,
+        settings={
+            **chosen.facts,
+            "options": asdict(options.pixels),
+            "finish": asdict(options.finish),
+        },
+        journal=plan.journal,
     )
     return run_tasks(work, options.run, observer)
 
@@ -71,7 +114,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         options.target,
         OutputRule(
             kinds=options.pixels.write,
-            folder="mattes",
+            folder=_FOLDER,
             protected=(*companions.values(), options.pixels.background_fill),
         ),
     )

@@ -10,15 +10,19 @@ import numpy as np
 
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
+from mattecli.engine.tiles import kept_known
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
+from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import Task
-from mattecli.jobs.results import Cutout, Results
+from mattecli.jobs.refining import Refiner
+from mattecli.jobs.results import Decontaminate, Results, Tools
 from mattecli.jobs.runner import each
+from mattecli.jobs.workspace import Workspace
 from mattecli.media.images import read_picture
-from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import composite
+from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
@@ -40,6 +44,7 @@ class MatteTask(Task):
         trimap: the one that was used.
         prepared: what the model is given.
         matte: what it found.
+        band: what the model that refines is given, then what it found.
     """
 
     picture: Picture | None = None
@@ -49,6 +54,8 @@ class MatteTask(Task):
     trimap: Array | None = None
     prepared: Prepared | None = None
     matte: Matte | None = None
+    band_input: Prepared | None = None
+    band: Matte | None = None
 
 
 class MatteSteps:
@@ -57,32 +64,54 @@ class MatteSteps:
     Args:
         estimator: the model.
         guide: the portrait model, where a trimap or a segmentation has to be made first.
+        refiner: what gives a small alpha the photo's detail, or None.
         options: all of the command's.
+        workspace: where large arrays are kept.
     """
 
     def __init__(
-        self, estimator: Estimator, guide: Estimator | None, options: MatteOptions
+        self,
+        estimator: Estimator,
+        guide: Estimator | None,
+        refiner: Refiner | None,
+        options: MatteOptions,
+        workspace: Workspace,
     ) -> None:
+        self._workspace = workspace
         self._estimator = estimator
         self._guide = guide
+        self._refiner = refiner
         self._options = options
         self._companions = Companions(options)
+        self._decontaminate = _decontaminator(estimator)
         self._fill = parse_fill(options.pixels.background_fill)
         self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write)
+        self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
         """Decoders and finishers have threads of their own; an estimator says how many."""
         network = _network_stage("network", self._estimator, self._estimate, "prepared")
         finish = Stage(name="finish", work=each(self._finish), workers=workers)
+        refine = self._refine_stages(workers)
         if self._guide is None:
             decode = Stage(name="decode", work=each(self._decode_and_prepare), workers=workers)
-            return [decode, network, finish]
+            return [decode, network, *refine, finish]
         return [
             Stage(name="decode", work=each(self._decode), workers=workers),
             _network_stage("guide", self._guide, self._run_guide, "guide_input"),
             Stage(name="prepare", work=each(self._prepare), workers=workers),
             network,
+            *refine,
             finish,
+        ]
+
+    def _refine_stages(self, workers: int) -> list[Stage[MatteTask]]:
+        """Where a second network refines; other ways are part of finishing."""
+        if self._refiner is None or self._refiner.estimator is None:
+            return []
+        return [
+            Stage(name="band", work=each(self._prepare_band), workers=workers),
+            _network_stage("refine", self._refiner.estimator, self._run_refiner, "band_input"),
         ]
 
     def _decode_and_prepare(self, task: MatteTask) -> None:
@@ -97,6 +126,7 @@ class MatteSteps:
         )
         if self._options.model.reference:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
+        picture = replace(picture, color=self._workspace.keep(picture.color))
         task.size = picture.full
         task.picture = picture
         task.seen = _flattened(task, picture)
@@ -108,7 +138,8 @@ class MatteSteps:
         estimators = [self._estimator, *([self._guide] if self._guide else [])]
         sides = [estimator.short_side for estimator in estimators]
         known = [side for side in sides if side is not None]
-        return None if self._needs_colours or len(known) < len(sides) else max(known)
+        needs_all = self._needs_colours or self._refiner is not None
+        return None if needs_all or len(known) < len(sides) else max(known)
 
     def _run_guide(self, group: Sequence[MatteTask]) -> None:
         if self._guide is None:
@@ -123,9 +154,17 @@ class MatteSteps:
         if task.seen is None or task.size is None:
             raise AssertionError("a photo was prepared before it was decoded")
         photo = self._companions.photo(task, task.seen, task.size, task.guide)
+        keep = self._workspace.keep
+        photo = replace(
+            photo,
+            trimap=None if photo.trimap is None else keep(photo.trimap),
+            background=None if photo.background is None else keep(photo.background),
+        )
         task.trimap = photo.trimap
         task.prepared = self._estimator.prepare(photo)
-        task.seen = task.guide = None
+        task.guide = None
+        if self._refiner is None:
+            task.seen = None
 
     def _estimate(self, group: Sequence[MatteTask]) -> None:
         ready = [task.prepared for task in group if task.prepared is not None]
@@ -133,21 +172,70 @@ class MatteSteps:
             task.matte = matte
             task.prepared = None
 
+    def _prepare_band(self, task: MatteTask) -> None:
+        if self._refiner is not None and task.seen is not None and task.matte is not None:
+            task.band_input = self._refiner.band(task.seen, require_finite(task.matte))
+
+    def _run_refiner(self, group: Sequence[MatteTask]) -> None:
+        if self._refiner is None or self._refiner.estimator is None:
+            raise AssertionError("there is nothing to refine with")
+        waiting = [task for task in group if task.band_input is not None]
+        ready = [task.band_input for task in waiting if task.band_input is not None]
+        found = self._refiner.estimator.estimate(ready) if ready else []
+        for task, matte in zip(waiting, found, strict=True):
+            task.band = require_finite(matte)
+            task.notes.extend(matte.notes)
+            task.band_input = None
+
     def _finish(self, task: MatteTask) -> None:
         picture, matte, trimap = task.picture, task.matte, task.trimap
         task.picture = task.matte = task.trimap = None
         if picture is None or matte is None:
             raise AssertionError("a photo was finished before it was estimated")
-        whole = self._estimator.restore(require_finite(matte), picture.full)
-        alpha = whole.alpha if trimap is None else keep_known(whole.alpha, trimap)
+        task.notes.extend(matte.notes)
+        whole = self._kept(self._whole(task, require_finite(matte), picture.full))
+        matte = None
+        alpha = whole.alpha
+        if trimap is not None:
+            alpha = kept_known(alpha, trimap)
         if picture.alpha is not None:
             alpha = alpha * _own_alpha(picture.alpha, picture.full)
-        cutout = Cutout(picture=picture, alpha=alpha, trimap=trimap, foreground=whole.foreground)
-        results = Results(cutout, self._options, self._fill)
+        cutout = self._finisher.cutout(
+            task, picture, alpha, trimap=trimap, foreground=whole.foreground
+        )
+        tools = Tools(keep=self._workspace.keep, decontaminate=self._decontaminate)
+        results = Results(cutout, self._options, self._fill, tools)
         task.show("photo", picture.color)
         write_outputs(task, results.image, picture.icc)
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
             task.show("composite", results.image("composite"))
+
+    def _kept(self, matte: Matte) -> Matte:
+        """The matte where there is room for it."""
+        colours = matte.foreground
+        return Matte(
+            alpha=self._workspace.keep(matte.alpha),
+            foreground=None if colours is None else self._workspace.keep(colours),
+        )
+
+    def _whole(self, task: MatteTask, matte: Matte, full: Size) -> Matte:
+        """The matte at the photo's size."""
+        seen, band = task.seen, task.band
+        task.seen = task.band = None
+        if self._refiner is None or seen is None or Size.of(matte.alpha) == full:
+            return self._estimator.restore(matte, full)
+        return Matte(alpha=self._refiner.alpha(seen, matte, band))
+
+
+def _decontaminator(estimator: Estimator) -> Decontaminate:
+    """What estimates foreground colours: the GPU of the network, or the CPU."""
+    if not estimator.accelerator:
+        return decontaminated
+    import torch
+
+    from mattecli.engine.device_colours import DeviceColours
+
+    return DeviceColours(torch.device(estimator.accelerator)).decontaminated
 
 
 def _network_stage(

@@ -6,9 +6,11 @@ import os
 import stat
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
 from mattecli.media.formats import Format, writable_format
@@ -17,6 +19,8 @@ from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.thumbnails import thumbnail
+from mattecli.ops.lazy import LazyImage
+from mattecli.ops.segmentation import Box
 from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
 
@@ -24,9 +28,11 @@ __all__ = [
     "OutputRule",
     "Task",
     "goes_to_one_place",
+    "is_piped",
     "pair",
     "plan_tasks",
     "refuse_overwriting_companions",
+    "shard_part",
 ]
 
 S = TypeVar("S")
@@ -48,6 +54,7 @@ class Task:
         is_reported: whether the observer has been told.
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
+        crop: the part of the photo that its outputs show, where it is not all of it.
     """
 
     source: Source
@@ -60,6 +67,7 @@ class Task:
     is_reported: bool = False
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
+    crop: Box | None = None
 
     @property
     def shown(self) -> str:
@@ -77,10 +85,10 @@ class Task:
             raise found
         return found
 
-    def show(self, caption: str, image: Array) -> None:
+    def show(self, caption: str, image: Array | LazyImage) -> None:
         """Keep a small picture for the report, if one shows pictures."""
         if self.wants_thumbs:
-            self.thumbs[caption] = thumbnail(image)
+            self.thumbs[caption] = thumbnail(np.asarray(image))
 
     def source_pixels(self) -> int:
         """The photo's pixels, as far as its header tells before it is its turn to fail."""
@@ -98,6 +106,7 @@ class Task:
             status=status,
             outputs={kind: "-" if p is None else os.fspath(p) for kind, p in self.outputs.items()},
             size=self.size,
+            crop=None if self.crop is None else asdict(self.crop),
             notes=tuple(self.notes),
             companions={
                 role: os.fspath(file)
@@ -154,7 +163,7 @@ def plan_tasks(
         protected=[Path(text) for text in rule.protected if text is not None],
     )
     # All inputs are named before the shard is cut out: no two shards write the same name.
-    tasks = _shard(
+    tasks = shard_part(
         [
             make(source=item, outputs=outputs, format=row.name)
             for item, outputs in zip(sources, planned, strict=True)
@@ -207,7 +216,7 @@ def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] 
 def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
     paths = options.inputs
     if not paths and options.files_from is None:
-        if not _is_piped():
+        if not is_piped():
             raise UsageError(
                 "there is no input",
                 remedy="give files, or pipe an image: "
@@ -225,7 +234,7 @@ def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> 
     return find_inputs(request)
 
 
-def _is_piped() -> bool:
+def is_piped() -> bool:
     """Whether standard input is a pipe or a file: data, not a terminal and not nothing."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
@@ -234,7 +243,7 @@ def _is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _shard(items: list[S], shard: str | None) -> list[S]:
+def shard_part(items: list[S], shard: str | None) -> list[S]:
     """Every n-th input, from the i-th on: parts of equal size, whatever the folders are."""
     if shard is None:
         return items

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,13 +15,19 @@ from mattecli.jobs.fills import Fill
 from mattecli.jobs.trimap import trimap_options
 from mattecli.media.thumbnails import fitted
 from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
-from mattecli.ops.foreground import decontaminated
+from mattecli.ops.despill import Screen, despilled
+from mattecli.ops.foreground import ForegroundMethod, decontaminated
+from mattecli.ops.lazy import LazyImage
 from mattecli.ops.pixels import Float32, to_levels
+from mattecli.ops.segmentation import Box, crop
 from mattecli.ops.trimap import make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["Cutout", "Results"]
+__all__ = ["Cutout", "Decontaminate", "Results", "Tools"]
+
+Decontaminate: TypeAlias = Callable[[Array, Array, ForegroundMethod], Array]
+"""Foreground colours of a photo and its alpha, as ``ops.foreground.decontaminated``."""
 
 _PREVIEW_SIDE = 1024
 
@@ -31,15 +38,38 @@ class Cutout:
 
     Attributes:
         picture: at full size if anything but alpha, trimap and mask is wanted.
-        alpha: H,W, 0..1, at the photo's full size.
+        alpha: H,W, 0..1, at the photo's full size, as it is written.
+        mixing: alpha as the photo mixes its colours, for their estimation.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
-        foreground: H,W,3 RGB, 0..1: the model's own colours, or None.
+        foreground: H,W,3 RGB, 0..1 or levels: the model's own colours, or None.
+        screen: the screen behind the subject, whose light is taken off its colours, or None.
+        box: the part that is shown, or None for all.
     """
 
     picture: Picture
     alpha: Float32
+    mixing: Float32
     trimap: Array | None = None
-    foreground: Float32 | None = None
+    foreground: Array | None = None
+    screen: Screen | None = None
+    box: Box | None = None
+
+
+def _itself(image: Array) -> Array:
+    return image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What results are made with.
+
+    Attributes:
+        decontaminate: estimates foreground colours.
+        keep: puts a large array where there is room for it.
+    """
+
+    decontaminate: Decontaminate = decontaminated
+    keep: Callable[[Array], Array] = _itself
 
 
 class Results:
@@ -49,17 +79,26 @@ class Results:
         cutout: the photo and its alpha.
         options: bit depth, kind of colours, premultiplication, shape of the trimap.
         fill: the composite's background.
+        tools: how colours are estimated, and where large arrays go.
     """
 
-    def __init__(self, cutout: Cutout, options: MatteOptions, fill: Fill) -> None:
+    def __init__(
+        self,
+        cutout: Cutout,
+        options: MatteOptions,
+        fill: Fill,
+        tools: Tools | None = None,
+    ) -> None:
+        self._tools = tools or Tools()
         self._cutout = cutout
         self._options = options.pixels
         self._shape = options.shape
+        self._strength = options.finish.despill_strength
         self._fill = fill
 
-    def image(self, kind: str) -> Array:
+    def image(self, kind: str) -> Array | LazyImage:
         """The picture of one kind, as levels: H,W, or H,W,3 RGB, or H,W,4 RGBA."""
-        makers: Mapping[str, Callable[[], Array]] = {
+        makers: Mapping[str, Callable[[], Array | LazyImage]] = {
             "alpha": self._alpha,
             "foreground": self._foreground,
             "composite": self._composite,
@@ -67,7 +106,9 @@ class Results:
             "mask": self._mask,
             "preview": self._preview,
         }
-        return makers[kind]()
+        made = makers[kind]()
+        box = self._cutout.box
+        return made if box is None else np.ascontiguousarray(crop(np.asarray(made), box))
 
     @property
     def levels(self) -> npt.DTypeLike:
@@ -78,27 +119,39 @@ class Results:
 
     @cached_property
     def _colours(self) -> Array:
+        found, screen = self._tools.keep(self._estimated), self._cutout.screen
+        if screen is None:
+            return found
+        return despilled(found, self._cutout.mixing, screen, self._strength)
+
+    @property
+    def _estimated(self) -> Array:
         cutout = self._cutout
         method = self._options.foreground
         if method == "none":
             return to_levels(cutout.picture.color, self.levels)
         if method == "auto" and cutout.foreground is not None:
             return to_levels(cutout.foreground, self.levels)
-        found = decontaminated(
-            cutout.picture.color, cutout.alpha, "multilevel" if method == "auto" else method
+        found = self._tools.decontaminate(
+            cutout.picture.color, cutout.mixing, "multilevel" if method == "auto" else method
         )
         return to_levels(found, self.levels)
 
-    def _alpha(self) -> Array:
-        return to_levels(self._cutout.alpha, self.levels)
+    def _alpha(self) -> LazyImage:
+        alpha, levels = self._cutout.alpha, self.levels
+        return LazyImage(alpha.shape, np.dtype(levels), lambda rows: to_levels(alpha[rows], levels))
 
-    def _foreground(self) -> Array:
+    def _foreground(self) -> Array | LazyImage:
+        colours, alpha = self._colours, self._cutout.alpha
         if self._options.rgb:
-            return self._colours
-        alpha = to_levels(self._cutout.alpha, self.levels)
-        if self._options.premultiply:
-            return join_rgba(premultiplied(self._colours, alpha), alpha)
-        return join_rgba(self._colours, alpha)
+            return colours
+
+        def joined(rows: slice) -> Array:
+            cover = to_levels(alpha[rows], colours.dtype)
+            own = colours[rows]
+            return join_rgba(premultiplied(own, cover) if self._options.premultiply else own, cover)
+
+        return LazyImage((*alpha.shape, 4), colours.dtype, joined)
 
     def _composite(self) -> Array:
         size = Size.of(self._cutout.alpha)

@@ -24,6 +24,7 @@ def as_json(record: ItemRecord) -> dict[str, object]:
         "outputs": dict(record.outputs),
         "width": record.size.width if record.size else None,
         "height": record.size.height if record.size else None,
+        "crop": None if record.crop is None else dict(record.crop),
         "error": record.error,
         "notes": list(record.notes),
         "companions": dict(record.companions),

@@ -8,15 +8,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import ResourceError
+from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float
-from mattecli.records import Array
+from mattecli.records import Array, Size
 
-__all__ = ["solve"]
+__all__ = ["import_pymatting", "region", "solve"]
 
 _REACH = 16
 """Known pixels kept round the unknown region. Closed-form and random-walk windows reach one or two
@@ -37,13 +39,13 @@ def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
         H,W in 0..1; 0 and 1 where the trimap knows.
 
     Raises:
-        ResourceError: the linear system did not fit into memory, or has no solution in reach.
+        MemoryError: the linear system did not fit.
+        ResourceError: it has no solution in reach.
     """
     alpha = np.where(trimap == 255, np.float32(1), np.float32(0))
-    rows, columns = np.nonzero(trimap == 128)
-    if rows.size == 0:
+    if not (trimap == 128).any():
         return alpha
-    part = (_span(rows, trimap.shape[0], name), _span(columns, trimap.shape[1], name))
+    part = _part(trimap, name)
     values = np.where(trimap[part] == 128, 0.5, alpha[part]).astype(np.float64)
     solved = _run(_solver(name), to_float(color[part]).clip(0, 1).astype(np.float64), values)
     unknown = trimap[part] == 128
@@ -51,19 +53,41 @@ def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
     return alpha
 
 
-def _span(indices: npt.NDArray[np.intp], length: int, name: str) -> slice:
+def region(trimap: npt.NDArray[np.uint8]) -> Size:
+    """The size of the part of a photo that is solved as a whole."""
+    rows, columns = _part(trimap, "")
+    return Size(columns.stop - columns.start, rows.stop - rows.start)
+
+
+def _part(trimap: npt.NDArray[np.uint8], name: str) -> Slices:
+    """The unknown pixels, and the known ones around them that count."""
+    height, width = trimap.shape
     if name == "knn":  # its neighbours may lie anywhere in the photo
-        return slice(0, length)
-    return slice(max(int(indices.min()) - _REACH, 0), min(int(indices.max()) + 1 + _REACH, length))
+        return slice(0, height), slice(0, width)
+    unknown = trimap == 128
+    return _span(unknown.any(axis=1), height), _span(unknown.any(axis=0), width)
 
 
-def _solver(name: str) -> Callable[..., npt.NDArray[np.float64]]:
+def _span(holds: npt.NDArray[np.bool_], length: int) -> slice:
+    places = np.flatnonzero(holds)
+    if not places.size:
+        return slice(0, 0)
+    return slice(max(int(places[0]) - _REACH, 0), min(int(places[-1]) + 1 + _REACH, length))
+
+
+def import_pymatting() -> Any:
+    """PyMatting, silent on standard output."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's, about its cache
         import pymatting
 
     # Its preconditioner prints advice for programmers; standard output is the user's data.
     vars(sys.modules["pymatting.preconditioner.ichol"])["print"] = lambda *_words: None
+    return pymatting
+
+
+def _solver(name: str) -> Callable[..., npt.NDArray[np.float64]]:
+    pymatting = import_pymatting()
     solvers: dict[str, Callable[..., npt.NDArray[np.float64]]] = {
         "closed-form": pymatting.estimate_alpha_cf,
         "knn": pymatting.estimate_alpha_knn,
@@ -83,10 +107,5 @@ def _run(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a trimap without one region is judged by the caller
             return solver(image, trimap)
-    except MemoryError:
-        raise ResourceError(
-            f"the solver ran out of memory on {image.shape[1]}x{image.shape[0]} pixels",
-            remedy="use a narrower unknown band or a smaller photo",
-        ) from None
     except ValueError as error:
         raise ResourceError(f"the solver failed ({error})", remedy="try another --model") from error

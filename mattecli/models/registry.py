@@ -67,7 +67,9 @@ _DIM_VGG = ModelSpec(
     needs=frozenset({"trimap"}),
     multiple=32,
     minimum=32,
-    tileable=True,
+    grid=32,
+    reach=212,
+    pixel_bytes=1320,
     signature={"conv1_1.weight": (64, 4, 3, 3), "deconv6_1.weight": (512, 512, 1, 1)},
     licence=_DIM_LICENCE,
     weights="dim",
@@ -81,7 +83,9 @@ _DIM_SEGNET = ModelSpec(
     factory="DIMSegNet",
     needs=frozenset({"trimap"}),
     minimum=32,
-    tileable=True,
+    grid=32,
+    reach=158,
+    pixel_bytes=1000,
     signature={
         "down1.conv1.cbr_unit.0.weight": (64, 4, 3, 3),
         "up1.conv.cbr_unit.0.weight": (1, 64, 5, 5),
@@ -135,7 +139,9 @@ def _bgmv2(name: str, title: str) -> ModelSpec:
     )
 
 
-def _classical(name: str, title: str, paper: str) -> ModelSpec:
+def _classical(
+    name: str, title: str, paper: str, *, reach: int = 0, pixel_bytes: int = 0
+) -> ModelSpec:
     return ModelSpec(
         name=name,
         title=title,
@@ -144,6 +150,8 @@ def _classical(name: str, title: str, paper: str) -> ModelSpec:
         factory="solve",
         kind="classical",
         needs=frozenset({"trimap"}),
+        reach=reach,
+        pixel_bytes=pixel_bytes,
         licence="none needed (no weights; PyMatting is MIT)",
     )
 
@@ -163,22 +171,30 @@ _ROWS = (
         "closed-form",
         "any subject, from a trimap; the usual choice without weights",
         "Levin et al., A Closed-Form Solution to Natural Image Matting, TPAMI 2008",
+        reach=80,
+        pixel_bytes=2000,
     ),
     _classical("knn", "any subject, from a trimap", "Chen et al., KNN Matting, TPAMI 2013"),
     _classical(
         "lkm",
         "any subject, from a trimap; large kernels, little memory",
         "He et al., Fast Matting Using Large Kernel Matting Laplacian Matrices, CVPR 2010",
+        reach=80,
+        pixel_bytes=400,
     ),
     _classical(
         "rw",
         "any subject, from a trimap",
         "Grady et al., Random Walks for Interactive Alpha-Matting, VIIP 2005",
+        reach=80,
+        pixel_bytes=400,
     ),
     _classical(
         "lbdm",
         "any subject, from a trimap",
         "Zheng and Kambhamettu, Learning Based Digital Matting, ICCV 2009",
+        reach=80,
+        pixel_bytes=2000,
     ),
 )
 

@@ -40,7 +40,10 @@ class ModelSpec:
         gives_foreground: the network estimates foreground colours too.
         half_is_sound: with trained weights, layers in 16 bits keep alpha within the bounds of
             "without visible loss"; ``--precision auto`` may take them.
-        tileable: a large photo may be computed in overlapping tiles.
+        grid: tiles of a photo begin at multiples of it, so that poolings fall as in the whole.
+        reach: how far away, in pixels, a change of the input can change the alpha; 0: anywhere,
+            and the photo is not computed in tiles.
+        pixel_bytes: memory that the network takes for each pixel in float32, weights left out.
         signature: state-dict keys and shapes by which a checkpoint is recognised
             (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length, and
             instead of a shape it says that the key must be absent.
@@ -62,7 +65,9 @@ class ModelSpec:
     minimum: int = 1
     gives_foreground: bool = False
     half_is_sound: bool = False
-    tileable: bool = False
+    grid: int = 1
+    reach: int = 0
+    pixel_bytes: int = 0
     signature: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
     licence: str = ""
     weights: str = ""

@@ -90,7 +90,9 @@ def join_rgba(color: Array, alpha: Array) -> Array:
         matched: Array = to_float(alpha)
     else:
         matched = to_levels(alpha, color.dtype)
-    joined: Array = cv2.merge([*cv2.split(color), matched])
+    joined = np.empty((*color.shape[:2], 4), color.dtype)
+    sources = [np.ascontiguousarray(color), np.ascontiguousarray(matched)]
+    cv2.mixChannels(sources, [joined], [0, 0, 1, 1, 2, 2, 3, 3])
     return joined
 
 

@@ -60,13 +60,13 @@ class _Method:
     refined: Callable[[Float32, Mixture, Limits], Float32]
     halo: int
 
-    def layers(self, photo: Photo, guess: SampledLayers, part: Slices) -> Float32:
-        """Layers of a part of the photo that mix to it exactly where colours can."""
+    def layers(self, photo: Photo, guess: SampledLayers, part: Slices, count: int) -> Float32:
+        """Layers of a part of the photo (the first one or two) that mix to it where colours can."""
         block = Block.around(part, self.halo, Size.of(photo.alpha))
         piece = photo.piece(block.outer)
         layers = self.refined(guess.at(block.outer), piece, photo.limits)
         inner = Mixture(piece.color[:, *block.core], piece.alpha[block.core])
-        return inner.explained(layers[..., *block.core], photo.limits)
+        return inner.explained(layers[..., *block.core], photo.limits, count)
 
 
 _METHODS: dict[ForegroundMethod, _Method] = {
@@ -109,7 +109,7 @@ def _fill(
             foreground[block.inner] = photo.color[block.inner]
         elif highest > CLEAR:
             alpha = photo.alpha_of(block.outer)
-            layers = way.layers(photo, guess, block.inner)
+            layers = way.layers(photo, guess, block.inner, 1 if background is None else 2)
             own = photo.color[block.inner]
             _paint(foreground[block.inner], layers[0], own, alpha, block.core)
             if background is not None:
@@ -129,8 +129,10 @@ def _paint(target: Array, planes: Float32, own: Array, share: Float32, core: Sli
         core: where in ``share`` the block is.
     """
     seen = (share > CLEAR).astype(np.uint8)
-    near = cv2.dilate(seen, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))[core]
-    colors = cv2.merge([plane * near for plane in planes])
+    if not seen.all():
+        near = cv2.dilate(seen, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))[core]
+        planes = planes * near
+    colors = cv2.merge(list(planes))
     floating = np.issubdtype(target.dtype, np.floating)
     target[...] = colors if floating else to_levels(colors, target.dtype)
     alone = np.ascontiguousarray(share[core] >= 1 - CLEAR)

@@ -31,6 +31,8 @@ __all__ = [
 
 Float32 = npt.NDArray[np.float32]
 
+_STRIP_PIXELS = 1 << 16
+
 
 def levels_max(dtype: npt.DTypeLike) -> int:
     """The level of white: 255 for uint8, 65535 for uint16.
@@ -75,11 +77,21 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
     if white == 255 and image.dtype == np.float32 and _within_unit_range(image):
         # The same numbers in a sixth of the time; it takes the absolute value, and knows no NaN.
         return cv2.convertScaleAbs(image, alpha=255)
-    scaled = np.fmax(image, np.float32(0), dtype=np.float32)
-    np.minimum(scaled, 1, out=scaled)
-    scaled *= np.float32(white)
-    levels: Array = np.rint(scaled, out=scaled).astype(dtype)
+    levels = np.empty(image.shape, dtype)
+    if image.ndim == 0:
+        levels[...] = _rounded(image, white)
+        return levels
+    rows = max(_STRIP_PIXELS // max(image[:1].size, 1), 1)
+    for top in range(0, len(image), rows):  # what is in between stays in the cache
+        levels[top : top + rows] = _rounded(image[top : top + rows], white)
     return levels
+
+
+def _rounded(image: Array, white: int) -> Float32:
+    scaled = np.fmax(image, np.float32(0), dtype=np.float32)
+    scaled = np.minimum(scaled, np.float32(1))
+    scaled *= np.float32(white)
+    return np.rint(scaled)
 
 
 def _within_unit_range(image: Array) -> bool:

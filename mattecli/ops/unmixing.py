@@ -53,13 +53,24 @@ class Mixture:
         """How much of either layer is seen: 2,1,H,W, alpha and 1 - alpha."""
         return np.stack([self.alpha[None], 1 - self.alpha[None]])
 
-    def explained(self, layers: Float32, limits: Limits) -> Float32:
-        """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits."""
-        shares = self.shares
-        residual = self.color - (shares * layers).sum(axis=0)
-        residual /= (shares * shares).sum(axis=0)
-        exact: Float32 = shares * residual
-        exact += layers
+    def explained(self, layers: Float32, limits: Limits, count: int = 2) -> Float32:
+        """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits.
+
+        Args:
+            layers: 2,3,H,W.
+            limits: range of colours.
+            count: 1 gives the foreground alone, in less time.
+        """
+        alpha, clear = self.shares[:, 0]
+        residual = np.multiply(alpha, layers[0])
+        np.subtract(self.color, residual, out=residual)
+        residual -= clear * layers[1]
+        weights = alpha * alpha
+        weights += clear * clear
+        exact = np.empty((count, *residual.shape), np.float32)
+        for index, share in enumerate((alpha, clear)[:count]):
+            np.multiply(residual, share / weights, out=exact[index])
+            exact[index] += layers[index]
         return np.clip(exact, limits.low, limits.high, out=exact)
 
 
@@ -122,16 +133,21 @@ class SampledLayers:
     Args:
         layers: 2,3,h,w.
         step: the step of the sampling.
+
+    Attributes:
+        samples: the layers at the samples, 2,3,h,w.
+        step: the step of the sampling.
     """
 
     def __init__(self, layers: Float32, step: int) -> None:
+        self.samples = layers
+        self.step = step
         # A last square that is less than half in the photo has no sample.
         self._layers = np.pad(layers, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge")
-        self._step = step
 
     def at(self, part: Slices) -> Float32:
         """Layers of a part of the photo, 2,3,H,W, interpolated bilinearly between the samples."""
-        step = self._step
+        step = self.step
         if step == 1:
             return self._layers[..., *part].copy()
         rows, columns = (slice(max(s.start // step - 1, 0), s.stop // step + 2) for s in part)

@@ -6,6 +6,7 @@ environment (``MATTECLI_<NAME>``) and the configuration file alike. No numpy, no
 
 from mattecli.settings.common import DeviceOptions, InputOptions, OutputOptions, RunOptions
 from mattecli.settings.composite import BlendOptions, CompositeOptions
+from mattecli.settings.finish import FinishOptions
 from mattecli.settings.matte import MatteOptions, ModelOptions, PixelOptions
 from mattecli.settings.trimap import TrimapCommandOptions, TrimapShape, TrimapTask
 
@@ -13,6 +14,7 @@ __all__ = [
     "BlendOptions",
     "CompositeOptions",
     "DeviceOptions",
+    "FinishOptions",
     "InputOptions",
     "MatteOptions",
     "ModelOptions",

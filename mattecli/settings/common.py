@@ -67,6 +67,16 @@ class OutputOptions:
         "--existing",
         help="What to do where outputs exist: overwrite, skip (resume) or error",
     )
+    journal: str | None = option(
+        None,
+        "--journal",
+        help="Remember in FILE what was done with which settings, so that skip knows what is stale;"
+        " none keeps none. Default: a hidden file in the outputs' folder",
+        metavar="FILE|none",
+    )
+    retry_failed: bool = option(
+        False, "--retry-failed", help="Do only what failed when it was last tried, by the journal"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,4 +122,23 @@ class DeviceOptions:
         "--batch-size",
         help="Images of equal size that go through the network at once",
         metavar="auto|N",
+    )
+    tile: str = option(
+        "auto",
+        "--tile",
+        help="Side of the tiles in which trimap models work on large photos, in pixels; auto: what"
+        " costs least in the memory that is free; off: none",
+        metavar="auto|N|off",
+    )
+    overlap: int | None = option(
+        None,
+        "--overlap",
+        help="Pixels at each side of a tile that its neighbours compute too (default: as far as the"
+        " network sees)",
+    )
+    max_memory: str | None = option(
+        None,
+        "--max-memory",
+        help="Memory that the command may take, such as 1GB or 800M (default: what is free)",
+        metavar="SIZE",
     )

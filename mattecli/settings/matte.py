@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mattecli.settings.common import DeviceOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings.finish import FinishOptions
 from mattecli.settings.option import option
 from mattecli.settings.trimap import TrimapShape
 
@@ -14,6 +15,7 @@ __all__ = ["ForegroundChoice", "Kind", "MatteOptions", "ModelOptions", "PixelOpt
 
 Kind: TypeAlias = Literal["alpha", "foreground", "composite", "trimap", "mask", "preview"]
 ForegroundChoice: TypeAlias = Literal["auto", "multilevel", "blur-fusion", "none"]
+Refine: TypeAlias = Literal["auto", "none", "guided", "closed-form", "dim"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,12 @@ class ModelOptions:
     )
     refine_mode: Literal["auto", "full", "sampling", "thresholding"] = option(
         "auto", "--refine-mode", help="Which parts bgmv2 refines; auto follows the photo's size"
+    )
+    refine: Refine = option(
+        "auto",
+        "--refine",
+        help="How the alpha of a network that saw a smaller photo gets the photo's detail: guided"
+        " by its colours (auto), closed-form, or dim on the uncertain band; none enlarges it",
     )
     set: tuple[str, ...] = option(
         (),
@@ -112,6 +120,7 @@ class MatteOptions:
     target: OutputOptions = field(default_factory=OutputOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
+    finish: FinishOptions = field(default_factory=FinishOptions)
     shape: TrimapShape = field(default_factory=TrimapShape)
     device: DeviceOptions = field(default_factory=DeviceOptions)
     run: RunOptions = field(default_factory=RunOptions)

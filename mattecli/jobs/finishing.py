@@ -1,0 +1,100 @@
+"""From a found alpha to the cut-out that is written."""
+
+from __future__ import annotations
+
+from mattecli.errors import InputError, UsageError
+from mattecli.jobs.plan import Task
+from mattecli.jobs.results import Cutout
+from mattecli.ops.despill import Screen, find_screen
+from mattecli.ops.finishing import AlphaFinish, Margin
+from mattecli.ops.pixels import Float32
+from mattecli.ops.segmentation import Box
+from mattecli.records import Array, Picture
+from mattecli.settings.finish import FinishOptions
+
+__all__ = ["Finisher"]
+
+
+class Finisher:
+    """Does to each alpha what the user asked for.
+
+    Args:
+        options: as given.
+        needs_colours: whether foreground colours will be shown.
+
+    Raises:
+        UsageError: an option is out of its range.
+    """
+
+    def __init__(self, options: FinishOptions, *, needs_colours: bool) -> None:
+        if not 0 <= options.despill_strength <= 1:
+            raise UsageError(
+                f"--despill-strength {options.despill_strength} is out of range",
+                remedy="give 0 to 1",
+            )
+        self._options = options
+        self._needs_colours = needs_colours
+        self._margin = Margin.parsed(options.margin) if options.crop == "subject" else None
+        self._finish = AlphaFinish(
+            min_area=options.min_area,
+            invert=options.invert,
+            threshold=options.threshold,
+            choke=options.choke,
+            feather=options.feather,
+        )
+
+    def cutout(
+        self,
+        task: Task,
+        picture: Picture,
+        alpha: Float32,
+        *,
+        trimap: Array | None,
+        foreground: Float32 | None,
+    ) -> Cutout:
+        """The photo with its finished alpha; the task is told of its box and its screen.
+
+        Args:
+            task: the photo's.
+            picture: as decoded.
+            alpha: as found, H,W, 0..1.
+            trimap: the one that was given, H,W, or None.
+            foreground: the model's own colours, H,W,3, or None.
+
+        Raises:
+            InputError: it was to be cropped, and nothing shows.
+        """
+        mixing = self._finish.selected(alpha)
+        shaped = self._finish.shaped(mixing)
+        if self._margin is not None:
+            task.crop = self._box(task, shaped, self._margin)
+        return Cutout(
+            picture=picture,
+            alpha=shaped,
+            mixing=mixing,
+            trimap=trimap,
+            foreground=None if self._options.invert else foreground,
+            screen=self._screen(task, picture, mixing),
+            box=task.crop,
+        )
+
+    def _box(self, task: Task, alpha: Float32, margin: Margin) -> Box:
+        try:
+            return margin.around(alpha)
+        except InputError as error:
+            raise InputError(
+                "no subject shows that it could be cropped to",
+                path=task.source.path,
+                remedy="leave --crop out",
+            ) from error
+
+    def _screen(self, task: Task, picture: Picture, alpha: Float32) -> Screen | None:
+        wanted = self._options.despill
+        if wanted == "off" or not self._needs_colours or self._options.despill_strength == 0:
+            return None
+        if wanted != "auto":
+            return wanted
+        found = None if self._options.invert else find_screen(picture.color, alpha)
+        if found is not None:
+            task.notes.append(f"its background is a {found} screen, whose light is taken off")
+        return found

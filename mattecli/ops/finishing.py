@@ -1,0 +1,128 @@
+"""What a user may want done to an alpha after it was found, in one fixed order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mattecli.errors import UsageError
+from mattecli.ops.alpha import (
+    bounding_box,
+    choked,
+    drop_specks,
+    feathered,
+    inverted,
+    thresholded,
+)
+from mattecli.ops.segmentation import Box
+from mattecli.records import Array
+
+__all__ = ["AlphaFinish", "Margin"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlphaFinish:
+    """Changes to an alpha.
+
+    Attributes:
+        min_area: the least number of pixels of a separate part that is kept.
+        invert: show the background instead.
+        threshold: 0..1, from which on alpha is full, else 0; None leaves it soft.
+        choke: pixels by which the edge moves inwards; outwards if negative.
+        feather: standard deviation of a blur, pixels.
+
+    Raises:
+        UsageError: a number is out of its range.
+    """
+
+    min_area: int = 0
+    invert: bool = False
+    threshold: float | None = None
+    choke: float = 0.0
+    feather: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.min_area < 0:
+            raise UsageError("a part cannot have fewer than no pixels", remedy="give --min-area 0")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise UsageError(
+                f"--threshold {self.threshold} is no alpha", remedy="give one above 0, up to 1"
+            )
+        if not abs(self.choke) <= _FARTHEST:
+            raise UsageError(
+                f"--choke {self.choke} is out of range", remedy=f"give {_FARTHEST} pixels at most"
+            )
+        if not 0 <= self.feather <= _FARTHEST:
+            raise UsageError(
+                f"--feather {self.feather} is out of range", remedy=f"give 0 to {_FARTHEST} pixels"
+            )
+
+    def selected(self, alpha: Array) -> Array:
+        """Which parts are shown; each pixel's mixture of colours stays what it is.
+
+        Args:
+            alpha: H,W, levels or floats 0..1.
+        """
+        kept = drop_specks(alpha, self.min_area) if self.min_area > 1 else alpha
+        return inverted(kept) if self.invert else kept
+
+    def shaped(self, alpha: Array) -> Array:
+        """The edge as it is wanted, which need not be how the photo mixes colours there.
+
+        Args:
+            alpha: H,W, levels or floats 0..1, as ``selected`` gives it.
+        """
+        if self.threshold is not None:
+            alpha = thresholded(alpha, self.threshold)
+        if self.choke != 0:
+            alpha = choked(alpha, self.choke)
+        return feathered(alpha, self.feather)
+
+
+_FARTHEST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Room around a subject.
+
+    Attributes:
+        amount: pixels, or a share of the subject's longer side.
+        is_share: which of the two.
+    """
+
+    amount: float
+    is_share: bool
+
+    @classmethod
+    def parsed(cls, text: str) -> Margin:
+        """From ``12`` (pixels) or ``5%``.
+
+        Raises:
+            UsageError: it is neither.
+        """
+        number, percent = text.removesuffix("%").strip(), text.endswith("%")
+        try:
+            amount = float(number)
+        except ValueError:
+            amount = -1
+        if not 0 <= amount <= 1e6:
+            raise UsageError(f"--margin {text!r} is no margin", remedy="give 20, or 5%")
+        return cls(amount / 100 if percent else amount, percent)
+
+    def around(self, alpha: Array) -> Box:
+        """The box around what shows, with the margin, as far as the picture reaches.
+
+        Args:
+            alpha: H,W.
+
+        Raises:
+            InputError: nothing shows.
+        """
+        if not self.is_share:
+            return bounding_box(alpha, margin=round(self.amount))
+        tight = bounding_box(alpha)
+        wide = round(self.amount * max(tight.height, tight.width))
+        top, left = max(tight.top - wide, 0), max(tight.left - wide, 0)
+        bottom = min(tight.top + tight.height + wide, alpha.shape[0])
+        right = min(tight.left + tight.width + wide, alpha.shape[1])
+        return Box(top, left, bottom - top, right - left)

@@ -1,0 +1,211 @@
+"""A network's small alpha at the photo's own resolution, guided by the photo.
+
+Joint upsampling after the fast guided filter (He and Sun, arXiv 1505.00996): near each pixel of
+the small alpha, alpha is taken as a linear function of colour, which is fitted on the small photo
+and used on the large one. Five things differ from the published filter:
+
+- A network's alpha is softer than the photo that it saw. The small photo is blurred as much before
+  the fit, by the amount that lets colour explain alpha best; otherwise the fit is flat, and most
+  of the gain is lost.
+- Windows count by how well colour explains alpha in them.
+- Where colour explains little of alpha nothing is added.
+- Only the band around what the network is unsure of changes. The band is as wide as the
+  uncertainty, and fades out. Where the photo's noise would show more than detail it changes less.
+- The result, made small again, is what the network said: what is missing is handed back. So alpha
+  moves, but is not invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mattecli.ops.blocks import Slices, blocks
+from mattecli.ops.colour_model import ColourModel, fit_colour_model, smoothed
+from mattecli.ops.enlarging import EnlargedPlanes
+from mattecli.ops.pixels import Float32, to_float
+from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
+from mattecli.records import Array, Size
+
+__all__ = ["band_trimap", "enlarged_alpha", "guided_alpha", "uncertainty"]
+
+_RADIUS = 3  # of a window; a photo that is blurred more has fewer values of its own in it
+_BLURS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # standard deviations, in the network's pixels
+_USUAL_BLUR = 3  # the search for the best begins there
+_HAND_BACKS = 2
+_SIDE = 256
+_NEAR, _LEAST, _SURE = 2.0, 0.02, 0.12  # of uncertainty: blur in the network's pixels, 0 and 1
+_FAR, _WIDE_LEAST, _WIDE_SURE = 6.0, 0.2, 0.4
+_UNEXPLAINED, _EXPLAINED = 0.3, 0.6  # of alpha's variance: detail begins to count, and does
+_NOISE_SIDE, _NOISE_SQUARES = 96, 8
+_LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+
+
+def enlarged_alpha(coarse: Float32, full: Size, out: Float32 | None = None) -> Float32:
+    """Plain cubic enlargement, which keeps edges that grow many times smooth; 0..1.
+
+    Args:
+        coarse: alpha, h,w.
+        full: the wanted size.
+        out: H,W, where to put it.
+    """
+    grown = cv2.resize(coarse, full, dst=out, interpolation=cv2.INTER_CUBIC)
+    return to_float(np.clip(grown, 0, 1, out=grown))
+
+
+def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> Float32:
+    """A small alpha at the photo's size, with the photo's detail in its uncertain band.
+
+    Args:
+        color: the photo, H,W,3 RGB; uint8, uint16 or float32.
+        coarse: alpha of the whole photo, h,w, 0..1, smaller.
+        out: H,W, where to put it.
+
+    Returns:
+        H,W, 0..1; outside the band as ``enlarged_alpha`` has it.
+    """
+    full = Size.of(color)
+    alpha = enlarged_alpha(coarse, full, out)
+    band = uncertainty(coarse)
+    if not band.any():
+        return alpha
+    small = _small_planes(color, Size.of(coarse))
+    blur = _matching_blur(small, coarse)
+    radius = _radius(blur)
+    model = fit_colour_model(_blurred(small, blur), coarse, radius).agreed(radius)
+    band *= _worth(model, coarse, radius, _noise(color))
+    _apply(model, band, color, alpha)
+    for _ in range(_HAND_BACKS):
+        again = cv2.resize(alpha, Size.of(coarse), interpolation=cv2.INTER_AREA)
+        again = smoothed(to_float(again), blur)
+        missing = EnlargedPlanes(np.stack([(coarse - again) * band, band]), full)
+        for part in _parts(missing, full, band=1):
+            alpha[part] += missing.at(part)[0]
+            np.clip(alpha[part], 0, 1, out=alpha[part])
+    return alpha
+
+
+def uncertainty(coarse: Float32) -> Float32:
+    """Where a network's alpha may be refined, and how far: 0 not at all, 1 wholly.
+
+    Around a sharp edge this is a narrow band; around a wide region of in-between alpha, as hair
+    gives, it reaches farther, since what is uncertain there is also where it ends.
+
+    Args:
+        coarse: alpha, h,w, 0..1.
+    """
+    unsure = 4 * coarse * (1 - coarse)
+    near = (smoothed(unsure, _NEAR) - _LEAST) / (_SURE - _LEAST)
+    far = (smoothed(unsure, _FAR) - _WIDE_LEAST) / (_WIDE_SURE - _WIDE_LEAST)
+    band: Float32 = np.clip(np.maximum(near, far), 0, 1)
+    return band
+
+
+def band_trimap(coarse: Float32, full: Size) -> npt.NDArray[np.uint8]:
+    """The trimap that a network's alpha amounts to: unknown is its uncertain band.
+
+    Args:
+        coarse: alpha, h,w, 0..1.
+        full: the trimap's size.
+
+    Returns:
+        uint8 H,W of 0, 128, 255.
+    """
+    small = np.where(coarse > 0.5, np.uint8(FOREGROUND), np.uint8(BACKGROUND))
+    small[uncertainty(coarse) > 0] = UNKNOWN
+    return cv2.resize(small, full, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
+
+
+def _small_planes(color: Array, size: Size) -> Float32:
+    """The photo at the network's size, 3,h,w, 0..1."""
+    small = _unit(cv2.resize(color, size, interpolation=cv2.INTER_AREA))
+    return np.stack(cv2.split(small))
+
+
+def _unit(color: Array) -> Float32:
+    """Colours as floats within 0..1; what is no number counts as 0."""
+    if not np.issubdtype(color.dtype, np.floating):
+        return to_float(color)
+    return np.clip(np.nan_to_num(to_float(color), nan=0, posinf=1, neginf=0), 0, 1)
+
+
+def _blurred(planes: Float32, sigma: float) -> Float32:
+    return np.stack([smoothed(plane, sigma) for plane in planes])
+
+
+def _matching_blur(small: Float32, coarse: Float32) -> float:
+    """The blur of the photo at which colour explains alpha best, by descent from the usual one."""
+    unsure = 4 * coarse * (1 - coarse)
+
+    def unexplained(index: int) -> float:
+        blur = _BLURS[index]
+        model = fit_colour_model(_blurred(small, blur), coarse, _radius(blur))
+        return float(cv2.mean(model.residual * unsure)[0])
+
+    best, least = _USUAL_BLUR, unexplained(_USUAL_BLUR)
+    for step in (-1, 1):
+        index = best + step
+        while 0 <= index < len(_BLURS) and (found := unexplained(index)) < least:
+            best, least = index, found
+            index += step
+    return _BLURS[best]
+
+
+def _radius(blur: float) -> int:
+    """Half a window's side, so that as many independent pixels are in each, whatever the blur."""
+    return round(_RADIUS * max(1.0, blur))
+
+
+def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Float32:
+    """How much of what the model adds is detail.
+
+    As in a Wiener filter: alpha of mean p varies by p(1-p) at most; noise of the photo shows in it
+    as often as the gain says. And where colour does not explain the network's alpha, because that
+    is wrong or subject and background look alike, the photo's detail is none of alpha.
+    """
+    detail = coarse * (1 - coarse)
+    grain = (model.gain**2).sum(axis=0) * np.float32(noise**2)
+    worth: Float32 = detail / (detail + grain + np.float32(1e-6))
+    worth *= np.clip((model.explained(radius) - _UNEXPLAINED) / (_EXPLAINED - _UNEXPLAINED), 0, 1)
+    return worth
+
+
+def _noise(color: Array) -> float:
+    """Standard deviation of the photo's noise, 0..1.
+
+    Immerkær, Fast Noise Variance Estimation, CVIU 1996, on squares spread over the photo; texture
+    looks like noise, so that the calmer squares count.
+    """
+    height, width = color.shape[:2]
+    side = min(_NOISE_SIDE, height, width)
+    found = []
+    for top in np.linspace(0, height - side, _NOISE_SQUARES).astype(int):
+        for left in np.linspace(0, width - side, _NOISE_SQUARES).astype(int):
+            square = _unit(np.ascontiguousarray(color[top : top + side, left : left + side, 1]))
+            response = cv2.filter2D(square, -1, _LAPLACIANS)
+            found.append(float(np.abs(response).mean()))
+    return float(np.quantile(found, 0.25)) * float(np.sqrt(np.pi / 2)) / 6
+
+
+def _parts(planes: EnlargedPlanes, full: Size, band: int) -> Iterator[Slices]:
+    """The blocks of the photo that the band touches."""
+    for block in blocks(full, _SIDE, halo=0):
+        if planes.touches(block.inner, band):
+            yield block.inner
+
+
+def _apply(model: ColourModel, band: Float32, color: Array, alpha: Float32) -> None:
+    """Move alpha to what the model makes of the photo's colours, within the band."""
+    full = Size.of(color)
+    model_planes = EnlargedPlanes(np.stack([*model.gain, model.offset, band]), full)
+    for part in _parts(model_planes, full, band=4):
+        *gain, guided, weight = model_planes.at(part)
+        for plane, channel in zip(gain, cv2.split(_unit(color[part])), strict=True):
+            guided += plane * channel
+        np.clip(guided, 0, 1, out=guided)
+        guided -= alpha[part]
+        guided *= weight
+        alpha[part] += guided

@@ -1,0 +1,51 @@
+"""Options for what is done to a finished alpha and its colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mattecli.settings.option import option
+
+__all__ = ["Despill", "FinishOptions"]
+
+Despill: TypeAlias = Literal["auto", "off", "green", "blue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishOptions:
+    """Finish."""
+
+    min_area: int = option(
+        0, "--min-area", help="Drop separate parts of the alpha of fewer pixels than this"
+    )
+    invert: bool = option(False, "--invert", help="Cut out the background instead of the subject")
+    threshold: float | None = option(
+        None,
+        "--threshold",
+        help="Make alpha hard: opaque from this value (0 to 1) on, else transparent",
+    )
+    choke: float = option(
+        0.0, "--choke", help="Move alpha's edge inwards by so many pixels; outwards if negative"
+    )
+    feather: float = option(
+        0.0, "--feather", help="Soften alpha's edge by a blur of so many pixels' deviation"
+    )
+    crop: Literal["off", "subject"] = option(
+        "off", "--crop", help="subject cuts outputs to what shows; the box is in the report"
+    )
+    margin: str = option(
+        "2%",
+        "--margin",
+        help="Room around a cropped subject: pixels, or percent of its longer side",
+        metavar="N|N%",
+    )
+    despill: Despill = option(
+        "auto",
+        "--despill",
+        help="Take a green or blue screen's light off the subject's edges; auto: where there is"
+        " such a screen",
+    )
+    despill_strength: float = option(
+        1.0, "--despill-strength", help="How much of it is taken off, 0 to 1"
+    )
