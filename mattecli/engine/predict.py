@@ -12,12 +12,13 @@ from torch import Tensor
 
 from mattecli.engine.devices import describe_device, find_devices, find_precision, use_threads
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.graphs import GraphedForm
 from mattecli.engine.sizes import NetworkSize, network_size
 from mattecli.errors import UsageError
 from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.fused.form import InferenceForm
 from mattecli.models.spec import ModelSpec
-from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor
+from mattecli.ops.pixels import Float32, batch_from_images, image_from_tensor
 from mattecli.ops.segmentation import crop, rough_mask, subject_box
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
@@ -71,8 +72,13 @@ class NetworkEstimator(Estimator):
             for device, dtype in zip(self._devices, self._dtypes, strict=True)
         ]
         self._threads: int | None = None
-        if self._devices == [torch.device("cpu")] and spec.size_rule != "full":
-            self._split_cores(lanes)
+        repeats = spec.size_rule != "full"  # sizes come again, and no tile has to make room
+        if repeats:
+            self._add_lanes(lanes)
+        self._lanes = [
+            GraphedForm(form, device) if device.type == "cuda" and repeats else form
+            for form, device in zip(self._forms, self._devices, strict=True)
+        ]
         self._free = list(range(len(self._devices)))
         self._lock = threading.Lock()
         if spec.size_rule != "full" and "segmentation" not in spec.needs:
@@ -81,13 +87,20 @@ class NetworkEstimator(Estimator):
         self.lanes = len(self._devices)
         self.accelerator = "" if self._devices[0].type == "cpu" else str(self._devices[0])
 
-    def _split_cores(self, lanes: int) -> None:
-        """Photos side by side scale better than the threads of one, which wait for each other."""
-        cores = torch.get_num_threads()
-        lanes = max(1, min(lanes, cores))
-        self._threads = cores // lanes
+    def _add_lanes(self, wanted: int) -> None:
+        """Several photos at once on each device, through the same network.
+
+        Photos side by side keep cores busier than threads on one photo, which wait for each
+        other; on a GPU, one photo computes while the next one travels.
+        """
+        if self._devices[0].type == "cpu":
+            cores = torch.get_num_threads()
+            lanes = max(1, min(wanted, cores))
+            self._threads = cores // lanes
+        else:
+            lanes = 2 if self._devices[0].type == "cuda" else 1
         self._devices, self._dtypes = self._devices * lanes, self._dtypes * lanes
-        self._forms *= lanes  # one network: it holds nothing that belongs to a photo
+        self._forms *= lanes
 
     def prepare(self, photo: Photo) -> Prepared:
         """Scale a photo to what the network sees, and pad it."""
@@ -119,18 +132,19 @@ class NetworkEstimator(Estimator):
         filled = [*group, *[group[-1]] * ((batch or self.batch) - len(group))]
         with self.borrowed() as (form, device):
             found = form.estimate(model_input(filled, device))
-        return [_matte(found, i, item) for i, item in enumerate(group)]
+            return [_matte(found, i, item) for i, item in enumerate(group)]
 
     @contextmanager
-    def borrowed(self) -> Iterator[tuple[InferenceForm, torch.device]]:
+    def borrowed(self) -> Iterator[tuple[InferenceForm | GraphedForm, torch.device]]:
         """A copy of the network and its device for this thread alone, ready for inference."""
         with self._lock:
             number = self._free.pop()
         try:
             if self._threads is not None:
                 use_threads(self._threads)
-            with torch.inference_mode():
-                yield self._forms[number], self._devices[number]
+            lane = self._lanes[number]
+            with torch.inference_mode(), lane.running():
+                yield lane, self._devices[number]
         finally:
             with self._lock:
                 self._free.append(number)
@@ -162,18 +176,15 @@ class NetworkEstimator(Estimator):
 def model_input(group: Sequence[Prepared], device: torch.device) -> ModelInput:
     """Photos of equal shape as one batch on the device."""
 
-    def batch(images: Iterable[Array]) -> Tensor:
-        return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
-
-    def companion(images: Iterable[Array | None]) -> Tensor | None:
+    def batch(images: Iterable[Array | None]) -> Tensor | None:
         present = [image for image in images if image is not None]
-        return batch(present) if present else None
+        return batch_from_images(present, device).clamp_(0, 1) if present else None
 
     return ModelInput(
-        src=batch(item.color for item in group),
-        trimap=companion(item.trimap for item in group),
-        bgr=companion(item.background for item in group),
-        seg=companion(item.mask for item in group),
+        src=batch_from_images([item.color for item in group], device).clamp_(0, 1),
+        trimap=batch(item.trimap for item in group),
+        bgr=batch(item.background for item in group),
+        seg=batch(item.mask for item in group),
     )
 
 

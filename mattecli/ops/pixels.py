@@ -7,6 +7,7 @@ which exists for reproducing published scripts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "batch_from_image",
+    "batch_from_images",
     "image_from_tensor",
     "levels_max",
     "to_float",
@@ -122,6 +124,31 @@ def batch_from_image(image: Array, device: torch.device | str = "cpu") -> torch.
     if tensor.is_floating_point():
         return tensor.to(torch.float32)
     return tensor.to(torch.float32).div_(levels_max(image.dtype))
+
+
+def batch_from_images(images: Sequence[Array], device: torch.device | str = "cpu") -> torch.Tensor:
+    """Images of one shape as a float32 batch in 0..1 (unclipped for floats).
+
+    They travel as levels, to a GPU from pinned memory and without waiting, and are scaled there.
+
+    Returns:
+        N,1,H,W or N,3,H,W; a pixel's channels lie side by side in memory.
+    """
+    import torch  # late: trimap and composite run without it
+
+    if len({image.dtype for image in images}) > 1:
+        return torch.cat([batch_from_images([image], device) for image in images])
+    stacked = np.stack(images)
+    if stacked.dtype == np.uint16:
+        stacked = stacked.astype(np.int32)  # not every torch operator knows uint16
+    tensor = torch.from_numpy(stacked)
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory()
+    tensor = tensor.to(device, non_blocking=True)
+    planes = tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+    if planes.is_floating_point():
+        return planes.to(torch.float32)
+    return planes.to(torch.float32).div_(levels_max(images[0].dtype))
 
 
 def image_from_tensor(tensor: torch.Tensor) -> Float32:

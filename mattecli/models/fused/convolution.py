@@ -68,7 +68,7 @@ class FusedConv(nn.Module):
         y = F.conv2d(
             x,
             self.weight,
-            self.bias,
+            None if self.bias is None else self.bias.to(x.dtype),
             (self.stride[0], self.stride[1]),
             (self.padding[0], self.padding[1]),
             (self.dilation[0], self.dilation[1]),

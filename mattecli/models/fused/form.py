@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.bgm import BGM
 from mattecli.models.bgmv2 import BGMv2
+from mattecli.models.fused.convolution import FusedConv
 from mattecli.models.fused.folding import fold
 from mattecli.models.fused.modnet import FusedMODNet
 from mattecli.models.modnet import MODNet
@@ -48,6 +50,11 @@ class InferenceForm(nn.Module):
         Only then a CUDA graph may replay them. BGMv2 chooses the cells that it refines.
         """
         return not isinstance(self.network, BGMv2)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """A device that computes at once has nothing to prepare."""
+        yield
 
     @torch.inference_mode()
     def estimate(self, inputs: ModelInput) -> Estimate:
@@ -100,7 +107,8 @@ def _cast(module: nn.Module, dtype: torch.dtype) -> None:
     def cast(tensor: Tensor) -> Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
-    for parameter in module.parameters(recurse=False):
-        parameter.data = cast(parameter.data)
+    for name, parameter in module.named_parameters(recurse=False):
+        if not (dtype == torch.bfloat16 and isinstance(module, FusedConv) and name == "bias"):
+            parameter.data = cast(parameter.data)  # oneDNN adds biases in float32
     for name, buffer in module.named_buffers(recurse=False):
         setattr(module, name, cast(buffer))

@@ -31,9 +31,10 @@ def scale_shift_relu(x: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
         gain: N,C.
         offset: N,C.
     """
-    gain, offset = gain.to(x.dtype), offset.to(x.dtype)
+    gain = gain.to(x.dtype)
     if x.dtype == torch.bfloat16 and has_onednn(x):
         return _as_convolution(x, gain, offset)
+    offset = offset.to(x.dtype)
     if x.device.type != "cpu":
         return torch.addcmul(offset[:, :, None, None], x, gain[:, :, None, None]).relu_()
     for i in range(len(x)):  # one picture at a time stays in the cache

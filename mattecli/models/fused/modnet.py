@@ -167,7 +167,8 @@ class _InstanceHalf(nn.Module):
         mean, variance = moments(x)
         if self.phases > 1:
             mean, variance = self._joined(mean), self._joined(variance, spread_of=mean)
-        gain = (variance + self.eps).rsqrt_()
+        # Rounded first, so that the offset takes off the mean that this gain leaves.
+        gain = (variance + self.eps).rsqrt_().to(x.dtype).to(mean.dtype)
         offset = -mean * gain
         gain[:, : self.batch_channels] = 1
         offset[:, : self.batch_channels] = 0
