@@ -85,7 +85,9 @@ def main() -> None:
     for case in ("as it is", "none known"):
         theirs = np.array(speed[f"{case}: PyMatting"])
         for name in ("multilevel", "blur-fusion"):
-            print(f"{case}: {name} {np.median(theirs / speed[f'{case}: {name}']):.1f} times as fast")
+            print(
+                f"{case}: {name} {np.median(theirs / speed[f'{case}: {name}']):.1f} times as fast"
+            )
 
 
 def error(found: Array, truth: Array, alpha: Array) -> float:
