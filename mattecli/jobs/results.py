@@ -38,7 +38,7 @@ class Cutout:
     Attributes:
         picture: at full size if anything but alpha, trimap and mask is wanted.
         alpha: H,W, 0..1, at the photo's full size, as it is written.
-        mixing: alpha as the photo mixes its colours, for their estimation.
+        mixing: alpha as the photo mixes its colours, for their estimation; None: as written.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
         foreground: H,W,3 RGB, 0..1: the model's own colours, or None.
         screen: the screen behind the subject, whose light is taken off its colours, or None.
@@ -47,11 +47,16 @@ class Cutout:
 
     picture: Picture
     alpha: Float32
-    mixing: Float32
+    mixing: Float32 | None = None
     trimap: Array | None = None
     foreground: Float32 | None = None
     screen: Screen | None = None
     box: Box | None = None
+
+    @property
+    def mixture(self) -> Float32:
+        """Alpha as the photo mixes its colours, H,W."""
+        return self.alpha if self.mixing is None else self.mixing
 
 
 class Results:
@@ -104,7 +109,7 @@ class Results:
         found, screen = self._estimated, self._cutout.screen
         if screen is None:
             return found
-        return despilled(found, self._cutout.mixing, screen, self._strength)
+        return despilled(found, self._cutout.mixture, screen, self._strength)
 
     @property
     def _estimated(self) -> Array:
@@ -115,7 +120,7 @@ class Results:
         if method == "auto" and cutout.foreground is not None:
             return to_levels(cutout.foreground, self.levels)
         found = self._decontaminate(
-            cutout.picture.color, cutout.mixing, "multilevel" if method == "auto" else method
+            cutout.picture.color, cutout.mixture, "multilevel" if method == "auto" else method
         )
         return to_levels(found, self.levels)
 
