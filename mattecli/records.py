@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,14 @@ Array = npt.NDArray[Any]
 """An image: H,W (grey) or H,W,3 (RGB); uint8, uint16, or float32 in 0..1."""
 
 
+class HasShape(Protocol):
+    """An array, or what will be one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, columns, and perhaps channels."""
+
+
 class Size(NamedTuple):
     """Width and height in pixels."""
 
@@ -24,7 +32,7 @@ class Size(NamedTuple):
     height: int
 
     @classmethod
-    def of(cls, image: Array) -> Size:
+    def of(cls, image: HasShape) -> Size:
         """The size of an H,W or H,W,C array."""
         return cls(int(image.shape[1]), int(image.shape[0]))
 

@@ -9,15 +9,16 @@ from dataclasses import replace
 import numpy as np
 
 from mattecli.engine.devices import describe_device, find_devices
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
 from mattecli.engine.memory import Memory
 from mattecli.engine.reference import ReferenceInput, ReferenceScript
+from mattecli.engine.rough import RoughSolution
 from mattecli.engine.tiles import TilePlan, kept_known, tile_side, with_smaller_tiles
 from mattecli.models.base import MattingModel
-from mattecli.models.classical import region, solve
+from mattecli.models.classical import region
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.pixels import Float32, to_float, to_levels
-from mattecli.ops.tiling import FADE, TileShape, blend, cheapest_side, cut, tiles, touching
+from mattecli.ops.tiling import FADE, TileShape, blend, cheapest_side, tiles, touching
 from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
@@ -51,9 +52,18 @@ class SolverEstimator(Estimator):
         lanes: photos that are solved at the same time, each in its share of the memory.
         options: ``--tile`` and ``--overlap``.
         memory: what may be taken.
+        zeros: makes the array of the alpha, where there is room for it.
     """
 
-    def __init__(self, spec: ModelSpec, lanes: int, options: DeviceOptions, memory: Memory) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        lanes: int,
+        options: DeviceOptions,
+        memory: Memory,
+        zeros: Zeros = np.zeros,
+    ) -> None:
+        self._zeros = zeros
         self._spec = spec
         self._memory = memory
         self._side = tile_side(options)
@@ -109,10 +119,9 @@ class SolverEstimator(Estimator):
 
     def _run(self, color: Array, trimap: Array, plan: TilePlan) -> Float32:
         chosen = touching(tiles(Size.of(trimap), plan.shape), trimap, UNKNOWN)
-        alpha = np.zeros(trimap.shape, np.float32)
-        blend(
-            alpha, chosen, lambda tile: solve(self._spec.name, cut(color, tile), cut(trimap, tile))
-        )
+        alpha = self._zeros(trimap.shape, np.float32)
+        rough = RoughSolution(self._spec.name, color, trimap)
+        blend(alpha, chosen, rough.solved)
         return kept_known(alpha, trimap)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mattecli.errors import InputError
 from mattecli.ops.pixels import Float32
@@ -14,7 +17,10 @@ from mattecli.ops.refine import enlarged_alpha
 from mattecli.ops.segmentation import Box, crop
 from mattecli.records import Array, Size
 
-__all__ = ["Estimator", "Matte", "Photo", "Prepared", "require_finite"]
+__all__ = ["Estimator", "Matte", "Photo", "Prepared", "Zeros", "require_finite"]
+
+Zeros: TypeAlias = Callable[[tuple[int, ...], npt.DTypeLike], Array]
+"""Makes an array, as `numpy.zeros` does, where there is room for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +74,13 @@ class Matte:
 
     Attributes:
         alpha: h,w, float32 0..1.
-        foreground: h,w,3 RGB, float32 0..1, where the estimator has colours of its own.
+        foreground: h,w,3 RGB, float32 0..1 or levels, where the estimator has colours of its own.
         box: the part of the photo that it covers, where it is not all of it; elsewhere alpha is 0.
         notes: what the user should know about how it was found.
     """
 
     alpha: Float32
-    foreground: Float32 | None = None
+    foreground: Array | None = None
     box: Box | None = None
     notes: tuple[str, ...] = ()
 
@@ -85,13 +91,18 @@ def require_finite(matte: Matte) -> Matte:
     Raises:
         InputError: the network overflowed.
     """
-    images = (matte.alpha, matte.foreground)
-    if all(image is None or np.isfinite(image).all() for image in images):
+    if all(image is None or _is_finite(image) for image in (matte.alpha, matte.foreground)):
         return matte
     raise InputError(
         "the network gave values that are no numbers",
         remedy="use --precision fp32, or other weights",
     )
+
+
+def _is_finite(image: Array) -> bool:
+    if not np.issubdtype(image.dtype, np.floating):
+        return True
+    return all(map(math.isfinite, (image.min(), image.max())))  # without a mask of its size
 
 
 class Estimator(ABC):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros, require_finite
 from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, shown_bytes
 from mattecli.errors import ResourceError, UsageError
 from mattecli.models.spec import ModelSpec
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 
     from mattecli.engine.predict import NetworkEstimator
 
-__all__ = ["TileEstimator", "TilePlan", "kept_known", "tile_side", "with_smaller_tiles"]
+__all__ = ["TileEstimator", "TilePlan", "Zeros", "kept_known", "tile_side", "with_smaller_tiles"]
 
 _SHARE = 0.7  # of the free memory that a network may take
 _MOST_ON_CPU = 1_250_000_000  # larger tiles save little there
 _LEAST_OVERLAP = 32
+_STRIP = 256
 _HALF_PRECISION = 0.6  # of the memory that float32 takes
 
 
@@ -81,7 +82,7 @@ class TilePlan:
             return replace(self, batch=self.batch // 2)
         grid = self.shape.grid
         side = self.shape.side // 2 // grid * grid
-        overlap = min(self.shape.overlap, max(side // 4, _LEAST_OVERLAP))
+        overlap = min(self.shape.overlap, _room_for_overlap(side))
         if side < TileShape.least_side(overlap, grid):
             return None
         return replace(self, shape=TileShape(side=side, overlap=overlap, grid=grid))
@@ -89,6 +90,11 @@ class TilePlan:
     def __str__(self) -> str:
         batch = f", {self.batch} at a time" if self.batch > 1 else ""
         return f"tiles of {self.shape.side} pixels{batch}"
+
+
+def _room_for_overlap(side: int) -> int:
+    """The most overlap that leaves a third of a tile to itself."""
+    return max(side // 3, _LEAST_OVERLAP)
 
 
 def with_smaller_tiles(
@@ -133,9 +139,12 @@ def with_smaller_tiles(
 
 def kept_known(alpha: Float32, trimap: Array) -> Float32:
     """The same array with 0 and 1 where the trimap is certain; others are kept within 0..1."""
-    np.clip(alpha, 0, 1, out=alpha)
-    alpha[trimap == BACKGROUND] = 0
-    alpha[trimap == FOREGROUND] = 1
+    for top in range(0, len(alpha), _STRIP):  # without masks of the photo's size
+        rows = alpha[top : top + _STRIP]
+        known = trimap[top : top + _STRIP]
+        np.clip(rows, 0, 1, out=rows)
+        rows[known == BACKGROUND] = 0
+        rows[known == FOREGROUND] = 1
     return alpha
 
 
@@ -147,14 +156,21 @@ class TileEstimator(Estimator):
         spec: the network's row, with its reach.
         options: ``--tile``, ``--overlap`` and ``--batch-size``.
         memory: what may be taken.
+        zeros: makes the array of the alpha, where there is room for it.
 
     Raises:
         UsageError: the tile or the overlap makes no sense for the network.
     """
 
     def __init__(
-        self, inner: NetworkEstimator, spec: ModelSpec, options: DeviceOptions, memory: Memory
+        self,
+        inner: NetworkEstimator,
+        spec: ModelSpec,
+        options: DeviceOptions,
+        memory: Memory,
+        zeros: Zeros = np.zeros,
     ) -> None:
+        self._zeros = zeros
         self._inner = inner
         self._spec = spec
         self._memory = memory
@@ -218,7 +234,7 @@ class TileEstimator(Estimator):
         """As asked for; else the network's reach, or less where tiles are too small for it."""
         if self._overlap is not None:
             return self._overlap
-        return min(self._full_overlap, max(side // 4, _LEAST_OVERLAP))
+        return min(self._full_overlap, _room_for_overlap(side))
 
     def _most_side(self, batch: int) -> int:
         """The longest side that memory allows."""
@@ -255,7 +271,7 @@ class TileEstimator(Estimator):
         multiple = self._spec.multiple
         padded = Size(*(max(-(-side // multiple) * multiple, self._spec.minimum) for side in size))
         chosen = touching(tiles(padded, plan.shape), trimap, UNKNOWN)
-        alpha = np.zeros(trimap.shape, np.float32)
+        alpha = self._zeros(trimap.shape, np.float32)
         for group in in_batches(chosen, plan.batch):
             patches = [self._patch(item, trimap, tile) for tile in group]
             found = self._inner.estimate(patches, batch=plan.batch)

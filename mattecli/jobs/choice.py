@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mattecli.engine.memory import Memory, parse_bytes
 from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
+from mattecli.jobs.workspace import Workspace
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
@@ -125,30 +125,33 @@ def make_guide(options: MatteOptions) -> Estimator:
     return NetworkEstimator(loaded.network, here[0], options.device)
 
 
-def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenModel:
+def make_model(
+    spec: ModelSpec, options: MatteOptions, workspace: Workspace, lanes: int
+) -> ChosenModel:
     """Load the model.
 
     Args:
         spec: its row.
         options: weights, device, precision and so on.
+        workspace: what memory there is.
         lanes: photos that a solver may work on at the same time.
 
     Raises:
         ModelUnavailableError: there are no weights, or not these.
         UsageError: the device is missing, or an option makes no sense for the model.
     """
-    memory = Memory(
-        None if options.device.max_memory is None else parse_bytes(options.device.max_memory)
-    )
+    memory, zeros = workspace.memory, workspace.zeros
     if spec.kind == "classical":
         from mattecli.engine.alternatives import SolverEstimator
 
-        solver = SolverEstimator(spec, lanes, options.device, memory)
+        solver = SolverEstimator(spec, lanes, options.device, memory, zeros)
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
     from mattecli.engine.alternatives import ReferenceEstimator
+    from mattecli.engine.bands import BandEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
     from mattecli.engine.tiles import TileEstimator
+    from mattecli.models.bgmv2 import BGMv2
 
     settings = parse_settings(options.model.set)
     mode = options.model.refine_mode
@@ -165,7 +168,10 @@ def make_model(spec: ModelSpec, options: MatteOptions, lanes: int) -> ChosenMode
     else:
         estimator = NetworkEstimator(loaded.network, spec, options.device, size=options.model.size)
         if spec.reach:
-            estimator = TileEstimator(estimator, spec, options.device, memory)
+            estimator = TileEstimator(estimator, spec, options.device, memory, zeros)
+        elif isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:
+            deep = options.pixels.bit_depth == "16"
+            estimator = BandEstimator(estimator, memory, zeros, deep=deep)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,

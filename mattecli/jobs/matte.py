@@ -17,7 +17,9 @@ from mattecli.jobs.plan import (
 )
 from mattecli.jobs.refining import make_refiner, refinement
 from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
+from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
+from mattecli.models.spec import ModelSpec
 from mattecli.records import Report
 from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
@@ -41,19 +43,37 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
+    workspace = Workspace(options.device.max_memory)
     if options.run.dry_run:
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
+    with workspace:
+        return _run(spec, options, tasks, workspace, observer)
+
+
+def _run(
+    spec: ModelSpec,
+    options: MatteOptions,
+    tasks: Sequence[MatteTask],
+    workspace: Workspace,
+    observer: Observer,
+) -> Report:
     workers = worker_count(options.run)
-    chosen = make_model(spec, options, workers)
+    chosen = make_model(spec, options, workspace, workers)
     chosen.facts["refine"] = refinement(spec, options)
     guide = make_guide(options) if needs_guide(spec, options.model) else None
     if options.model.model is None:
         observer.note(f"model: {spec.name}")
     observer.note(", ".join(f"{key} {value}" for key, value in chosen.facts.items()), detail=True)
-    steps = MatteSteps(chosen.estimator, guide, make_refiner(spec, options), options)
+    if options.run.verbose:  # it takes a look at every photo
+        largest = max((task.source_pixels() for task in tasks), default=0)
+        observer.note(f"memory: {workspace.forecast(largest)}", detail=True)
+    steps = MatteSteps(
+        chosen.estimator, guide, make_refiner(spec, options, workspace), options, workspace
+    )
     work = Work(
         tasks=tasks,
         stages=steps.stages(workers),
+        pixels=workspace.pixels,
         settings={
             **chosen.facts,
             "options": asdict(options.pixels),

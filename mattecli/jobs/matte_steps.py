@@ -10,6 +10,7 @@ import numpy as np
 
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
+from mattecli.engine.tiles import kept_known
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
@@ -18,8 +19,8 @@ from mattecli.jobs.plan import Task
 from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
+from mattecli.jobs.workspace import Workspace
 from mattecli.media.images import read_picture
-from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import composite
 from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_float
@@ -65,6 +66,7 @@ class MatteSteps:
         guide: the portrait model, where a trimap or a segmentation has to be made first.
         refiner: what gives a small alpha the photo's detail, or None.
         options: all of the command's.
+        workspace: where large arrays are kept.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class MatteSteps:
         guide: Estimator | None,
         refiner: Refiner | None,
         options: MatteOptions,
+        workspace: Workspace,
     ) -> None:
+        self._workspace = workspace
         self._estimator = estimator
         self._guide = guide
         self._refiner = refiner
@@ -122,6 +126,7 @@ class MatteSteps:
         )
         if self._options.model.reference:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
+        picture = replace(picture, color=self._workspace.keep(picture.color))
         task.size = picture.full
         task.picture = picture
         task.seen = _flattened(task, picture)
@@ -149,6 +154,12 @@ class MatteSteps:
         if task.seen is None or task.size is None:
             raise AssertionError("a photo was prepared before it was decoded")
         photo = self._companions.photo(task, task.seen, task.size, task.guide)
+        keep = self._workspace.keep
+        photo = replace(
+            photo,
+            trimap=None if photo.trimap is None else keep(photo.trimap),
+            background=None if photo.background is None else keep(photo.background),
+        )
         task.trimap = photo.trimap
         task.prepared = self._estimator.prepare(photo)
         task.guide = None
@@ -182,18 +193,35 @@ class MatteSteps:
         if picture is None or matte is None:
             raise AssertionError("a photo was finished before it was estimated")
         task.notes.extend(matte.notes)
-        whole = self._whole(task, require_finite(matte), picture.full)
-        alpha = whole.alpha if trimap is None else keep_known(whole.alpha, trimap)
+        whole = self._kept(self._whole(task, require_finite(matte), picture.full))
+        matte = None
+        alpha = whole.alpha
+        if trimap is not None:
+            alpha = kept_known(alpha, trimap)
         if picture.alpha is not None:
             alpha = alpha * _own_alpha(picture.alpha, picture.full)
         cutout = self._finisher.cutout(
             task, picture, alpha, trimap=trimap, foreground=whole.foreground
         )
-        results = Results(cutout, self._options, self._fill, self._decontaminate)
+        results = Results(
+            cutout,
+            self._options,
+            self._fill,
+            decontaminate=self._decontaminate,
+            keep=self._workspace.keep,
+        )
         task.show("photo", picture.color)
         write_outputs(task, results.image, picture.icc)
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
             task.show("composite", results.image("composite"))
+
+    def _kept(self, matte: Matte) -> Matte:
+        """The matte where there is room for it."""
+        colours = matte.foreground
+        return Matte(
+            alpha=self._workspace.keep(matte.alpha),
+            foreground=None if colours is None else self._workspace.keep(colours),
+        )
 
     def _whole(self, task: MatteTask, matte: Matte, full: Size) -> Matte:
         """The matte at the photo's size."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mattecli.jobs.plan import Task
 from mattecli.media.encode import encode_image
 from mattecli.media.files import write_atomically
+from mattecli.ops.lazy import LazyImage
 from mattecli.records import Array
 
 __all__ = ["write_outputs"]
@@ -15,7 +16,7 @@ __all__ = ["write_outputs"]
 _COLOUR_KINDS = {"foreground", "composite", "preview"}
 
 
-def write_outputs(task: Task, image: Callable[[str], Array], icc: bytes | None) -> None:
+def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: bytes | None) -> None:
     """Make, encode and write each output of a task.
 
     All are encoded before the first is written, so that a task that fails leaves none behind.

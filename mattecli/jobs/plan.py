@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
 from mattecli.media.formats import Format, writable_format
 from mattecli.media.images import probe
@@ -17,6 +19,7 @@ from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.thumbnails import thumbnail
+from mattecli.ops.lazy import LazyImage
 from mattecli.ops.segmentation import Box
 from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
@@ -80,10 +83,10 @@ class Task:
             raise found
         return found
 
-    def show(self, caption: str, image: Array) -> None:
+    def show(self, caption: str, image: Array | LazyImage) -> None:
         """Keep a small picture for the report, if one shows pictures."""
         if self.wants_thumbs:
-            self.thumbs[caption] = thumbnail(image)
+            self.thumbs[caption] = thumbnail(np.asarray(image))
 
     def source_pixels(self) -> int:
         """The photo's pixels, as far as its header tells before it is its turn to fail."""

@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
 from mattecli.errors import ModelUnavailableError
+from mattecli.jobs.workspace import Workspace
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.pixels import Float32
 from mattecli.ops.refine import band_trimap, enlarged_alpha, guided_alpha
@@ -32,7 +33,7 @@ def refinement(spec: ModelSpec, options: MatteOptions) -> Refinement:
     return options.model.refine
 
 
-def make_refiner(spec: ModelSpec, options: MatteOptions) -> Refiner | None:
+def make_refiner(spec: ModelSpec, options: MatteOptions, workspace: Workspace) -> Refiner | None:
     """What refines the model's alphas, if anything does.
 
     Raises:
@@ -41,11 +42,10 @@ def make_refiner(spec: ModelSpec, options: MatteOptions) -> Refiner | None:
     way = refinement(spec, options)
     if way == "none":
         return None
-    return Refiner(way, _dim(options) if way == "dim" else None)
+    return Refiner(way, _dim(options, workspace) if way == "dim" else None, workspace.zeros)
 
 
-def _dim(options: MatteOptions) -> Estimator:
-    from mattecli.engine.memory import Memory, parse_bytes
+def _dim(options: MatteOptions, workspace: Workspace) -> Estimator:
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.tiles import TileEstimator
     from mattecli.models.registry import find_spec
@@ -58,10 +58,8 @@ def _dim(options: MatteOptions) -> Estimator:
             "dim, which is to refine, has no weights here",
             remedy="run 'mattecli models pull dim --accept-licence', or use --refine guided",
         )
-    limit = options.device.max_memory
-    memory = Memory(None if limit is None else parse_bytes(limit))
     network = NetworkEstimator(load_network(spec).network, spec, options.device)
-    return TileEstimator(network, spec, options.device, memory)
+    return TileEstimator(network, spec, options.device, workspace.memory, workspace.zeros)
 
 
 class Refiner:
@@ -70,9 +68,13 @@ class Refiner:
     Args:
         way: how.
         estimator: the trimap model that does it, for ``dim``.
+        zeros: makes the array of the alpha, where there is room for it.
     """
 
-    def __init__(self, way: Refinement, estimator: Estimator | None = None) -> None:
+    def __init__(
+        self, way: Refinement, estimator: Estimator | None = None, zeros: Zeros = np.zeros
+    ) -> None:
+        self._zeros = zeros
         self._way = way
         self.estimator = estimator
 
@@ -117,9 +119,10 @@ class Refiner:
         full = Size.of(region)
         if not _is_small(matte, full):
             return enlarged_alpha(matte.alpha, full)
+        alpha = self._zeros((full.height, full.width), np.float32)
         if self._way == "dim":
-            return self._with_band(enlarged_alpha(matte.alpha, full), matte, found)
-        guided = guided_alpha(region, matte.alpha)
+            return self._with_band(enlarged_alpha(matte.alpha, full, alpha), matte, found)
+        guided = guided_alpha(region, matte.alpha, alpha)
         if self._way == "guided":
             return guided
         from mattecli.models.soft_closed_form import solve_band

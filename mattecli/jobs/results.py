@@ -17,6 +17,7 @@ from mattecli.media.thumbnails import fitted
 from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
 from mattecli.ops.despill import Screen, despilled
 from mattecli.ops.foreground import ForegroundMethod, decontaminated
+from mattecli.ops.lazy import LazyImage
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.segmentation import Box, crop
 from mattecli.ops.trimap import make_trimap
@@ -40,7 +41,7 @@ class Cutout:
         alpha: H,W, 0..1, at the photo's full size, as it is written.
         mixing: alpha as the photo mixes its colours, for their estimation; None: as written.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
-        foreground: H,W,3 RGB, 0..1: the model's own colours, or None.
+        foreground: H,W,3 RGB, 0..1 or levels: the model's own colours, or None.
         screen: the screen behind the subject, whose light is taken off its colours, or None.
         box: the part that is shown, or None for all.
     """
@@ -49,7 +50,7 @@ class Cutout:
     alpha: Float32
     mixing: Float32 | None = None
     trimap: Array | None = None
-    foreground: Float32 | None = None
+    foreground: Array | None = None
     screen: Screen | None = None
     box: Box | None = None
 
@@ -67,6 +68,7 @@ class Results:
         options: bit depth, kind of colours, premultiplication, shape of the trimap.
         fill: the composite's background.
         decontaminate: estimates foreground colours.
+        keep: puts a large array where there is room for it.
     """
 
     def __init__(
@@ -74,18 +76,21 @@ class Results:
         cutout: Cutout,
         options: MatteOptions,
         fill: Fill,
+        *,
         decontaminate: Decontaminate = decontaminated,
+        keep: Callable[[Array], Array] = lambda image: image,
     ) -> None:
         self._decontaminate = decontaminate
+        self._keep = keep
         self._cutout = cutout
         self._options = options.pixels
         self._shape = options.shape
         self._strength = options.finish.despill_strength
         self._fill = fill
 
-    def image(self, kind: str) -> Array:
+    def image(self, kind: str) -> Array | LazyImage:
         """The picture of one kind, as levels: H,W, or H,W,3 RGB, or H,W,4 RGBA."""
-        makers: Mapping[str, Callable[[], Array]] = {
+        makers: Mapping[str, Callable[[], Array | LazyImage]] = {
             "alpha": self._alpha,
             "foreground": self._foreground,
             "composite": self._composite,
@@ -95,7 +100,7 @@ class Results:
         }
         made = makers[kind]()
         box = self._cutout.box
-        return made if box is None else np.ascontiguousarray(crop(made, box))
+        return made if box is None else np.ascontiguousarray(crop(np.asarray(made), box))
 
     @property
     def levels(self) -> npt.DTypeLike:
@@ -106,7 +111,7 @@ class Results:
 
     @cached_property
     def _colours(self) -> Array:
-        found, screen = self._estimated, self._cutout.screen
+        found, screen = self._keep(self._estimated), self._cutout.screen
         if screen is None:
             return found
         return despilled(found, self._cutout.mixture, screen, self._strength)
@@ -124,16 +129,21 @@ class Results:
         )
         return to_levels(found, self.levels)
 
-    def _alpha(self) -> Array:
-        return to_levels(self._cutout.alpha, self.levels)
+    def _alpha(self) -> LazyImage:
+        alpha, levels = self._cutout.alpha, self.levels
+        return LazyImage(alpha.shape, np.dtype(levels), lambda rows: to_levels(alpha[rows], levels))
 
-    def _foreground(self) -> Array:
+    def _foreground(self) -> Array | LazyImage:
+        colours, alpha = self._colours, self._cutout.alpha
         if self._options.rgb:
-            return self._colours
-        alpha = to_levels(self._cutout.alpha, self.levels)
-        if self._options.premultiply:
-            return join_rgba(premultiplied(self._colours, alpha), alpha)
-        return join_rgba(self._colours, alpha)
+            return colours
+
+        def joined(rows: slice) -> Array:
+            cover = to_levels(alpha[rows], colours.dtype)
+            own = colours[rows]
+            return join_rgba(premultiplied(own, cover) if self._options.premultiply else own, cover)
+
+        return LazyImage((*alpha.shape, 4), colours.dtype, joined)
 
     def _composite(self) -> Array:
         size = Size.of(self._cutout.alpha)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from mattecli.engine.memory import is_out_of_memory
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.jobs.plan import Task
@@ -89,12 +90,14 @@ class Work(Generic[T]):
         tasks: in the order of the report.
         stages: what is done with those that are not settled by the plan already.
         settings: what every item is done with, for the report.
+        pixels: of photos that may be under way at once, if memory has no room for the usual number.
         means: called at the end: the means of the items' scores, for the report.
     """
 
     tasks: Sequence[T]
     stages: Sequence[Stage[T]]
     settings: Mapping[str, object] = field(default_factory=dict)
+    pixels: int = _PIXELS_UNDER_WAY
     means: Callable[[], Mapping[str, float | None]] = dict
 
 
@@ -196,7 +199,8 @@ def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
             task.settled = task.settled or task.record("planned")
             yield task
         return
-    outcomes = _outcomes([task for task in work.tasks if task.settled is None], work.stages)
+    waiting = [task for task in work.tasks if task.settled is None]
+    outcomes = _outcomes(waiting, work.stages, min(work.pixels, _PIXELS_UNDER_WAY))
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
@@ -204,13 +208,13 @@ def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
             yield task
 
 
-def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]]) -> Generator[Outcome[T]]:
+def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]], budget: int) -> Generator[Outcome[T]]:
     workers = max(stage.workers * stage.group for stage in stages)
-    least_cost = _PIXELS_UNDER_WAY // (_TASKS_PER_WORKER * workers)
+    least_cost = budget // (_TASKS_PER_WORKER * workers)
     return run_stages(
         tasks,
         stages,
-        budget=_PIXELS_UNDER_WAY,
+        budget=budget,
         cost=lambda task: max(task.source_pixels(), least_cost),
         unclaimed=_settle,
     )
@@ -237,7 +241,7 @@ def _reason(error: Exception, task: Task) -> str:
     """One line: file, cause, remedy."""
     if isinstance(error, MattecliError):
         return str(error) if error.path is not None else f"{task.shown}: {error}"
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return f"{task.shown}: ran out of memory; use fewer --workers or a machine with more"
     if isinstance(error, OSError):
         where = shown_path(os.fsdecode(error.filename)) if error.filename else task.shown

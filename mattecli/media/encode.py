@@ -16,6 +16,7 @@ from mattecli.media.containers import png, tiff
 from mattecli.media.containers.png_writer import png_file
 from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
 from mattecli.media.formats import FORMATS, Format, writable_format
+from mattecli.ops.lazy import LazyImage
 from mattecli.records import Array, Size
 
 __all__ = ["encode_image"]
@@ -28,14 +29,15 @@ _TIFF_BYTES = 7  # the type of a tag that holds opaque bytes
 
 
 def encode_image(
-    image: Array, format: str, *, icc: bytes | None = None, quality: int | None = None
+    image: Array | LazyImage, format: str, *, icc: bytes | None = None, quality: int | None = None
 ) -> bytes:
     """An image as a file.
 
     PNG, TIFF, BMP and WebP without ``quality`` are lossless, colours under zero alpha included.
 
     Args:
-        image: H,W (grey), H,W,3 (RGB) or H,W,4 (RGBA, straight); uint8, uint16 or float32.
+        image: H,W (grey), H,W,3 (RGB) or H,W,4 (RGBA, straight); uint8, uint16 or float32. A lazy
+            one is made band by band for PNG, and whole for the others.
         format: a name or suffix of ``media.formats``. EXR holds associated alpha, by its
             specification: colours are multiplied here.
         icc: profile of the colours; left out of grey images, and of formats that hold none (BMP,
@@ -52,9 +54,10 @@ def encode_image(
     _check(image, row, quality)
     if image.ndim == 2 or not row.icc:
         icc = None
+    if row.name == "png":
+        return _encode_png(image, icc)
+    image = np.asarray(image)
     match row.name:
-        case "png":
-            return _encode_png(image, icc)
         case "tiff":
             return _encode_tiff(image, icc)
         case "exr":
@@ -67,7 +70,7 @@ def encode_image(
             return _save(image, row, icc, quality=quality or _JPEG_QUALITY, subsampling=0)
 
 
-def _check(image: Array, row: Format, quality: int | None) -> None:
+def _check(image: Array | LazyImage, row: Format, quality: int | None) -> None:
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in _CHANNEL_ORDER):
         raise UsageError(f"an array of shape {image.shape} is not an image")
     depth = _DEPTHS.get(image.dtype)
@@ -101,7 +104,7 @@ def _bgr(image: Array) -> Array:
     return image if image.ndim == 2 else cv2.cvtColor(image, _CHANNEL_ORDER[image.shape[2]])
 
 
-def _encode_png(image: Array, icc: bytes | None) -> bytes:
+def _encode_png(image: Array | LazyImage, icc: bytes | None) -> bytes:
     data = png_file(image)
     return data if icc is None else png.with_icc(data, icc)
 

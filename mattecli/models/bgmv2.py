@@ -19,10 +19,11 @@ from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strict
 from mattecli.models.parts.aspp import ASPP
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.models.parts.pyramid import Pyramid
-from mattecli.models.parts.refiner import Coarse, RefineOptions, Refiner, parsed_options, resize
+from mattecli.models.parts.refine_options import RefineOptions, parsed_options
+from mattecli.models.parts.refiner import Coarse, Refiner, Rows, resize
 from mattecli.models.parts.resnet import DilatedResNet
 
-__all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions"]
+__all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions", "Rows", "Survey"]
 
 Backbone = DilatedMobileNetV2 | DilatedResNet
 
@@ -51,6 +52,19 @@ class BGMv2Output:
     err_sm: Tensor
     hid_sm: Tensor
     ref_sm: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the coarse network found in a whole picture.
+
+    Attributes:
+        coarse: its estimate.
+        ref: 1 for cells to refine, else 0; N,1,H/4,W/4.
+    """
+
+    coarse: Coarse
+    ref: Tensor
 
 
 class Decoder(nn.Module):
@@ -155,9 +169,8 @@ class BGMv2(MattingModel):
         if self.refiner is None:
             return self.base(src, bgr)
         height, width = src.shape[-2:]
-        options = options or self.options or self.options_for(RefineOptions.for_size(width, height))
-        scale = options.backbone_scale
-        coarse_size = (max(1, int(height * scale)), max(1, int(width * scale)))
+        options = options or self.chosen_options(width, height)
+        coarse_size = self.coarse_size(width, height, options)
         src_sm, bgr_sm = resize(src, coarse_size), resize(bgr, coarse_size)
         coarse = self._coarse(src_sm, bgr_sm)
         small = _base_output(coarse, src_sm)
@@ -171,6 +184,47 @@ class BGMv2(MattingModel):
             hid_sm=small.hid_sm,
             ref_sm=refined.ref,
         )
+
+    def chosen_options(self, width: int, height: int) -> RefineOptions:
+        """How a picture of this size is refined when the caller does not say."""
+        return self.options or self.options_for(RefineOptions.for_size(width, height))
+
+    @staticmethod
+    def coarse_size(width: int, height: int, options: RefineOptions) -> tuple[int, int]:
+        """Height and width of what the coarse network sees."""
+        scale = options.backbone_scale
+        return max(1, int(height * scale)), max(1, int(width * scale))
+
+    def survey(self, src_sm: Tensor, bgr_sm: Tensor, size: tuple[int, int]) -> Survey:
+        """The first half of ``forward``, for pictures that are refined band by band.
+
+        Args:
+            src_sm: photo at `coarse_size`, N,3,h,w, RGB, 0..1.
+            bgr_sm: its empty background, same shape and range.
+            size: height and width of the whole picture.
+        """
+        coarse = self._coarse(src_sm, bgr_sm)
+        options = self.chosen_options(size[1], size[0])
+        return Survey(coarse, Refiner.chosen_cells(coarse, size, options))
+
+    def band(self, survey: Survey, src: Tensor, bgr: Tensor, rows: Rows) -> Estimate:
+        """The second half of ``forward`` for some rows.
+
+        Args:
+            survey: of the whole picture.
+            src: the photo's rows ``rows.with_halo``, N,3,h,W.
+            bgr: likewise.
+            rows: which rows are wanted.
+
+        Raises:
+            ValueError: the network has no refiner.
+        """
+        if self.refiner is None:
+            raise ValueError("the base stage's network has nothing to refine with")
+        out = self.refiner.band(src, bgr, survey.coarse, survey.ref, rows)
+        above = rows.top - rows.with_halo.start
+        own = src[:, :, above : above + rows.bottom - rows.top]
+        return Estimate(pha=out[:, :1].clamp(0, 1), fgr=(out[:, 1:] + own).clamp(0, 1))
 
     def options_for(self, usual: RefineOptions) -> RefineOptions:
         """What is usual, but for what was asked for."""

@@ -44,24 +44,31 @@ _NOISE_SIDE, _NOISE_SQUARES = 96, 8
 _LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
-def enlarged_alpha(coarse: Float32, full: Size) -> Float32:
-    """Plain cubic enlargement, which keeps edges that grow many times smooth; 0..1."""
-    grown = cv2.resize(coarse, full, interpolation=cv2.INTER_CUBIC)
+def enlarged_alpha(coarse: Float32, full: Size, out: Float32 | None = None) -> Float32:
+    """Plain cubic enlargement, which keeps edges that grow many times smooth; 0..1.
+
+    Args:
+        coarse: alpha, h,w.
+        full: the wanted size.
+        out: H,W, where to put it.
+    """
+    grown = cv2.resize(coarse, full, dst=out, interpolation=cv2.INTER_CUBIC)
     return to_float(np.clip(grown, 0, 1, out=grown))
 
 
-def guided_alpha(color: Array, coarse: Float32) -> Float32:
+def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> Float32:
     """A small alpha at the photo's size, with the photo's detail in its uncertain band.
 
     Args:
         color: the photo, H,W,3 RGB; uint8, uint16 or float32.
         coarse: alpha of the whole photo, h,w, 0..1, smaller.
+        out: H,W, where to put it.
 
     Returns:
         H,W, 0..1; outside the band as ``enlarged_alpha`` has it.
     """
     full = Size.of(color)
-    alpha = enlarged_alpha(coarse, full)
+    alpha = enlarged_alpha(coarse, full, out)
     band = uncertainty(coarse)
     if not band.any():
         return alpha

@@ -5,107 +5,23 @@ Lin et al., "Real-Time High-Resolution Background Matting", CVPR 2021, section 3
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from mattecli.errors import CheckpointError
+from mattecli.models.parts.refine_options import RefineOptions
 
-__all__ = [
-    "Coarse",
-    "RefineMode",
-    "RefineOptions",
-    "Refined",
-    "Refiner",
-    "parsed_options",
-    "resize",
-]
-
-RefineMode = Literal["full", "sampling", "thresholding"]
+__all__ = ["Coarse", "Refined", "Refiner", "Rows", "resize"]
 
 _CELL = 4  # side of a cell in pixels of the full picture
 
-_HD_PIXELS = 1920 * 1080
-_HD_SAMPLES = 80_000
 _WINDOWS_AT_A_TIME = 4096  # these two bound the memory: about 100 MB of float32
-_BAND_CELLS = 65_536
+_BAND_CELLS = 16_384
+_HALO = 8  # three rows at half size, on the grid of cells
 _DENSE_SHARE = 0.2  # windows overlap: a cell alone costs five times its share of the whole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefineOptions:
-    """How much of the picture is refined.
-
-    Attributes:
-        mode: ``full`` every cell; ``sampling`` the cells with the largest expected error, as many
-            as ``sample_pixels`` fills; ``thresholding`` those with an error above ``threshold``.
-        backbone_scale: coarse size / full size, at most 0.5.
-        sample_pixels: full-resolution pixels to refine in each picture (``sampling``).
-        threshold: expected error of alpha, 0..1 (``thresholding``).
-        prevent_oversampling: never refine a cell whose expected error is 0 (``sampling``).
-    """
-
-    mode: RefineMode = "sampling"
-    backbone_scale: float = 0.25
-    sample_pixels: int = _HD_SAMPLES
-    threshold: float = 0.1
-    prevent_oversampling: bool = True
-
-    def __post_init__(self) -> None:
-        if not 0 < self.backbone_scale <= 0.5:
-            raise ValueError(f"backbone_scale is {self.backbone_scale}, not above 0 and up to 0.5")
-        if self.mode not in get_args(RefineMode):
-            raise ValueError(f"mode is {self.mode}, not one of {', '.join(get_args(RefineMode))}")
-        if not self.threshold >= 0:  # also NaN; above 1 refines nothing
-            raise ValueError(f"threshold is {self.threshold}, not 0 or more")
-        if self.sample_pixels < 0:
-            raise ValueError(f"sample_pixels is {self.sample_pixels}, below 0")
-
-    @classmethod
-    def for_size(cls, width: int, height: int) -> RefineOptions:
-        """The authors' advice for HD (0.25, 80,000) and 4K (0.125, 320,000), and between.
-
-        The scale halves with every fourfold of the pixels, so that the coarse network always sees
-        about the 480x270 pixels of that advice; the refined share of the picture stays, but not
-        below 80,000 pixels, since a smaller picture has relatively more border.
-        """
-        pixels = width * height
-        scale = 0.5
-        while pixels * scale**2 > 2 * _HD_PIXELS * 0.25**2:
-            scale /= 2
-        samples = max(_HD_SAMPLES, round(_HD_SAMPLES * pixels / _HD_PIXELS))
-        return cls(backbone_scale=scale, sample_pixels=samples)
-
-
-def parsed_options(options: Mapping[str, str]) -> dict[str, Any]:
-    """Fields of `RefineOptions` as a command line has them.
-
-    Raises:
-        CheckpointError: another name, or a value that makes no sense.
-    """
-    kinds = {field.name: type(field.default) for field in fields(RefineOptions)}
-    choices = f"choose among {', '.join(kinds)}"
-    unknown = [name for name in options if name not in kinds]
-    if unknown:
-        raise CheckpointError(f"Background Matting V2 has no option {unknown[0]}", remedy=choices)
-    try:
-        found = {name: _parsed(kinds[name], text) for name, text in options.items()}
-        RefineOptions(**found)  # judges the values
-    except ValueError as error:
-        raise CheckpointError(str(error), remedy=choices) from None
-    return found
-
-
-def _parsed(kind: type[Any], text: str) -> Any:
-    if kind is not bool:
-        return kind(text)
-    if text not in ("yes", "no"):
-        raise ValueError(f"{text} is neither yes nor no")
-    return text == "yes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +57,22 @@ class Refined:
 
 
 @dataclass(frozen=True, slots=True)
-class _Maps:
-    """The refiner's inputs: 42 channels at half size, 6 at full size."""
+class Rows:
+    """Some rows of a picture, from ``top`` to before ``bottom``, both multiples of 4.
 
-    half: Tensor
-    full: Tensor
+    Attributes:
+        top, bottom: as above.
+        height: of the whole picture.
+    """
+
+    top: int
+    bottom: int
+    height: int
+
+    @property
+    def with_halo(self) -> slice:
+        """These rows and those that have a say in their refinement."""
+        return slice(max(self.top - _HALO, 0), min(self.bottom + _HALO, self.height))
 
 
 class Refiner(nn.Module):
@@ -169,7 +96,7 @@ class Refiner(nn.Module):
         self.conv4 = nn.Conv2d(12, 1 + 3, kernel_size)
 
     def forward(self, src: Tensor, bgr: Tensor, coarse: Coarse, options: RefineOptions) -> Refined:
-        """Refine a coarse estimate.
+        """Refine a coarse estimate, in bands of rows (whole in training, for batch norm).
 
         Args:
             src: photo, N,3,H,W, RGB, 0..1; H and W are multiples of 4.
@@ -178,24 +105,78 @@ class Refiner(nn.Module):
             options: which cells.
         """
         height, width = src.shape[-2:]
-        cells = (height // _CELL, width // _CELL)
-        if options.mode == "full":
-            out = self._all_cells(self._padded_maps(src, bgr, coarse))
-            ref = torch.ones_like(out[:, :1, ::_CELL, ::_CELL])
-        else:
-            ref = _chosen_cells(resize(coarse.err, cells), options)
-            out = resize(torch.cat((coarse.pha, coarse.fres), dim=1), (height, width))
-            if ref.any():
-                out = self._replace_cells(out, ref, self._padded_maps(src, bgr, coarse))
+        ref = self.chosen_cells(coarse, (height, width), options)
+        step = height if self.training else self.band_height(width)
+        parts = []
+        for top in range(0, height, step):
+            rows = Rows(top, min(top + step, height), height)
+            halo = rows.with_halo
+            parts.append(self.band(src[:, :, halo], bgr[:, :, halo], coarse, ref, rows))
+        out = torch.cat(parts, dim=2)
         return Refined(pha=out[:, :1], fres=out[:, 1:], ref=ref)
 
-    def _padded_maps(self, src: Tensor, bgr: Tensor, coarse: Coarse) -> _Maps:
-        """Maps with the border of zeros that the convolutions consume."""
-        height, width = src.shape[-2:]
-        small = (coarse.hid, coarse.pha, coarse.fres, src, bgr)
-        return _Maps(
-            half=_stacked(small, (height // 2, width // 2), border=3 * self.reach),
-            full=_stacked((src, bgr), (height, width), border=2 * self.reach),
+    @staticmethod
+    def chosen_cells(coarse: Coarse, size: tuple[int, int], options: RefineOptions) -> Tensor:
+        """1 for each cell to compute anew, else 0; N,1,H/4,W/4 of a picture of (height, width)."""
+        cells = (size[0] // _CELL, size[1] // _CELL)
+        err = resize(coarse.err, cells)
+        return torch.ones_like(err) if options.mode == "full" else _chosen_cells(err, options)
+
+    @staticmethod
+    def band_height(width: int) -> int:
+        """Rows of the picture that are refined at once, so that memory is bounded."""
+        return max(1, _BAND_CELLS * _CELL // width) * _CELL
+
+    def band(self, src: Tensor, bgr: Tensor, coarse: Coarse, ref: Tensor, rows: Rows) -> Tensor:
+        """Alpha and foreground residual of some rows, N,4,h,W, not clamped.
+
+        Args:
+            src: the photo's rows ``rows.with_halo``, N,3,h,W.
+            bgr: likewise.
+            coarse: of the whole picture.
+            ref: which cells of the whole picture to compute anew.
+            rows: which rows are wanted.
+        """
+        width = src.shape[-1]
+        own = ref[:, :, rows.top // _CELL : rows.bottom // _CELL]
+        chosen = own[:, 0].nonzero()
+        if len(chosen) == own.numel():
+            return self._convolve(*self._padded_maps(src, bgr, coarse, rows))
+        out = torch.cat(
+            [
+                _resized_rows(part, (rows.top, rows.bottom), (rows.height, width))
+                for part in (coarse.pha, coarse.fres)
+            ],
+            dim=1,
+        )
+        if not len(chosen):
+            return out
+        half, full = self._padded_maps(src, bgr, coarse, rows)
+        if len(chosen) > _DENSE_SHARE * own.numel() and not self.training:
+            new = self._convolve(half, full)
+            everywhere = F.interpolate(own, scale_factor=_CELL, mode="nearest") > 0
+            return torch.where(everywhere, new, out)
+        return self._replace_cells(out, chosen, half, full)
+
+    def _padded_maps(
+        self, src: Tensor, bgr: Tensor, coarse: Coarse, rows: Rows
+    ) -> tuple[Tensor, Tensor]:
+        """42 channels at half size, 6 at full size, with the border that convolutions consume.
+
+        The border is the picture's own rows where there are some, else zeros.
+        """
+        width = src.shape[-1]
+        halo = rows.with_halo
+        half_rows, half_size = (halo.start // 2, halo.stop // 2), (rows.height // 2, width // 2)
+        small = [
+            _resized_rows(part, half_rows, half_size)
+            for part in (coarse.hid, coarse.pha, coarse.fres)
+        ]
+        small += [resize(image, (src.shape[-2] // 2, width // 2)) for image in (src, bgr)]
+        above = halo.start - rows.top
+        return (
+            _stacked(small, above // 2, (rows.bottom - rows.top) // 2, border=3 * self.reach),
+            _stacked([src, bgr], above, rows.bottom - rows.top, border=2 * self.reach),
         )
 
     def _convolve(self, half: Tensor, full: Tensor) -> Tensor:
@@ -207,55 +188,58 @@ class Refiner(nn.Module):
         y: Tensor = self.conv4(x)
         return y
 
-    def _all_cells(self, maps: _Maps) -> Tensor:
-        """Everything anew, in bands of cell rows (whole in training: batch norm); N,4,H,W."""
-        margin = 4 * self.reach
-        rows = (maps.full.shape[2] - margin) // _CELL
-        columns = (maps.full.shape[3] - margin) // _CELL
-        step = rows if self.training else max(1, _BAND_CELLS // columns)
-        bands = []
-        for top in range(0, rows, step):
-            bottom = min(top + step, rows)
-            half = maps.half[:, :, 2 * top : 2 * bottom + 6 * self.reach]
-            full = maps.full[:, :, _CELL * top : _CELL * bottom + margin]
-            bands.append(self._convolve(half, full))
-        return torch.cat(bands, dim=2)
-
-    def _replace_cells(self, out: Tensor, ref: Tensor, maps: _Maps) -> Tensor:
-        """``out`` (N,4,H,W) with new values in the cells that ``ref`` marks."""
-        chosen = ref[:, 0].nonzero()
-        if len(chosen) > _DENSE_SHARE * ref.numel() and not self.training:
-            everywhere = F.interpolate(ref, scale_factor=_CELL, mode="nearest") > 0
-            return torch.where(everywhere, self._all_cells(maps), out)
+    def _replace_cells(self, out: Tensor, chosen: Tensor, half: Tensor, full: Tensor) -> Tensor:
+        """``out`` (N,4,h,W) with new values in the cells (K,3: picture, row, column)."""
         # In training batch norm takes its statistics over all chosen cells, and only over these.
         step = len(chosen) if self.training else _WINDOWS_AT_A_TIME
         for part in torch.split(chosen, step):
-            half = _windows(maps.half, part, side=2 + 6 * self.reach, step=2)
-            full = _windows(maps.full, part, side=_CELL + 4 * self.reach, step=_CELL)
-            new = self._convolve(half, full).to(out.dtype)
+            new = self._convolve(
+                _windows(half, part, side=2 + 6 * self.reach, step=2),
+                _windows(full, part, side=_CELL + 4 * self.reach, step=_CELL),
+            ).to(out.dtype)
             target = _positions(part, side=_CELL, step=_CELL)
             out.permute(0, 2, 3, 1)[target] = new.permute(0, 2, 3, 1)
         return out
 
 
-def _stacked(parts: Sequence[Tensor], size: tuple[int, int], *, border: int) -> Tensor:
-    """Maps resized to (height, width) and stacked inside a border of zeros; one at a time.
+def _stacked(parts: Sequence[Tensor], first: int, count: int, *, border: int) -> Tensor:
+    """Rows of maps, stacked inside a border of zeros at the left and right.
 
     Channels lie innermost in memory: windows are then gathered and convolved twice as fast.
+
+    Args:
+        parts: N,C,h,W; their row 0 is row ``first`` (not above 0) of the rows that are wanted.
+        first: as above.
+        count: rows that are wanted, beside ``border`` more above and below; zeros where the maps
+            have none.
+        border: width of the border.
     """
-    height, width = size
+    height, width = parts[0].shape[-2:]
     channels = sum(part.shape[1] for part in parts)
-    shape = (len(parts[0]), channels, height + 2 * border, width + 2 * border)
+    shape = (len(parts[0]), channels, count + 2 * border, width + 2 * border)
     padded = torch.empty(
         shape, dtype=parts[0].dtype, device=parts[0].device, memory_format=torch.channels_last
     ).zero_()
-    inner = padded[:, :, border : border + height, border : border + width]
+    low, high = max(first, -border), min(first + height, count + border)
+    inner = padded[:, :, low + border : high + border, border : border + width]
     start = 0
     for part in parts:
         stop = start + part.shape[1]
-        inner[:, start:stop] = part if part.shape[-2:] == size else resize(part, size)
+        inner[:, start:stop] = part[:, :, low - first : high - first]
         start = stop
     return padded
+
+
+def _resized_rows(maps: Tensor, rows: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Rows ``rows[0]`` to ``rows[1]`` of the maps as `resize` to (height, width) gives them."""
+    have = maps.shape[-2]
+    places = torch.arange(*rows, device=maps.device, dtype=torch.float32) + 0.5
+    places = (places * (have / size[0]) - 0.5).clamp_(min=0)
+    above = places.floor().long().clamp_(max=have - 1)
+    below = (above + 1).clamp_(max=have - 1)
+    share = (places - above)[:, None].to(maps.dtype)
+    between = maps[:, :, above] * (1 - share) + maps[:, :, below] * share
+    return resize(between, (rows[1] - rows[0], size[1]))
 
 
 def _positions(cells: Tensor, *, side: int, step: int) -> tuple[Tensor, ...]:
