@@ -6,7 +6,8 @@ anti-aliased strands grow from its outline, each in the colour of where it grows
 over colours and alpha alike; the whole is put over another photo, and a sensor's noise is added.
 Everything is drawn from a seed.
 
-The portraits' folder holds ``image/NAME.webp`` and ``alpha/NAME.webp``, the backgrounds' any photos.
+The portraits' folder holds ``image/NAME.webp`` and ``alpha/NAME.webp``, that of the backgrounds
+any photos.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ STYLES = {"hair": HAIR, "flyaway": FLYAWAY, "fur": FUR}
 
 
 @numba.njit(cache=True)
-def _draw(picture, under, owner, cover, points, widths, colour, strand):  # type: ignore[no-untyped-def]  # compiled
+def _draw(picture, under, owner, cover, points, widths, colour, strand):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, PLR0913, PLR0917  # numba compiles it from plain arrays
     """One strand over a premultiplied RGBA picture; within it the widest coverage counts."""
     height, width = owner.shape
     for k in range(points.shape[0] - 1):

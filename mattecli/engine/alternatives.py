@@ -12,12 +12,13 @@ from mattecli.engine.devices import describe_device, find_devices
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
 from mattecli.engine.memory import Memory
 from mattecli.engine.reference import ReferenceInput, ReferenceScript
+from mattecli.engine.rough import RoughSolution
 from mattecli.engine.tiles import TilePlan, kept_known, tile_side, with_smaller_tiles
 from mattecli.models.base import MattingModel
-from mattecli.models.classical import region, solve
+from mattecli.models.classical import region
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.pixels import Float32, to_float, to_levels
-from mattecli.ops.tiling import FADE, TileShape, blend, cheapest_side, cut, tiles, touching
+from mattecli.ops.tiling import FADE, TileShape, blend, cheapest_side, tiles, touching
 from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
@@ -119,9 +120,8 @@ class SolverEstimator(Estimator):
     def _run(self, color: Array, trimap: Array, plan: TilePlan) -> Float32:
         chosen = touching(tiles(Size.of(trimap), plan.shape), trimap, UNKNOWN)
         alpha = self._zeros(trimap.shape, np.float32)
-        blend(
-            alpha, chosen, lambda tile: solve(self._spec.name, cut(color, tile), cut(trimap, tile))
-        )
+        rough = RoughSolution(self._spec.name, color, trimap)
+        blend(alpha, chosen, rough.solved)
         return kept_known(alpha, trimap)
 
 

@@ -82,7 +82,7 @@ class TilePlan:
             return replace(self, batch=self.batch // 2)
         grid = self.shape.grid
         side = self.shape.side // 2 // grid * grid
-        overlap = min(self.shape.overlap, max(side // 4, _LEAST_OVERLAP))
+        overlap = min(self.shape.overlap, _room_for_overlap(side))
         if side < TileShape.least_side(overlap, grid):
             return None
         return replace(self, shape=TileShape(side=side, overlap=overlap, grid=grid))
@@ -90,6 +90,11 @@ class TilePlan:
     def __str__(self) -> str:
         batch = f", {self.batch} at a time" if self.batch > 1 else ""
         return f"tiles of {self.shape.side} pixels{batch}"
+
+
+def _room_for_overlap(side: int) -> int:
+    """The most overlap that leaves a third of a tile to itself."""
+    return max(side // 3, _LEAST_OVERLAP)
 
 
 def with_smaller_tiles(
@@ -229,7 +234,7 @@ class TileEstimator(Estimator):
         """As asked for; else the network's reach, or less where tiles are too small for it."""
         if self._overlap is not None:
             return self._overlap
-        return min(self._full_overlap, max(side // 4, _LEAST_OVERLAP))
+        return min(self._full_overlap, _room_for_overlap(side))
 
     def _most_side(self, batch: int) -> int:
         """The longest side that memory allows."""

@@ -17,7 +17,7 @@ from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import Task
 from mattecli.jobs.refining import Refiner
-from mattecli.jobs.results import Decontaminate, Results, Tools
+from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.images import read_picture
@@ -203,8 +203,13 @@ class MatteSteps:
         cutout = self._finisher.cutout(
             task, picture, alpha, trimap=trimap, foreground=whole.foreground
         )
-        tools = Tools(keep=self._workspace.keep, decontaminate=self._decontaminate)
-        results = Results(cutout, self._options, self._fill, tools)
+        results = Results(
+            cutout,
+            self._options,
+            self._fill,
+            decontaminate=self._decontaminate,
+            keep=self._workspace.keep,
+        )
         task.show("photo", picture.color)
         write_outputs(task, results.image, picture.icc)
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:

@@ -24,7 +24,7 @@ from mattecli.ops.trimap import make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["Cutout", "Decontaminate", "Results", "Tools"]
+__all__ = ["Cutout", "Decontaminate", "Results"]
 
 Decontaminate: TypeAlias = Callable[[Array, Array, ForegroundMethod], Array]
 """Foreground colours of a photo and its alpha, as ``ops.foreground.decontaminated``."""
@@ -39,7 +39,7 @@ class Cutout:
     Attributes:
         picture: at full size if anything but alpha, trimap and mask is wanted.
         alpha: H,W, 0..1, at the photo's full size, as it is written.
-        mixing: alpha as the photo mixes its colours, for their estimation.
+        mixing: alpha as the photo mixes its colours, for their estimation; None: as written.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
         foreground: H,W,3 RGB, 0..1 or levels: the model's own colours, or None.
         screen: the screen behind the subject, whose light is taken off its colours, or None.
@@ -48,28 +48,16 @@ class Cutout:
 
     picture: Picture
     alpha: Float32
-    mixing: Float32
+    mixing: Float32 | None = None
     trimap: Array | None = None
     foreground: Array | None = None
     screen: Screen | None = None
     box: Box | None = None
 
-
-def _itself(image: Array) -> Array:
-    return image
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What results are made with.
-
-    Attributes:
-        decontaminate: estimates foreground colours.
-        keep: puts a large array where there is room for it.
-    """
-
-    decontaminate: Decontaminate = decontaminated
-    keep: Callable[[Array], Array] = _itself
+    @property
+    def mixture(self) -> Float32:
+        """Alpha as the photo mixes its colours, H,W."""
+        return self.alpha if self.mixing is None else self.mixing
 
 
 class Results:
@@ -79,7 +67,8 @@ class Results:
         cutout: the photo and its alpha.
         options: bit depth, kind of colours, premultiplication, shape of the trimap.
         fill: the composite's background.
-        tools: how colours are estimated, and where large arrays go.
+        decontaminate: estimates foreground colours.
+        keep: puts a large array where there is room for it.
     """
 
     def __init__(
@@ -87,9 +76,12 @@ class Results:
         cutout: Cutout,
         options: MatteOptions,
         fill: Fill,
-        tools: Tools | None = None,
+        *,
+        decontaminate: Decontaminate = decontaminated,
+        keep: Callable[[Array], Array] = lambda image: image,
     ) -> None:
-        self._tools = tools or Tools()
+        self._decontaminate = decontaminate
+        self._keep = keep
         self._cutout = cutout
         self._options = options.pixels
         self._shape = options.shape
@@ -119,10 +111,10 @@ class Results:
 
     @cached_property
     def _colours(self) -> Array:
-        found, screen = self._tools.keep(self._estimated), self._cutout.screen
+        found, screen = self._keep(self._estimated), self._cutout.screen
         if screen is None:
             return found
-        return despilled(found, self._cutout.mixing, screen, self._strength)
+        return despilled(found, self._cutout.mixture, screen, self._strength)
 
     @property
     def _estimated(self) -> Array:
@@ -132,8 +124,8 @@ class Results:
             return to_levels(cutout.picture.color, self.levels)
         if method == "auto" and cutout.foreground is not None:
             return to_levels(cutout.foreground, self.levels)
-        found = self._tools.decontaminate(
-            cutout.picture.color, cutout.mixing, "multilevel" if method == "auto" else method
+        found = self._decontaminate(
+            cutout.picture.color, cutout.mixture, "multilevel" if method == "auto" else method
         )
         return to_levels(found, self.levels)
 

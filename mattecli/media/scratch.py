@@ -72,8 +72,10 @@ class Scratch:
         size = max(int(np.prod(shape)) * np.dtype(dtype).itemsize, 1)
         try:
             with tempfile.TemporaryFile(prefix="mattecli-") as file:
-                # Room is taken now: a mapping of a full disk would end the process later.
-                os.posix_fallocate(file.fileno(), 0, size)
+                file.truncate(size)
+                if hasattr(os, "posix_fallocate"):
+                    # Room is taken now: a mapping of a full disk would end the process later.
+                    os.posix_fallocate(file.fileno(), 0, size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
             raise ResourceError(
