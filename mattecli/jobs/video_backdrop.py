@@ -91,6 +91,8 @@ class MovingBackdrop(Backdrop):
         """The frame that shows at a time; times must not go back."""
         wanted = seconds - self._loop_start
         while self._next is not None and self._time(self._next) <= wanted:
+            if self._shown is not None:
+                self._step = self._time(self._next) - self._time(self._shown)
             self._shown, self._next = self._next, next(self._frames, None)
         if self._next is None and self._shown is not None:
             over = self._time(self._shown) + self._step

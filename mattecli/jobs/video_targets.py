@@ -211,7 +211,7 @@ def _resume_point(
     return ResumePoint(
         done=folder.frames,
         context=tuple(pts for pts, _ in context),
-        shot=context[0][1],
+        shots=tuple(shot for _, shot in context),
         origin=origin,
         skipped=skipped,
     )
