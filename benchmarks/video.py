@@ -25,8 +25,9 @@ from mattecli.jobs.fills import ColourFill
 from mattecli.jobs.results import Cutout
 from mattecli.jobs.video import Progress, SilentVideo, matte_videos
 from mattecli.jobs.video_steps import FrameSteps
+from mattecli.media.video.clip import Clip
 from mattecli.media.video.containers import CONTAINERS, choose_codec
-from mattecli.media.video.decode import Clip, ClipReader
+from mattecli.media.video.decode import ClipReader
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.process import ffmpeg_path
 from mattecli.records import Array, Picture, Size
@@ -61,12 +62,20 @@ def disk(size: Size) -> Array:
 
 
 def make_clip(path: Path, size: Size, frames: int) -> None:
-    """A moving test picture with grain, as H.264 of about a camera's bit rate."""
+    """A moving test picture with grain, as H.264 of about a camera's bit rate.
+
+    A long one repeats its first 250 frames.
+    """
     source = f"testsrc2=s={size}:r=25,noise=alls=8:allf=t"
     tags = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
     encode = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p"]
     command = [ffmpeg_path(), "-v", "error", "-y", "-f", "lavfi", "-i", source, "-vf", tags]
-    subprocess.run([*command, "-frames:v", str(frames), *encode, str(path)], check=True)
+    short = path.with_name("short.mp4")
+    subprocess.run([*command, "-frames:v", str(min(frames, 250)), *encode, str(short)], check=True)
+    loop = [ffmpeg_path(), "-v", "error", "-y", "-stream_loop", str(frames // 250), "-i"]
+    subprocess.run(
+        [*loop, str(short), "-c", "copy", "-frames:v", str(frames), str(path)], check=True
+    )
 
 
 def modnet() -> Estimator:

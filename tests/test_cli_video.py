@@ -35,7 +35,7 @@ def test_modnet_over_a_folder_with_reports(cli: Cli, modnet_weights: Path, tmp_p
     )  # fmt: skip
     assert result.code == 0, result.err
     records = [json.loads(line) for line in result.out.splitlines()]
-    assert [Path(r["source"]).name for r in records[:-1]] == [
+    assert [Path(r["input"]).name for r in records[:-1]] == [
         "clip2.mp4",
         "clip10.mp4",
         "clip1.mkv",
@@ -79,18 +79,6 @@ def test_a_solver_with_a_trimap_video(cli: Cli, tmp_path: Path) -> None:
     result = cli("video", "c.mp4", "-o", "o.mov", "--model", "closed-form", "--trimap", "t")
     assert result.code == 0, result.err
     assert len(read(tmp_path / "o.mov").frames) == 2
-
-
-def test_trimap_auto_and_a_segmentation_come_from_the_portrait_model(
-    cli: Cli, modnet_weights: Path, tmp_path: Path
-) -> None:
-    imported = cli("models", "import", modnet_weights, "--as", "modnet:photographic", "--force")
-    if imported.code:
-        pytest.skip(f"these weights cannot be installed: {imported.err}")
-    small_clip(tmp_path / "c.mp4", 2)
-    result = cli("video", "c.mp4", "-o", "o.mov", "--model", "closed-form", "--trimap", "auto")
-    assert result.code in (0, 1)
-    assert "unexpected" not in result.err
 
 
 def test_names_cannot_become_options_protocols_or_patterns(cli: Cli, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 from mattecli.media.video.containers import CONTAINERS
-from mattecli.media.video.outputs import timecodes_path
+from mattecli.media.video.numbered import timecodes_path
 from mattecli.media.video.sequence import is_pattern
 from mattecli.settings.video import VideoKind, VideoOptions
 

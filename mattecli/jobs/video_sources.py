@@ -13,7 +13,9 @@ from mattecli.jobs.video_plan import VIDEO_SUFFIXES
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
 from mattecli.media.sources import Source
-from mattecli.media.video.decode import Clip, ClipReader, count_before, pts_of_frame
+from mattecli.media.video.clip import Clip
+from mattecli.media.video.decode import ClipReader
+from mattecli.media.video.packets import count_before, pts_of_frame
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.sequence import SequenceReader, is_pattern
 from mattecli.media.video.stream import StreamClip

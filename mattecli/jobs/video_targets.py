@@ -19,7 +19,8 @@ from mattecli.media.formats import writable_format
 from mattecli.media.video.containers import CONTAINERS, Codec, choose_codec
 from mattecli.media.video.encode import EncoderPlan
 from mattecli.media.video.join import JoinPlan, sound_notes
-from mattecli.media.video.outputs import FileOutput, Output, SequenceOutput, StreamOutput
+from mattecli.media.video.numbered import SequenceOutput
+from mattecli.media.video.outputs import FileOutput, Output, StreamOutput
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.workfolder import WorkFolder
 from mattecli.settings.video import VideoOptions
