@@ -110,6 +110,25 @@ def test_numbered_images_and_back(suffix: str, clip: Path, tmp_path: Path) -> No
     assert whole.report.done == 1
 
 
+def test_openexr_holds_associated_half_floats(clip: Path, tmp_path: Path) -> None:
+    pattern = tmp_path / "e" / "%03d.exr"
+    done = run_video(clip, pattern, estimator=Identity(soft), foreground="none", piece_frames=4)
+    assert done.report.done == 1, done.item.error
+    names = sorted(entry.name for entry in pattern.parent.iterdir())
+    assert names == [*(f"{n:03d}.exr" for n in range(1, 7)), "timecodes.txt"]
+    with av.open(str(pattern.parent / "005.exr")) as container:
+        frame = next(container.decode(video=0))
+    kind = np.float16 if "f16" in frame.format.name else np.float32
+    green, blue, red, alpha = (
+        np.frombuffer(plane, kind).reshape(plane.height, -1)[:, : plane.width].astype(float)
+        for plane in frame.planes
+    )
+    wanted = soft(picture(4, 192, 108))
+    assert np.abs(alpha - wanted).max() < 0.003
+    for plane, colour in zip((red, green, blue), np.rollaxis(picture(4, 192, 108), 2), strict=True):
+        assert np.abs(plane - wanted * colour / 255).max() < 0.015
+
+
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
 def test_animations_with_alpha(suffix: str, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "c.mp4", *LOSSLESS, frames=6, rate="10", filters=TAGS)
