@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mattecli.errors import UsageError
 from mattecli.jobs.video_span import parse_time
 from tests.conftest import PICTURES, Cli, load, save
 from tests.video_clips import make_clip, read, run_video
@@ -119,6 +120,14 @@ def test_what_is_there_is_skipped(tmp_path: Path) -> None:
     frames = tmp_path / "f" / "%d.png"
     assert run_video(clip, frames, ("alpha",)).report.done == 1
     assert run_video(clip, frames, ("alpha",), existing="skip").report.skipped == 1
+
+
+def test_images_that_are_read_are_not_overwritten(tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"f_{number}.png", np.full((32, 48, 3), 100, np.uint8))
+    for given in (tmp_path, tmp_path / "f_%d.png"):
+        with pytest.raises(UsageError, match="would overwrite"):
+            run_video(given, tmp_path / "f_%d.png", ("alpha",))
 
 
 def test_earlier_outputs_in_a_folder_are_no_inputs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
@@ -19,7 +20,7 @@ from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
 from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
 from mattecli.jobs.video_targets import Targets, open_targets
-from mattecli.media.video.records import Span
+from mattecli.media.video.records import Frame, Span
 from mattecli.records import ItemRecord, Report
 from mattecli.settings.video import VideoOptions
 
@@ -182,7 +183,9 @@ class _Run:
         """All frames, then the record."""
         point = self._targets.point
         reader = self._footage.reader(self._span_from(point))
-        source = self._source(reader, point, stack)
+        frames = iter(reader)
+        stack.callback(frames.close)
+        source = self._source(frames, point, stack)
         with closing(steps.run(source)) as finished:
             for item in finished:
                 self._write(item)
@@ -197,7 +200,7 @@ class _Run:
             return self._span
         return replace(self._span, start=point.context[0])
 
-    def _source(self, reader: Reader, point: ResumePoint, stack: ExitStack) -> FrameSource:
+    def _source(self, frames: Iterator[Frame], point: ResumePoint, stack: ExitStack) -> FrameSource:
         tracks = self._tracks(point)
         stack.callback(tracks.close)
         backdrop: Backdrop | None = None
@@ -206,7 +209,7 @@ class _Run:
             stack.callback(backdrop.close)
         return FrameSource(
             self._footage,
-            iter(reader),
+            frames,
             tracks,
             backdrop,
             point,
@@ -229,6 +232,10 @@ class _Run:
         return tracks
 
     def _write(self, item: FrameItem) -> None:
+        if not self._written:
+            self._task.show("video", item.color)
+            for kind, image in item.images.items():
+                self._task.show(kind, image)
         for kind, output in self._targets.outputs.items():
             output.write(item.stamp, item.images[kind])
         self._written += 1

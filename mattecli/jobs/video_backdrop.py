@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -74,7 +73,7 @@ class MovingBackdrop(Backdrop):
         self._begin()
 
     def _begin(self) -> None:
-        self._frames: Iterator[Frame] = iter(self._footage.reader(Span()))
+        self._frames = iter(self._footage.reader(Span()))
         self._shown = next(self._frames, None)
         self._next = next(self._frames, None)
         if self._shown is None:
@@ -99,23 +98,21 @@ class MovingBackdrop(Backdrop):
             if wanted >= over and self._end == "trim":
                 return None
             if wanted >= over and self._end == "loop":
-                self._restart(over)
+                self._restart(over, turns=int(wanted / over))
                 return self.at(seconds)
         if self._shown is None:
             raise AssertionError("a backdrop without a frame")
         return PictureFill(self._shown.color, self._fit)
 
-    def _restart(self, over: Fraction) -> None:
-        start = self._loop_start + over
+    def _restart(self, over: Fraction, turns: int) -> None:
+        start = self._loop_start + turns * over
         self.close_reader()
         self._begin()
         self._loop_start = start
 
     def close_reader(self) -> None:
         """Stop the decoder."""
-        close = getattr(self._frames, "close", None)
-        if close is not None:
-            close()
+        self._frames.close()
 
     def close(self) -> None:
         """Stop reading."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -36,6 +36,7 @@ class Damage:
         repeated: frames that could not be decoded.
         errors: complaints of the decoder.
         is_cut_off: the file ends before it should.
+        words: the last complaint.
     """
 
     repeated: int = 0
@@ -52,7 +53,6 @@ class ClipReader:
         span: what is wanted of it.
         form: RGB, or grey levels.
         patience: seconds without a frame after which the decoder is given up.
-        seeks: whether what lies before the span may be skipped by the container's index.
     """
 
     def __init__(
@@ -62,7 +62,6 @@ class ClipReader:
         *,
         form: Literal["rgb", "grey"] = "rgb",
         patience: float = 60.0,
-        seeks: bool = True,
     ) -> None:
         self.info: ClipInfo = clip.info
         self.damage = Damage()
@@ -72,11 +71,10 @@ class ClipReader:
         self._form = form
         self._patience = patience
         self._is_live = isinstance(clip, StreamClip) and not clip.is_whole
-        self._seeks = seeks and not self._is_live
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame]:
         source = self._clip.another()
         promised = None if self._is_live else PacketTimes(self._clip.another())
         aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
@@ -108,7 +106,7 @@ class ClipReader:
         if turn and info.rotation in _TURNS:
             convert = f"{convert},{_TURNS[info.rotation]}"
         seek: list[str] = []
-        if start is not None and self._seeks:
+        if start is not None and not self._is_live:
             begin = start * info.time_base - Fraction(_SEEK_MARGIN)
             if begin > 0:
                 seek = ["-seek_timestamp", "1", "-ss", f"{float(begin):.6f}"]

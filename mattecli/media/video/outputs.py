@@ -67,7 +67,8 @@ class CountedOutput(Output):
     def __init__(self, folder: WorkFolder) -> None:
         self._folder = folder
         self._stamps: list[Stamp] = []
-        self._recent: deque[tuple[int, int]] = deque(maxlen=_MOST_CONTEXT)
+        before = folder.pieces[-1].context if folder.pieces else ()
+        self._recent: deque[tuple[int, int]] = deque(before, maxlen=_MOST_CONTEXT)
 
     def _piece(self, name: str) -> Piece:
         first, last = self._stamps[0], self._stamps[-1]
@@ -137,6 +138,8 @@ class FileOutput(CountedOutput):
                 self.seconds += encoder.seconds
             except MattecliError as error:
                 self._error = error
+            except OSError as error:
+                self._error = VideoWriteError(f"a piece cannot be kept ({error.strerror})")
 
         self._closing = threading.Thread(target=close, name="close piece", daemon=True)
         self._closing.start()
