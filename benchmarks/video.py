@@ -110,13 +110,15 @@ def video_options(clip: Path, out: Path, kind: VideoKind) -> VideoOptions:
     )
 
 
-def stages(clip_path: Path, kind: VideoKind, suffix: str, estimator: Estimator) -> dict[str, float]:
+def stages(
+    clip_path: Path, kind: VideoKind, suffix: str, estimator: Estimator, tell: Callable[..., None]
+) -> None:
     """Frames a second of each stage alone, and of all together."""
     folder = clip_path.parent
     options = video_options(clip_path, folder / f"out.{suffix}", kind)
     container = CONTAINERS[suffix]
     with Clip(clip_path, max_pixels=LIMIT) as clip:
-        frames = [frame.color.copy() for _, frame in zip(range(24), ClipReader(clip), strict=False)]
+        frames = [frame.color.copy() for _, frame in zip(range(8), ClipReader(clip), strict=False)]
         size = clip.info.size
         prepared = [estimator.prepare(Photo(color=color, full=size)) for color in frames]
         alpha = disk(size)
@@ -134,19 +136,21 @@ def stages(clip_path: Path, kind: VideoKind, suffix: str, estimator: Estimator) 
         def encode() -> int:
             plan = EncoderPlan(info=clip.info, codec=codec, muxer=container.segment[0])
             encoder = FrameEncoder(plan, images[0], "alone", folder)
-            for number in range(96):
+            for number in range(48):
                 encoder.put(number * 512, images[number % len(images)])
             encoder.finish()
-            return 96
+            return 48
 
-        found = {
-            "decode": rate(lambda: sum(1 for _ in ClipReader(clip))),
-            "network": rate(lambda: sum(len(estimator.estimate([p])) for p in prepared[:12])),
-            "finish": rate(lambda: len([finished(color) for color in frames])),
-            "encode": rate(encode),
-        }
-    found["together"] = rate(lambda: together(options, estimator))
-    return found
+        tell("decode", rate(lambda: sum(1 for _ in ClipReader(clip))))
+        tell("network", rate(lambda: sum(len(estimator.estimate([p])) for p in prepared)))
+        tell("finish, one thread", rate(lambda: len([finished(color) for color in frames])))
+        tell("encode", rate(encode))
+    tell("together", rate(lambda: together(options, estimator)))
+
+
+def tell(stage: str, value: float) -> None:
+    """One line of the result."""
+    print(f"{stage:18} {value:7.1f} frames a second", flush=True)  # noqa: T201
 
 
 def together(options: VideoOptions, estimator: Estimator) -> int:
@@ -219,8 +223,7 @@ def main() -> int:
         if arguments.what == "speed":
             make_clip(clip, size, arguments.frames or 60)
             suffix = "mov" if arguments.write == "foreground" else "mp4"
-            for stage, value in stages(clip, arguments.write, suffix, modnet()).items():
-                print(f"{stage:9} {value:7.1f} frames a second")  # noqa: T201
+            stages(clip, arguments.write, suffix, modnet(), tell)
             return 0
         last = arguments.frames or 5000
         make_clip(clip, size, last + 20)

@@ -182,3 +182,21 @@ def test_help_needs_neither_torch_nor_ffmpeg(shell: Cli) -> None:
     assert result.code == 0
     for word in ("--resume", "--smooth", "--background-end", "--start", "--stall-timeout"):
         assert word in result.out.decode()
+
+
+def test_progress_in_a_log_says_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mattecli.cli import video_progress
+    from mattecli.jobs.video import Progress
+    from mattecli.settings import RunOptions
+
+    monkeypatch.setattr(video_progress, "_LOG_SECONDS", 0.0)
+    console = video_progress.VideoConsole(RunOptions())
+    console.frames(Progress(source="a.mp4", done=150, total=400, resumed=50, seconds=10.0))
+    assert capsys.readouterr().err == "a.mp4: 150 of 400 frames, 10.0 a second, 25 s left\n"
+    console.frames(Progress(source="-", done=30, total=None, seconds=10.0))
+    assert capsys.readouterr().err == "-: 30 frames, 3.0 a second\n"
+    quiet = video_progress.VideoConsole(RunOptions(quiet=True))
+    quiet.frames(Progress(source="a.mp4", done=1, total=2, seconds=1.0))
+    assert capsys.readouterr().err == ""

@@ -27,6 +27,7 @@ from mattecli.settings.video import VideoOptions
 __all__ = ["Progress", "SilentVideo", "VideoObserver", "matte_videos"]
 
 _TOLD_EVERY = 0.2  # seconds
+_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,8 @@ class _Job:
         self._estimator = estimator
         self._guide = guide
         self._facts = facts
+        # More would hold more frames, and wait for the one decoder.
+        self._workers = options.run.workers or min(worker_count(options.run), _MOST_WORKERS)
 
     def do(self, task: VideoTask) -> ItemRecord:
         """One video, to its end."""
@@ -144,9 +147,7 @@ class _Job:
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes
             run = _Run(task, footage, span, targets, self._options)
-            steps = FrameSteps(
-                self._estimator, self._guide, self._options, worker_count(self._options.run)
-            )
+            steps = FrameSteps(self._estimator, self._guide, self._options, self._workers)
             try:
                 return run.through(steps, self._observer, stack)
             except KeyboardInterrupt:
