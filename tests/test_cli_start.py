@@ -31,6 +31,7 @@ sys.exit(code)
         ("torch,numpy,cv2,PIL,pymatting", ("--help",)),
         ("torch,numpy,cv2,PIL,pymatting", ("--version",)),
         ("torch,numpy,cv2,PIL,pymatting", ("matte", "--help")),
+        ("torch,numpy,cv2,PIL,pymatting,av", ("video", "--help")),
         ("torch,pymatting", ("trimap", "m.png")),
         ("torch,pymatting", ("composite", "c.png", "-b", "red")),
         ("torch,pymatting", ("models", "list")),

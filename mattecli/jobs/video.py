@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
@@ -20,13 +21,14 @@ from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
 from mattecli.jobs.video_targets import Targets, open_targets
 from mattecli.jobs.workspace import Workspace
-from mattecli.media.video.records import Span
+from mattecli.media.video.records import Frame, Span
 from mattecli.records import ItemRecord, Report
 from mattecli.settings.video import VideoOptions
 
 __all__ = ["Progress", "SilentVideo", "VideoObserver", "matte_videos"]
 
 _TOLD_EVERY = 0.2  # seconds
+_MOST_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,8 @@ class _Job:
         self._estimator = estimator
         self._guide = guide
         self._facts = facts
+        # More would hold more frames, and wait for the one decoder.
+        self._workers = options.run.workers or min(worker_count(options.run), _MOST_WORKERS)
 
     def do(self, task: VideoTask) -> ItemRecord:
         """One video, to its end."""
@@ -145,9 +149,7 @@ class _Job:
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes
             run = _Run(task, footage, span, targets, self._options)
-            steps = FrameSteps(
-                self._estimator, self._guide, self._options, worker_count(self._options.run)
-            )
+            steps = FrameSteps(self._estimator, self._guide, self._options, self._workers)
             try:
                 return run.through(steps, self._observer, stack)
             except KeyboardInterrupt:
@@ -184,7 +186,9 @@ class _Run:
         """All frames, then the record."""
         point = self._targets.point
         reader = self._footage.reader(self._span_from(point))
-        source = self._source(reader, point, stack)
+        frames = iter(reader)
+        stack.callback(frames.close)
+        source = self._source(frames, point, stack)
         with closing(steps.run(source)) as finished:
             for item in finished:
                 self._write(item)
@@ -199,7 +203,7 @@ class _Run:
             return self._span
         return replace(self._span, start=point.context[0])
 
-    def _source(self, reader: Reader, point: ResumePoint, stack: ExitStack) -> FrameSource:
+    def _source(self, frames: Iterator[Frame], point: ResumePoint, stack: ExitStack) -> FrameSource:
         tracks = self._tracks(point)
         stack.callback(tracks.close)
         backdrop: Backdrop | None = None
@@ -208,7 +212,7 @@ class _Run:
             stack.callback(backdrop.close)
         return FrameSource(
             self._footage,
-            iter(reader),
+            frames,
             tracks,
             backdrop,
             point,
@@ -231,6 +235,10 @@ class _Run:
         return tracks
 
     def _write(self, item: FrameItem) -> None:
+        if not self._written:
+            self._task.show("video", item.color)
+            for kind, image in item.images.items():
+                self._task.show(kind, image)
         for kind, output in self._targets.outputs.items():
             output.write(item.stamp, item.images[kind])
         self._written += 1

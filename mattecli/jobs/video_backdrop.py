@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -74,7 +73,7 @@ class MovingBackdrop(Backdrop):
         self._begin()
 
     def _begin(self) -> None:
-        self._frames: Iterator[Frame] = iter(self._footage.reader(Span()))
+        self._frames = iter(self._footage.reader(Span()))
         self._shown = next(self._frames, None)
         self._next = next(self._frames, None)
         if self._shown is None:
@@ -91,29 +90,29 @@ class MovingBackdrop(Backdrop):
         """The frame that shows at a time; times must not go back."""
         wanted = seconds - self._loop_start
         while self._next is not None and self._time(self._next) <= wanted:
+            if self._shown is not None:
+                self._step = self._time(self._next) - self._time(self._shown)
             self._shown, self._next = self._next, next(self._frames, None)
         if self._next is None and self._shown is not None:
             over = self._time(self._shown) + self._step
             if wanted >= over and self._end == "trim":
                 return None
             if wanted >= over and self._end == "loop":
-                self._restart(over)
+                self._restart(over, turns=int(wanted / over))
                 return self.at(seconds)
         if self._shown is None:
             raise AssertionError("a backdrop without a frame")
         return PictureFill(self._shown.color, self._fit)
 
-    def _restart(self, over: Fraction) -> None:
-        start = self._loop_start + over
+    def _restart(self, over: Fraction, turns: int) -> None:
+        start = self._loop_start + turns * over
         self.close_reader()
         self._begin()
         self._loop_start = start
 
     def close_reader(self) -> None:
         """Stop the decoder."""
-        close = getattr(self._frames, "close", None)
-        if close is not None:
-            close()
+        self._frames.close()
 
     def close(self) -> None:
         """Stop reading."""

@@ -71,14 +71,14 @@ class ResumePoint:
     Attributes:
         done: frames that are complete already.
         context: timestamps of the frames before, which have to be seen again.
-        shot: timestamp at which the shot of the first of them begins; None at the beginning.
+        shots: timestamps at which the shots of those begin.
         skipped: frames of the source before its first wanted one.
         origin: ticks of the result's zero.
     """
 
     done: int = 0
     context: tuple[int, ...] = ()
-    shot: int | None = None
+    shots: tuple[int, ...] = ()
     skipped: int = 0
     origin: int = 0
 
@@ -134,15 +134,16 @@ class FrameSource:
         self._point = point
         self._align = align
         self._alignment: Alignment | None = None
+        self._plate_is_held = False
         self._shots = ShotDetector()
-        self._shot = point.shot
+        self._shot: int | None = None
 
     def __iter__(self) -> Iterator[FrameItem]:
         for number, frame in enumerate(self._frames):
             index = self._point.first + number
             self._check_resumed(number, frame)
             self.repeated += frame.repeated and index >= self._point.done
-            is_new = self._begins_shot(frame, is_first=number == 0)
+            is_new = self._begins_shot(frame, number)
             fill = None
             if self._backdrop is not None:
                 fill = self._backdrop.at(self._seconds(frame.pts))
@@ -170,12 +171,16 @@ class FrameSource:
     def _seconds(self, pts: int) -> Fraction:
         return max(Fraction(0), (pts - self._point.origin) * self._footage.info.time_base)
 
-    def _begins_shot(self, frame: Frame, *, is_first: bool) -> bool:
+    def _begins_shot(self, frame: Frame, number: int) -> bool:
         """Whether the plate has to be looked at anew: a shot begins, or the run."""
         begins = self._shots.begins(frame.color)
-        if self._shot is None or (begins and not is_first):
+        known = self._point.shots
+        if number < len(known):  # seen by the run before, with more to go by
+            begins = known[number] != self._shot
+            self._shot = known[number]
+        elif begins:
             self._shot = frame.pts
-        return begins or is_first
+        return begins
 
     def _accompany(self, item: FrameItem, *, is_new_shot: bool) -> None:
         size = Size.of(item.color)
@@ -189,7 +194,8 @@ class FrameSource:
         if track is None:
             return
         plate = track.next(holds=True)
-        if track.has_ended and "plate" not in " ".join(self.notes):
+        if track.has_ended and not self._plate_is_held:
+            self._plate_is_held = True
             self.notes.append("the plate video ends before the clip; its last frame is held")
         if self._align:
             item.plate = self._aligned(plate, item, is_new_shot)
@@ -209,9 +215,8 @@ class FrameSource:
 
     def _found_alignment(self, plate: Array, item: FrameItem) -> Alignment:
         """The alignment of a shot, by its first frame, wherever the run begins."""
-        color = item.color
-        shot = self._point.shot
-        if item.stamp.index == self._point.first and shot is not None and shot != item.stamp.pts:
+        color, shot = item.color, item.stamp.shot
+        if shot != item.stamp.pts:
             color = self._footage.frame_at(shot)
         found = align_plate(plate, color, mask=item.mask)
         if not found.trusted:

@@ -6,17 +6,18 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from mattecli.errors import ImageReadError, UsageError, VideoWriteError
+from mattecli.errors import ImageReadError, UsageError, VideoReadError, VideoWriteError
 from mattecli.jobs.plan import Task, is_piped, shard_part
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 from mattecli.media.video.containers import CONTAINERS
-from mattecli.media.video.outputs import timecodes_path
-from mattecli.media.video.sequence import is_pattern
+from mattecli.media.video.numbered import timecodes_path
+from mattecli.media.video.sequence import is_pattern, list_images
 from mattecli.settings.video import VideoKind, VideoOptions
 
 __all__ = ["VIDEO_SUFFIXES", "VideoTask", "plan_videos"]
@@ -164,6 +165,26 @@ def _refuse_overwriting(
     others = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
     read = [*given, *(Path(text) for text in others if text)]
     refuse_overwriting(plans, [path for path in read if path.is_file()])
+    for target in (target for plan in plans for target in plan.values() if target is not None):
+        if is_pattern(target) and any(_overlaps(path, target) for path in read):
+            raise UsageError(
+                "the numbered images would overwrite those that are read",
+                path=target,
+                remedy="write to another folder",
+            )
+
+
+def _overlaps(read: Path, pattern: Path) -> bool:
+    """Whether images that are read bear names that a pattern gives."""
+    if not (read.is_dir() or is_pattern(read)):
+        return False
+    folder = read if read.is_dir() else read.parent
+    if os.path.realpath(folder) != os.path.realpath(pattern.parent) or not pattern.parent.is_dir():
+        return False
+    with suppress(VideoReadError):
+        ours = {path.name for path in list_images(pattern)}
+        return any(path.name in ours for path in list_images(read))
+    return False
 
 
 def _sources(options: VideoOptions) -> list[Source]:

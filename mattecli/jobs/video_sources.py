@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,7 +13,9 @@ from mattecli.jobs.video_plan import VIDEO_SUFFIXES
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
 from mattecli.media.sources import Source
-from mattecli.media.video.decode import Clip, ClipReader, count_before, pts_of_frame
+from mattecli.media.video.clip import Clip
+from mattecli.media.video.decode import ClipReader
+from mattecli.media.video.packets import count_before, pts_of_frame
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.sequence import SequenceReader, is_pattern
 from mattecli.media.video.stream import StreamClip
@@ -69,7 +71,6 @@ class Footage:
     clip: Clip | StreamClip | None
     info: ClipInfo
     options: VideoOptions
-    _images: SequenceReader | None = field(default=None)
 
     @classmethod
     def open(cls, source: Source, options: VideoOptions) -> Footage:
@@ -93,7 +94,7 @@ class Footage:
         if path.is_dir() or is_pattern(path):
             rate = parse_rate(options.clip.fps)
             images = SequenceReader(path, rate, max_pixels=limit)
-            return cls(path, None, images.info, options, images)
+            return cls(path, None, images.info, options)
         if path.suffix.lower() in EXTENSIONS and path.suffix.lower() not in _ANIMATED:
             raise VideoReadError(
                 "it is an image, not a video",
@@ -140,8 +141,7 @@ class Footage:
         """
         frames = iter(self.reader(Span(start=pts)))
         frame = next(frames, None)
-        if isinstance(frames, Iterator) and hasattr(frames, "close"):
-            frames.close()
+        frames.close()
         if frame is None:
             raise VideoReadError("a frame of it has vanished", path=self.path)
         return frame.color
@@ -163,7 +163,6 @@ class Track:
         form: RGB, or grey levels.
         skip: frames to leave out at the beginning.
         options: of the command.
-        holds: after its end the last frame goes on; else that is an error.
     """
 
     def __init__(
@@ -191,9 +190,9 @@ class Track:
             return
         self._footage = Footage.at(path, options)
         start = self._footage.pts_of(skip) if skip else None
-        self._frames = iter(self._footage.reader(Span(start=start), form=form))
-        if skip and start is None:
-            self._frames = iter(())
+        is_over = skip > 0 and start is None
+        span = Span(end=0) if is_over else Span(start=start)
+        self._frames = iter(self._footage.reader(span, form=form))
 
     def next(self, *, holds: bool) -> Array:
         """The picture for the next frame.
@@ -224,9 +223,7 @@ class Track:
     def close(self) -> None:
         """Stop reading."""
         if self._footage is not None:
-            with_close = getattr(self._frames, "close", None)
-            if with_close is not None:
-                with_close()
+            self._frames.close()
             self._footage.close()
 
 

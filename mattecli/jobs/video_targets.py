@@ -19,7 +19,8 @@ from mattecli.media.formats import writable_format
 from mattecli.media.video.containers import CONTAINERS, Codec, choose_codec
 from mattecli.media.video.encode import EncoderPlan
 from mattecli.media.video.join import JoinPlan, sound_notes
-from mattecli.media.video.outputs import FileOutput, Output, SequenceOutput, StreamOutput
+from mattecli.media.video.numbered import ExrOutput, ImageOutput
+from mattecli.media.video.outputs import FileOutput, Output, StreamOutput
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.workfolder import WorkFolder
 from mattecli.settings.video import VideoOptions
@@ -125,7 +126,7 @@ def open_targets(
         for kind, path in task.outputs.items()
         if path is not None
     }
-    notes = []
+    notes = _source_notes(info, codecs)
     if any(folder.was_other for folder in folders.values()):
         notes.append("what an earlier run left was made otherwise; begun anew")
     given = (options.model.trimap, options.model.background, options.model.segmentation)
@@ -144,11 +145,22 @@ def open_targets(
             if container.resolution and info.time_base.denominator > 1000:
                 notes.append(f".{name} keeps times to {container.resolution} only")
         else:
-            outputs[kind] = SequenceOutput(folders[kind], name, info.time_base, point.origin)
+            outputs[kind] = _images(folders[kind], name, plans, _CONTENT[kind])
     return Targets(outputs, point, list(dict.fromkeys(notes)))
 
 
 _MUXERS = {"nut": "nut", "y4m": "yuv4mpegpipe"}
+_FLOATS = {"rgba": "gbrapf32le", "rgb": "gbrpf32le", "grey": "grayf32le"}
+
+
+def _images(folder: WorkFolder, name: str, plans: _Plans, content: str) -> Output:
+    """Numbered images of one kind."""
+    own = ("exr", "-format", "half", "-compression", "zip16")
+    codec = Codec(name="exr", arguments=own, pixels=_FLOATS[content])
+    plan = plans.encoding(codec, "image2", False)
+    if writable_format(name).name == "exr":
+        return ExrOutput(folder, plan)
+    return ImageOutput(folder, plan, name)
 
 
 class _Plans:
@@ -191,6 +203,22 @@ class _Plans:
         )
 
 
+def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:
+    """What of the source is not as an editor may think, for people."""
+    notes = []
+    if info.has_alpha:
+        notes.append("its own alpha is not looked at")
+    if info.fields != "progressive":
+        notes.append(
+            "it is interlaced: both fields are cut out as one picture; edges get better if it is"
+            " deinterlaced first"
+        )
+    limited = [codec.name for codec in codecs.values() if codec.name in ("prores", "ffv1")]
+    if info.is_yuv and info.colour.is_full_range and limited:
+        notes.append(f"its full range is written as limited, since {limited[0]} knows no other")
+    return notes
+
+
 def _resume_point(
     folders: Mapping[str, WorkFolder], footage: Footage, span: Span, *, counts: bool
 ) -> ResumePoint:
@@ -211,7 +239,7 @@ def _resume_point(
     return ResumePoint(
         done=folder.frames,
         context=tuple(pts for pts, _ in context),
-        shot=context[0][1],
+        shots=tuple(shot for _, shot in context),
         origin=origin,
         skipped=skipped,
     )

@@ -11,19 +11,19 @@ from mattecli.records import Array
 __all__ = ["ShotDetector"]
 
 _SIZE = (48, 27)
-_BINS = 24
-_CUT = 0.45  # share of pixels whose brightness changes place in the histogram
-_JUMP = 0.12  # mean difference of the small pictures, 0..1
+_JUMP = 0.05  # mean difference of the small pictures, 0..1, below which nothing is a cut
+_SUDDEN = 4.0  # times the difference before: a fast pan changes as much, but every frame
 
 
 class ShotDetector:
-    """Tells hard cuts: picture and histogram both change at once, between two frames.
+    """Tells hard cuts: two frames differ at once by far more than those before them did.
 
-    Dissolves count as one shot.
+    Dissolves count as one shot; a flash may count as a cut.
     """
 
     def __init__(self) -> None:
         self._last: Float32 | None = None
+        self._jump = 0.0
 
     def begins(self, color: Array) -> bool:
         """Whether a shot begins with this frame, H,W,3; True for the first one."""
@@ -31,13 +31,5 @@ class ShotDetector:
         last, self._last = self._last, small
         if last is None:
             return True
-        jump = float(np.abs(small - last).mean())
-        moved = 0.5 * float(np.abs(_histogram(small) - _histogram(last)).sum())
-        return jump > _JUMP and moved > _CUT
-
-
-def _histogram(small: Float32) -> Float32:
-    """Shares of brightness, joint over the three channels' own histograms."""
-    counts = [np.histogram(small[..., c], _BINS, (0, 1))[0] for c in range(3)]
-    shares: Float32 = (np.concatenate(counts) / (3.0 * small[..., 0].size)).astype(np.float32)
-    return shares
+        before, self._jump = self._jump, float(np.abs(small - last).mean())
+        return self._jump > _JUMP and self._jump > _SUDDEN * before

@@ -36,18 +36,20 @@ class ModelOptions:
         None,
         "--trimap",
         help="Trimap for all photos, a folder with one for each, or auto: from the portrait"
-        " model's alpha",
+        " model's alpha. For video also a video or images, frame by frame",
         metavar="PATH|FOLDER|auto",
     )
     background: str | None = option(
         None,
         "--background",
         help="Background plate (the scene without the subject) for all photos, or a folder with"
-        " one for each",
+        " one for each. For video also a video, frame by frame",
         metavar="PATH|FOLDER",
     )
     align: bool = option(
-        False, "--align", help="Register the background to the photo, and match its exposure"
+        False,
+        "--align",
+        help="Register the background to the photo (to each shot of a video), match its exposure",
     )
     segmentation: str | None = option(
         None,

@@ -2,167 +2,30 @@
 
 from __future__ import annotations
 
-import heapq
 import os
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 import av
 import numpy as np
 
 from mattecli.errors import VideoReadError
+from mattecli.media.video.clip import Clip
 from mattecli.media.video.colours import to_grey, to_rgb
-from mattecli.media.video.probe import child_command, child_environment, probe
+from mattecli.media.video.packets import PacketTimes
 from mattecli.media.video.process import FORMATS, Ffmpeg, data_pipe
 from mattecli.media.video.records import ClipInfo, Frame, Span
 from mattecli.media.video.stream import StreamClip
 from mattecli.records import Array
 
-__all__ = ["Clip", "ClipReader", "Damage", "PacketTimes", "count_before", "pts_of_frame"]
+__all__ = ["ClipReader", "Damage"]
 
 _SEEK_MARGIN = 1.0  # seconds before the wanted frame that decoding begins
 _TURNS = {90: "transpose=1", 180: "hflip,vflip", 270: "transpose=2"}
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
-
-
-class Clip:
-    """An open video file; what is done with it goes on if its name vanishes meanwhile.
-
-    Args:
-        path: the file.
-        max_pixels: larger frames are refused.
-
-    Raises:
-        VideoReadError: it is missing, unreadable, no video.
-    """
-
-    def __init__(self, path: Path, *, max_pixels: int) -> None:
-        self.path = path
-        try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise VideoReadError(
-                f"it cannot be opened ({reason})", path=path, remedy="check the name"
-            ) from error
-        try:
-            self.info = probe(self.reopened(), path, max_pixels=max_pixels)
-        except BaseException:
-            self.close()
-            raise
-
-    def reopened(self) -> int:
-        """The descriptor, at the file's beginning, for a child that reads it next."""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        return self._descriptor
-
-    def another(self) -> int:
-        """A descriptor of its own, so that two children can read at once; close it."""
-        with suppress(OSError):
-            return os.open(f"/proc/self/fd/{self._descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-
-    @property
-    def joined_info(self) -> ClipInfo:
-        """What is known of the file that ``reopened`` gives."""
-        return self.info
-
-    def close(self) -> None:
-        """Let the file go."""
-        os.close(self._descriptor)
-
-    def __enter__(self) -> Clip:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class PacketTimes:
-    """The timestamps that a file's packets promise, read by the child while ffmpeg decodes.
-
-    Args:
-        descriptor: the open file; belongs to this object from now on.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._child = subprocess.Popen(
-            child_command("index", descriptor),
-            pass_fds=[descriptor],
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        self._pending: list[int] = []
-        self._ended = False
-        self.packets = 0
-
-    def before(self, pts: int | None) -> list[int]:
-        """Promised times below ``pts`` that have not been asked for yet (None: all the rest)."""
-        self._read_up_to(pts)
-        times = []
-        while self._pending and (pts is None or self._pending[0] < pts):
-            times.append(heapq.heappop(self._pending))
-        while self._pending and self._pending[0] == pts:
-            heapq.heappop(self._pending)
-        return times
-
-    def _read_up_to(self, pts: int | None) -> None:
-        """Decoding times only grow, and no frame is shown before it is decoded."""
-        stream = self._child.stdout
-        while not self._ended and stream is not None:
-            line = stream.readline()
-            if not line or line.startswith("end"):
-                self._ended = True
-                self.packets = int(line.split()[1]) if line else 0
-                return
-            shown, decoded = (int(word) for word in line.split())
-            heapq.heappush(self._pending, shown)
-            if pts is not None and decoded >= pts:
-                return
-
-    def close(self) -> None:
-        """End the child."""
-        self._child.kill()
-        self._child.wait()
-        if self._child.stdout is not None:
-            self._child.stdout.close()
-        os.close(self._descriptor)
-
-
-def pts_of_frame(clip: Clip, number: int) -> int | None:
-    """The timestamp of a clip's n-th frame in ticks, by its packets; None beyond its end."""
-    packets = PacketTimes(clip.another())
-    try:
-        times = sorted(packets.before(None))
-    finally:
-        packets.close()
-    return times[number] if number < len(times) else None
-
-
-def count_before(clip: Clip, pts: int) -> int:
-    """How many frames come before a time, by the packets."""
-    packets = PacketTimes(clip.another())
-    try:
-        return len(packets.before(pts))
-    finally:
-        packets.close()
 
 
 @dataclass(slots=True)
@@ -173,6 +36,7 @@ class Damage:
         repeated: frames that could not be decoded.
         errors: complaints of the decoder.
         is_cut_off: the file ends before it should.
+        words: the last complaint.
     """
 
     repeated: int = 0
@@ -189,7 +53,6 @@ class ClipReader:
         span: what is wanted of it.
         form: RGB, or grey levels.
         patience: seconds without a frame after which the decoder is given up.
-        seeks: whether what lies before the span may be skipped by the container's index.
     """
 
     def __init__(
@@ -199,7 +62,6 @@ class ClipReader:
         *,
         form: Literal["rgb", "grey"] = "rgb",
         patience: float = 60.0,
-        seeks: bool = True,
     ) -> None:
         self.info: ClipInfo = clip.info
         self.damage = Damage()
@@ -209,11 +71,10 @@ class ClipReader:
         self._form = form
         self._patience = patience
         self._is_live = isinstance(clip, StreamClip) and not clip.is_whole
-        self._seeks = seeks and not self._is_live
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame]:
         source = self._clip.another()
         promised = None if self._is_live else PacketTimes(self._clip.another())
         aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
@@ -245,7 +106,7 @@ class ClipReader:
         if turn and info.rotation in _TURNS:
             convert = f"{convert},{_TURNS[info.rotation]}"
         seek: list[str] = []
-        if start is not None and self._seeks:
+        if start is not None and not self._is_live:
             begin = start * info.time_base - Fraction(_SEEK_MARGIN)
             if begin > 0:
                 seek = ["-seek_timestamp", "1", "-ss", f"{float(begin):.6f}"]

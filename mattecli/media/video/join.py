@@ -9,8 +9,8 @@ from pathlib import Path
 
 import av
 
+from mattecli.media.video.clip import Clip
 from mattecli.media.video.containers import Container
-from mattecli.media.video.decode import Clip
 from mattecli.media.video.process import FORMATS, Ffmpeg
 from mattecli.media.video.records import ClipInfo
 from mattecli.media.video.stream import StreamClip

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mattecli.errors import ResourceError, VideoReadError, VideoWriteError
 
-__all__ = ["FORMATS", "Ffmpeg", "data_pipe", "ffmpeg_path"]
+__all__ = ["FORMATS", "Ffmpeg", "associates_alpha", "data_pipe", "ffmpeg_path"]
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,mxf,nut,flv,ogg,asf,gif,"
@@ -63,6 +63,14 @@ def ffmpeg_path() -> str:
     if b" zscale " not in filters.stdout:
         raise ResourceError("this ffmpeg has no zscale filter", path=path, remedy=remedy)
     return path
+
+
+@lru_cache(maxsize=1)
+def associates_alpha() -> bool:
+    """Whether this ffmpeg knows straight from associated alpha, and converts by itself (8.0)."""
+    asked = [ffmpeg_path(), "-hide_banner", "-h", "filter=setparams"]
+    told = subprocess.run(asked, capture_output=True, check=False)
+    return b"alpha_mode" in told.stdout
 
 
 def data_pipe() -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
@@ -92,7 +92,7 @@ class SequenceReader:
             frames=len(self._images),
         )
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame]:
         index = 0
         for pts, path in enumerate(self._images):
             if self._span.start is not None and pts < self._span.start:

@@ -18,6 +18,7 @@ __all__ = ["Piece", "WorkFolder"]
 
 _JOURNAL = "journal.jsonl"
 _NAME_BYTES = 180
+_MOST_BYTES = 255  # of a name on common file systems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,10 @@ class WorkFolder:
     @property
     def partial(self) -> Path:
         """Where a stopped run leaves what can be played."""
-        return self.target.with_name(f"{self.target.stem}.partial{self.target.suffix}")
+        end = f".partial{self.target.suffix}"
+        room = _MOST_BYTES - len(os.fsencode(end))
+        stem = os.fsdecode(os.fsencode(self.target.stem)[:room])
+        return self.target.with_name(stem + end)
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""

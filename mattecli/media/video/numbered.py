@@ -1,0 +1,181 @@
+"""A video as numbered images, with a list of their times."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from mattecli.errors import VideoWriteError
+from mattecli.media.encode import encode_image
+from mattecli.media.files import write_atomically
+from mattecli.media.video.encode import EncoderPlan, FrameEncoder
+from mattecli.media.video.outputs import CountedOutput, Stamp
+from mattecli.media.video.process import associates_alpha
+from mattecli.media.video.workfolder import WorkFolder
+from mattecli.ops.composite import join_rgba, premultiplied
+from mattecli.ops.pixels import to_levels
+from mattecli.records import Array
+
+__all__ = ["ExrOutput", "ImageOutput", "timecodes_path"]
+
+_WRITERS = 2
+
+
+def timecodes_path(pattern: Path) -> Path:
+    """Where the times of numbered images are written, beside them."""
+    stem = pattern.name.partition("%")[0].rstrip("-_.")
+    return pattern.with_name(f"{stem}-timecodes.txt" if stem else "timecodes.txt")
+
+
+class _NumberedOutput(CountedOutput):
+    """Numbered images; each appears whole. At the end a list of their times.
+
+    Args:
+        folder: its work folder, for the journal; its target is a path with one ``%d`` or
+            ``%0Nd``, and numbers begin at 1.
+        plan: the source's time base, and what is taken off its times.
+    """
+
+    def __init__(self, folder: WorkFolder, plan: EncoderPlan) -> None:
+        super().__init__(folder)
+        self._plan = plan
+        self._pattern = folder.target
+        self._times = folder.path / "times"
+
+    def write(self, stamp: Stamp, image: Array) -> None:
+        """Take a frame; every so many are journalled."""
+        if self._stamps and stamp.index % self._folder.piece_frames == 0:
+            self._complete_piece()
+        self._note(stamp)
+        self._put(stamp, image)
+
+    @abstractmethod
+    def _put(self, stamp: Stamp, image: Array) -> None:
+        """Begin to write one image."""
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """Wait until all images that were begun are under their names."""
+
+    def _place(self, index: int) -> Path:
+        return self._pattern.with_name(self._pattern.name % (index + 1))
+
+    def _complete_piece(self) -> None:
+        self._settle()
+        if not self._stamps:
+            return
+        with self._times.open("a") as stream:
+            stream.writelines(f"{stamp.index} {stamp.pts}\n" for stamp in self._stamps)
+        self._folder.add(self._piece(""))
+        self._stamps = []
+
+    def finish(self) -> None:
+        """Wait for the last images and write the list of times (timecode format v2)."""
+        self._complete_piece()
+        if not self._folder.pieces:
+            self._folder.remove()
+            raise VideoWriteError("there is no frame to write", path=self._pattern)
+        times = dict(_numbers(line) for line in self._times.read_text().splitlines())
+        lines = ["# timecode format v2"]
+        for index in sorted(times):
+            ticks = times[index] - self._plan.origin
+            lines.append(f"{float(ticks * self._plan.info.time_base * 1000):.6f}")
+        write_atomically(timecodes_path(self._pattern), ("\n".join(lines) + "\n").encode())
+        self._folder.remove()
+
+    def stop(self) -> str:
+        """Images that are written stay."""
+        self._settle()
+        frames = self._folder.frames + len(self._stamps)
+        self._leave()
+        return f"{self._pattern.parent} holds the first {frames} images"
+
+    def abandon(self) -> None:
+        """Leave what is complete for a later run."""
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._folder.pieces:
+            self._folder.close()
+        else:
+            self._folder.remove()
+
+
+class ImageOutput(_NumberedOutput):
+    """PNG or TIFF files, encoded in threads.
+
+    Args:
+        folder, plan: as above.
+        format: of the images.
+    """
+
+    def __init__(self, folder: WorkFolder, plan: EncoderPlan, format: str) -> None:
+        super().__init__(folder, plan)
+        self._format = format
+        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="image")
+        self._pending: deque[Future[None]] = deque()
+
+    def _put(self, stamp: Stamp, image: Array) -> None:
+        while len(self._pending) >= 2 * _WRITERS:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(self._write, stamp.index, image))
+
+    def _write(self, index: int, image: Array) -> None:
+        write_atomically(self._place(index), encode_image(image, self._format))
+
+    def _settle(self) -> None:
+        while self._pending:
+            self._pending.popleft().result()
+
+    def _leave(self) -> None:
+        self._pool.shutdown()
+        super()._leave()
+
+
+class ExrOutput(_NumberedOutput):
+    """OpenEXR files of half floats, by ffmpeg: values as the video has them, alpha associated."""
+
+    def __init__(self, folder: WorkFolder, plan: EncoderPlan) -> None:
+        super().__init__(folder, plan)
+        self._encoder: FrameEncoder | None = None
+        self._first = 0
+
+    def _put(self, stamp: Stamp, image: Array) -> None:
+        image = _associated(image)
+        if self._encoder is None:
+            self._first = stamp.index
+            self._encoder = FrameEncoder(self._plan, image, "part-%09d.exr", self._folder.path)
+        self._encoder.put(stamp.pts, image)
+
+    def _settle(self) -> None:
+        encoder, self._encoder = self._encoder, None
+        if encoder is None:
+            return
+        encoder.finish()
+        self.seconds += encoder.seconds
+        for number in range(encoder.frames):
+            part = self._folder.path / f"part-{number + 1:09d}.exr"
+            part.replace(self._place(self._first + number))
+
+    def abandon(self) -> None:
+        """Stop at once; images of complete pieces stay."""
+        if self._encoder is not None:
+            self._encoder.abort()
+        super().abandon()
+
+
+def _associated(image: Array) -> Array:
+    """Colours multiplied with alpha, as OpenEXR wants them, unless ffmpeg does that itself."""
+    if image.ndim == 2 or image.shape[2] == 3 or associates_alpha():
+        return image
+    deep = to_levels(image, np.uint16)
+    return join_rgba(premultiplied(deep[..., :3], deep[..., 3]), deep[..., 3])
+
+
+def _numbers(line: str) -> tuple[int, int]:
+    index, pts = line.split()
+    return int(index), int(pts)
