@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mattecli.errors import UsageError
+from mattecli.media.scratch import give_back_freed
 
 if TYPE_CHECKING:
     import torch
@@ -179,6 +180,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def release_cached(device: torch.device | None = None) -> None:
     """Give back what is held for later, so that a second try has room."""
     gc.collect()
+    give_back_freed()
     if device is not None and device.type == "cuda":
         import torch
 
