@@ -74,6 +74,7 @@ def portrait(folder: Path, width: int, height: int) -> None:
     image = cv2.resize(load(PICTURES / "photos" / "astronaut.jpg"), (width, height))
     mask = cv2.resize(load(PICTURES / "masks" / "astronaut.png"), (width, height))
     save(folder / "p.png", image)
+    save(folder / "p.jpg", image)
     save(folder / "plate.png", cv2.GaussianBlur(image, (0, 0), width / 60))
     trimap = np.where(mask > 127, 255, 0).astype(np.uint8)
     row = height * 2 // 3
@@ -124,7 +125,7 @@ def test_max_memory_gives_the_same_file(
     tmp_path: Path, limited: Callable[..., Run], model: str, more: tuple[str, ...]
 ) -> None:
     portrait(tmp_path, 3000, 2400)
-    given = ("matte", "p.png", "--model", model, "--weights", weights(model, tmp_path), *more)
+    given = ("matte", "p.jpg", "--model", model, "--weights", weights(model, tmp_path), *more)
     free = limited(*given, "-o", "free.png", "-v")
     assert free.code == 0, free.err
     assert "memory: " in free.err

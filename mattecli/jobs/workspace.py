@@ -68,6 +68,12 @@ class Workspace:
             return image
         return self._scratch.kept(image)
 
+    def place(self, shape: tuple[int, ...]) -> Array | None:
+        """A file's array of uint8 for a photo of this shape, if it is too large for memory."""
+        if shape[0] * shape[1] <= self.pixels:
+            return None
+        return self._scratch.zeros(shape, np.uint8)
+
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Array:
         """Zeros, likewise."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
