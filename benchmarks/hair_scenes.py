@@ -189,9 +189,7 @@ def make_scene(
         rows = photo[top : top + 256]
         rows += rng.normal(0, 0.008, rows.shape).astype(np.float32)
     foreground = picture[..., :3] / np.maximum(alpha[..., None], 1e-4)
-    return Scene(
-        np.clip(np.rint(photo * 255), 0, 255).astype(np.uint8), alpha, foreground, behind
-    )
+    return Scene(np.clip(np.rint(photo * 255), 0, 255).astype(np.uint8), alpha, foreground, behind)
 
 
 def network_like(alpha: Array, seed: int = 0, short: int = _NETWORK) -> Array:

@@ -6,6 +6,8 @@ MattecliError (1)
 │   ├── ImageWriteError     an output could not be written
 │   ├── TrimapError         values, size or regions of a trimap make it unusable
 │   ├── PlateError          a background plate does not fit its photo
+│   ├── VideoReadError      missing, no video, damaged, cut off, its decoder failed
+│   ├── VideoWriteError     an encoder failed, or the file could not be written
 │   └── PairingError        a trimap, alpha or plate has no partner
 ├── ResourceError (1)       memory or disk did not suffice
 ├── UsageError (2)          the command line or an argument makes no sense
@@ -30,6 +32,8 @@ __all__ = [
     "ResourceError",
     "TrimapError",
     "UsageError",
+    "VideoReadError",
+    "VideoWriteError",
     "shown_path",
     "shown_text",
 ]
@@ -94,6 +98,14 @@ class TrimapError(InputError):
 
 class PlateError(InputError):
     """A background plate does not fit its photo."""
+
+
+class VideoReadError(InputError):
+    """A video cannot be read, or not to its end."""
+
+
+class VideoWriteError(InputError):
+    """A video cannot be written."""
 
 
 class PairingError(InputError):

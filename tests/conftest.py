@@ -129,3 +129,8 @@ def load(path: Path) -> npt.NDArray[np.generic]:
     image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
     assert image is not None
     return image if image.ndim == 2 else image[..., [2, 1, 0, *range(3, image.shape[2])]]
+
+
+def outputs_in(folder: Path) -> list[Path]:
+    """All that lies in a folder, hidden files too, but for a run's journal."""
+    return sorted(path for path in folder.iterdir() if path.name != ".mattecli-journal.jsonl")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, load, photo, save
+from tests.conftest import Cli, load, outputs_in, photo, save
 
 SMALL = ("--model", "modnet", "--size", "64")
 
@@ -55,7 +55,7 @@ def test_ten_bad_files_among_a_hundred_good(cli: Cli, tmp_path: Path, modnet_wei
         "--report", "report.jsonl",
     )  # fmt: skip
     assert done.code == 1
-    assert len(list((tmp_path / "mattes").iterdir())) == 100
+    assert len(outputs_in(tmp_path / "mattes")) == 100
     *records, summary = [json.loads(line) for line in done.out.splitlines()]
     assert (summary["done"], summary["failed"], summary["total"]) == (100, 10, 110)
     assert summary["exit_status"] == 1
@@ -107,13 +107,13 @@ def test_existing_skip_overwrite_and_error(cli: Cli, tmp_path: Path, modnet_weig
     many(tmp_path / "photos", 3)
     common = ("matte", "photos", *SMALL, "--weights", modnet_weights, "--json")
     assert cli(*common).code == 0
-    first = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in Path("mattes").iterdir()}
+    first = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in outputs_in(Path("mattes"))}
     Path("mattes/p1-foreground.png").unlink()
     again = cli(*common, "--existing", "skip")
     assert again.code == 0
     statuses = [json.loads(line)["status"] for line in again.out.splitlines()[:-1]]
     assert statuses == ["skipped", "done", "skipped"]
-    for path in Path("mattes").iterdir():
+    for path in outputs_in(Path("mattes")):
         assert path.read_bytes() == first[path.name][0]
     assert Path("mattes/p0-alpha.png").stat().st_mtime_ns == first["p0-alpha.png"][1]
     refused = cli(*common, "--existing", "error")
@@ -157,17 +157,17 @@ def test_kill_9_then_skip_gives_what_an_undisturbed_run_gives(
     many(tmp_path / "photos", 60)
     common = ["matte", "photos", *SMALL, "--weights", str(modnet_weights)]
     assert cli(*common, "-o", "undisturbed/").code == 0
-    wanted = {path.name: path.read_bytes() for path in Path("undisturbed").iterdir()}
+    wanted = {path.name: path.read_bytes() for path in outputs_in(Path("undisturbed"))}
     for after in (1, 30, 77):
         process = start([*common, "-o", "killed/", "--existing", "skip"], tmp_path)
         wait_for_outputs(tmp_path / "killed", after)
         process.kill()
         process.communicate()
-        for path in Path("killed").iterdir():
+        for path in outputs_in(Path("killed")):
             if not path.name.startswith("."):
                 assert path.read_bytes() == wanted[path.name]
     assert cli(*common, "-o", "killed/", "--existing", "skip").code == 0
-    found = {p.name: p.read_bytes() for p in Path("killed").iterdir() if p.name[0] != "."}
+    found = {p.name: p.read_bytes() for p in outputs_in(Path("killed")) if p.name[0] != "."}
     assert found == wanted
 
 
@@ -189,7 +189,7 @@ def test_a_signal_ends_cleanly_and_lists_what_is_done(
     assert 3 <= summary["done"] == len(records) < 400
     assert b"interrupted" in err
     assert b"Traceback" not in err
-    assert not list((tmp_path / "mattes").glob(".*"))
+    assert not [p for p in outputs_in(tmp_path / "mattes") if p.name[0] == "."]
     for record in records:
         assert load(tmp_path / record["outputs"]["alpha"]).shape == (48, 64)
 
@@ -234,7 +234,7 @@ def test_memory_does_not_grow_with_the_number_of_inputs(
             capture_output=True, text=True, check=True, timeout=600,
         )  # fmt: skip
         peaks[count] = int(done.stderr.split()[-1]) / 1024
-        assert len(list((tmp_path / f"out{count}").iterdir())) == 2 * count
+        assert len(outputs_in(tmp_path / f"out{count}")) == 2 * count
     assert peaks[1000] - peaks[100] < 60, peaks
 
 
@@ -252,7 +252,7 @@ def test_shards_do_all_inputs_once(cli: Cli, tmp_path: Path, modnet_weights: Pat
     common = ("matte", "photos", *SMALL, "--weights", modnet_weights, "-w", "alpha")
     for part in range(3):
         assert cli(*common, "--shard", f"{part}/3").code == 0
-    assert len(list(Path("mattes").iterdir())) == 7
+    assert len(outputs_in(Path("mattes"))) == 7
     assert cli(*common, "--shard", "3/3").code == 2
     assert cli(*common, "--shard", "x").code == 2
 

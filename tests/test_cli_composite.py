@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, load, photo, save
+from tests.conftest import Cli, load, outputs_in, photo, save
 
 ALPHA = np.zeros((40, 60), np.uint8)
 ALPHA[10:30, 15:45] = 255
@@ -116,7 +116,7 @@ def test_a_folder_of_backgrounds_in_turn_and_each(cli: Cli, tmp_path: Path) -> N
     corners = [load(tmp_path / "turn" / f"c{n}-composite.png")[0, 0, 0] for n in range(3)]
     assert corners == [10, 200, 10]
     assert cli("composite", "cut", "-b", "bg", "--each-background", "-o", "each/").code == 0
-    assert sorted(p.name for p in Path("each").iterdir()) == [
+    assert sorted(p.name for p in outputs_in(Path("each"))) == [
         f"c{n}-{b}-composite.png" for n in range(3) for b in ("b0", "b1")
     ]
 
@@ -148,4 +148,4 @@ def test_of_an_earlier_run_s_folder_the_foregrounds_are_taken(cli: Cli, tmp_path
     save(tmp_path / "mattes" / "p-foreground.png", np.dstack([photo(60, 40), ALPHA]))
     save(tmp_path / "mattes" / "p-alpha.png", ALPHA)
     assert cli("composite", "mattes", "-o", "out/").code == 0
-    assert [p.name for p in Path("out").iterdir()] == ["p-foreground-composite.png"]
+    assert [p.name for p in outputs_in(Path("out"))] == ["p-foreground-composite.png"]

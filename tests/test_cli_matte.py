@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import PICTURES, Cli, load, photo, save
+from tests.conftest import PICTURES, Cli, load, outputs_in, photo, save
 
 SMALL = ("--model", "modnet", "--size", "64")
 
@@ -53,7 +53,7 @@ def test_the_network_writes_alpha_and_foreground_of_the_photo_s_size(
 ) -> None:
     done = cli("matte", photos, *SMALL, "--weights", modnet_weights)
     assert done.code == 0, done.err
-    names = sorted(path.name for path in (tmp_path / "mattes").iterdir())
+    names = sorted(path.name for path in outputs_in(tmp_path / "mattes"))
     assert names == sorted(
         f"img{n}-{kind}.png" for n in range(4) for kind in ("alpha", "foreground")
     )
@@ -100,7 +100,7 @@ def test_two_devices_share_the_work(
     common = ("matte", photos, *SMALL, "--weights", modnet_weights, "-w", "alpha")
     assert cli(*common, "-o", "one/").code == 0
     assert cli(*common, "-o", "two/", "--devices", "cpu,cpu:0").code == 0
-    for path in (tmp_path / "one").iterdir():
+    for path in outputs_in(tmp_path / "one"):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 

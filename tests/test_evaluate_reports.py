@@ -171,7 +171,7 @@ def test_json_goes_to_standard_output_line_by_line(folders: Path) -> None:
         "img2.png",
         "img10.png",
     ]
-    assert objects[0]["scores"].keys() == {"sad", "mse", "mad", "grad", "conn"}
+    assert objects[0]["scores"].keys() == {"sad", "mse", "mad", "grad", "conn", "iou"}
     assert objects[-1]["means"] == pytest.approx(evaluate_mattes(options(folders)).report.means)
     assert objects[-1]["settings"]["definitions"].keys() == objects[-1]["means"].keys()
 

@@ -78,6 +78,7 @@ def test_plain_over_the_unknown_pixels_is_composition_1k_and_mad() -> None:
     plain = score(smooth_sample(), protocol_for("plain", region="unknown"))
     table = score(smooth_sample(), protocol_for("composition-1k"))
     mad = plain.pop("mad")
+    assert 0 < (plain.pop("iou") or 0) < 1
     assert plain == pytest.approx(table)
     unknown = int((smooth_sample().trimap == 128).sum())  # type: ignore[union-attr]  # it has one
     assert mad == pytest.approx((table["sad"] or 0) * 1e6 / unknown)
@@ -159,3 +160,24 @@ def test_a_sample_without_what_the_protocol_needs() -> None:
     for protocol in (protocol_for("dim"), protocol_for("mmedit"), protocol_for("rvm", colors=True)):
         with pytest.raises(UsageError):
             score(sample, protocol)
+
+
+def test_iou_counts_what_both_hold_opaque() -> None:
+    truth = np.zeros((10, 10), np.uint8)
+    pred = truth.copy()
+    truth[:, :6] = 255
+    pred[:, 2:8] = 128  # just above one half
+    assert score(Sample(alpha=ImagePair.of(pred, truth)), protocol_for("plain"))["iou"] == 0.5
+    trimap = np.where(np.arange(10) < 3, 128, 0).astype(np.uint8)[None].repeat(10, 0)
+    sample = Sample(alpha=ImagePair.of(pred, truth), trimap=trimap)
+    inside = score(sample, protocol_for("plain", region="unknown"))["iou"]
+    assert inside == pytest.approx(1 / 3)
+    nothing = np.zeros_like(truth)
+    assert score(Sample(alpha=ImagePair.of(nothing, nothing)), protocol_for("plain"))["iou"] == 1
+
+
+def test_the_worst_iou_is_the_smallest() -> None:
+    measure = protocol_for("plain").measure("iou")
+    assert measure.badness(0.4) > measure.badness(0.9)
+    assert measure.badness(1.0) < 0
+    assert protocol_for("plain").measure("mad").badness(3.0) == 3.0

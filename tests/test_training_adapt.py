@@ -12,9 +12,10 @@ from conftest import photo, save
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mattecli.errors import InputError, UsageError
+from mattecli.errors import InputError, ModelUnavailableError, UsageError
 from mattecli.jobs.adapt import AdaptOptions, adapt
 from mattecli.models.modnet import MODNet
+from mattecli.settings.train import LearnOptions
 from mattecli.training.journal import read_rows
 
 
@@ -24,19 +25,25 @@ def weights(modnet_weights: Path) -> dict[str, Tensor]:
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> AdaptOptions:
+def options(tmp_path: Path, modnet_weights: Path) -> AdaptOptions:
     for number in range(2):
         save(tmp_path / "photos" / f"{number}.png", photo(90, 70, seed=number))
     return AdaptOptions(
-        photos=tmp_path / "photos", out=tmp_path / "out", epochs=3, rate=1e-4, size=64, workers=0
+        photos=tmp_path / "photos",
+        output=tmp_path / "out",
+        weights=modnet_weights,
+        epochs=3,
+        rate=1e-4,
+        size=64,
+        run=LearnOptions(workers=0),
     )
 
 
 def test_consistency_grows(options: AdaptOptions, weights: dict[str, Tensor]) -> None:
-    report = adapt(replace(options, epochs=20), weights)
+    report = adapt(replace(options, epochs=20))
     assert report.finished
     assert report.step == report.steps == 40
-    first, last = (float(row["semantic"]) for row in read_rows(options.out / "log.csv"))
+    first, last = (float(row["semantic"]) for row in read_rows(options.output / "log.csv"))
     assert last < first
     adapted = load_file(report.weights)
     MODNet.from_state(adapted)
@@ -47,26 +54,26 @@ def test_consistency_grows(options: AdaptOptions, weights: dict[str, Tensor]) ->
         torch.testing.assert_close(adapted[key].float(), weights[key], rtol=1e-3, atol=1e-3)
     moved = weights["f_branch.conv_f.1.layers.0.weight"]
     assert not torch.equal(adapted["f_branch.conv_f.1.layers.0.weight"].float(), moved)
-    sheet = cv2.imread(str(options.out / "sheet_0000040.png"))
+    sheet = cv2.imread(str(options.output / "sheet_0000040.png"))
     assert sheet is not None
 
 
-def test_resumes_to_the_same_weights(
-    options: AdaptOptions, weights: dict[str, Tensor], tmp_path: Path
-) -> None:
-    whole = adapt(options, weights)
+def test_resumes_to_the_same_weights(options: AdaptOptions, tmp_path: Path) -> None:
+    whole = adapt(options)
     stops = iter([False, False, True])
-    parts = replace(options, out=tmp_path / "parts")
-    assert not adapt(parts, weights, stop=lambda: next(stops)).finished
+    parts = replace(options, output=tmp_path / "parts")
+    assert not adapt(parts, stop=lambda: next(stops)).finished
     with pytest.raises(UsageError, match="already holds"):
-        adapt(parts, weights)
-    resumed = adapt(replace(parts, resume=True), weights)
+        adapt(parts)
+    resumed = adapt(replace(parts, run=replace(parts.run, resume=True)))
     a, b = (load_file(r.weights.with_name("checkpoint.safetensors")) for r in (whole, resumed))
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_refuses_a_folder_without_photos(
-    options: AdaptOptions, weights: dict[str, Tensor], tmp_path: Path
-) -> None:
+def test_refuses_what_cannot_be_adapted(options: AdaptOptions, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no photos"):
-        adapt(replace(options, photos=tmp_path / "none"), weights)
+        adapt(replace(options, photos=tmp_path / "none"))
+    with pytest.raises(UsageError, match="cannot be adapted"):
+        adapt(replace(options, model="shm"))
+    with pytest.raises(ModelUnavailableError, match="no weights for modnet:webcam"):
+        adapt(replace(options, model="modnet:webcam", weights=None))

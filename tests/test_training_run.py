@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +21,7 @@ from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.dim import DIM
 from mattecli.models.modnet import MODNet
 from mattecli.models.shm import SHM
+from mattecli.settings.train import LearnOptions
 from mattecli.training.average import WeightAverage
 from mattecli.training.journal import Journal, draw_curves, read_rows
 from mattecli.training.recipe import Phase, Rate, Recipe, rate_at
@@ -39,18 +35,9 @@ NETWORKS: dict[str, type[MattingModel]] = {
     "bgmv2": BGMv2,
 }
 
+LEARN = {item.name for item in fields(LearnOptions)}
+
 LARGE = ("dim", "bgm")  # their checkpoints take hundreds of megabytes
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from mattecli.jobs.train import TrainOptions, train
-
-if __name__ == "__main__":
-    train(TrainOptions(recipe="modnet", data=Path(sys.argv[1]), out=Path(sys.argv[2]), steps=2,
-                       phases=("tiny", "small"), batch=2, size=64, save_every=1,
-                       resume="--resume" in sys.argv))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +50,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def small(recipe: str, data: Path, out: Path, **changes: object) -> TrainOptions:
+    """Options of a tiny training; ``changes`` are of the training or of its run."""
+    own = {name: changes.pop(name) for name in list(changes) if name in LEARN}
+    run = replace(LearnOptions(workers=0), **own)
     options = TrainOptions(
-        recipe=recipe, data=data, out=out, steps=2, batch=2, size=64, save_every=2, workers=0
+        recipe=recipe, data=data, output=out, steps=2, batch=2, size=64, save_every=2, run=run
     )
     return replace(options, **changes)
 
@@ -98,25 +88,6 @@ def test_stops_and_resumes_to_the_same_weights(recipe: str, data: Path, tmp_path
     assert all(torch.isfinite(p).all() for p in network.parameters())
 
 
-def test_survives_being_killed(data: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-
-    def command(out: str, *more: str) -> list[str]:
-        return [sys.executable, str(script), str(data), str(tmp_path / out), *more]
-
-    subprocess.run(command("whole"), check=True, capture_output=True, timeout=300)
-    checkpoint = tmp_path / "part" / "checkpoint.safetensors"
-    victim = subprocess.Popen(command("part"), stderr=subprocess.DEVNULL)
-    while not checkpoint.exists():
-        assert victim.poll() is None
-        time.sleep(0.02)
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.wait()
-    subprocess.run(command("part", "--resume"), check=True, capture_output=True, timeout=300)
-    assert_equal(load_file(tmp_path / "whole" / "checkpoint.safetensors"), load_file(checkpoint))
-
-
 def test_the_loss_falls_and_is_logged(data: Path, tmp_path: Path) -> None:
     options = small("shm", data, tmp_path, phases=("trimap",), steps=24, save_every=4)
     report = train(options)
@@ -131,7 +102,7 @@ def test_the_loss_falls_and_is_logged(data: Path, tmp_path: Path) -> None:
 def test_validates_and_draws_sheets(data: Path, tmp_path: Path) -> None:
     row = RECIPES["modnet"]
     recipe = replace(row.recipe, check_every=1, sheet_every=1)
-    options = small("modnet", data, tmp_path, phases=("tiny",), steps=1)
+    options = small("modnet", data, tmp_path, phases=("medium",), steps=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mattecli.jobs.train.RECIPES", {"modnet": replace(row, recipe=recipe)})
         train(options)
@@ -144,15 +115,15 @@ def test_validates_and_draws_sheets(data: Path, tmp_path: Path) -> None:
 
 
 def test_refuses_what_would_spoil_a_training(data: Path, tmp_path: Path) -> None:
-    options = small("modnet", data, tmp_path / "a", phases=("tiny",), steps=1)
+    options = small("modnet", data, tmp_path / "a", phases=("medium",), steps=1)
     train(options)
     with pytest.raises(UsageError, match="already holds a training"):
         train(options)
     with pytest.raises(CheckpointError, match="with seed 1"):
-        train(replace(options, resume=True, seed=2))
+        train(replace(options, run=replace(options.run, resume=True, seed=2)))
     (tmp_path / "a" / "checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="is no checkpoint"):
-        train(replace(options, resume=True))
+        train(replace(options, run=replace(options.run, resume=True)))
     with pytest.raises(UsageError, match="no recipe"):
         train(replace(options, recipe="trimap"))
     with pytest.raises(UsageError, match="no phase"):
@@ -160,7 +131,7 @@ def test_refuses_what_would_spoil_a_training(data: Path, tmp_path: Path) -> None
 
 
 def test_stops_at_a_loss_that_is_not_finite(data: Path, tmp_path: Path) -> None:
-    options = small("shm", data, tmp_path, phases=("trimap",), bf16=False)
+    options = small("shm", data, tmp_path, phases=("trimap",), precision="fp32")
     row = RECIPES["shm"]
     phase = replace(row.recipe.phases[0], rate=Rate(peak=1e30))
     with pytest.MonkeyPatch.context() as patch:
@@ -198,7 +169,7 @@ def test_time_limit_leaves_a_resumable_training(data: Path, tmp_path: Path) -> N
 def test_options_change_the_recipe() -> None:
     recipe = RECIPES["modnet"].recipe
     options = TrainOptions(
-        recipe="modnet", data=Path("d"), out=Path("o"), phases=("large",), batch=3, size=96
+        recipe="modnet", data=Path("d"), output=Path("o"), phases=("large",), batch=3, size=96
     )
     changed = adapted(recipe, options)
     assert [phase.name for phase in changed.phases] == ["large"]

@@ -9,18 +9,22 @@ from typing import Annotated
 import typer
 
 from mattecli import __version__
+from mattecli.cli.bench import bench
 from mattecli.cli.composite import composite
+from mattecli.cli.doctor import doctor
 from mattecli.cli.evaluate import evaluate
 from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
 from mattecli.cli.render import catch_signals, finish, say
+from mattecli.cli.train import adapt, train
 from mattecli.cli.trimap import trimap
+from mattecli.cli.video import video
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="mattecli",
-    help="Takes the foreground out of photos in bulk.",
+    help="Takes the foreground out of photos and video in bulk.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -29,8 +33,13 @@ app = typer.Typer(
 app.command("matte")(matte)
 app.command("trimap")(trimap)
 app.command("composite")(composite)
+app.command("video")(video)
 app.command("evaluate")(evaluate)
+app.command("train")(train)
+app.command("adapt")(adapt)
+app.command("bench")(bench)
 app.add_typer(models, name="models")
+app.command("doctor")(doctor)
 
 
 def _show_version(wanted: bool) -> None:
@@ -46,7 +55,7 @@ def _root(
         typer.Option("--version", help="Show the version", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Takes the foreground out of photos in bulk."""
+    """Takes the foreground out of photos and video in bulk."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -18,6 +18,8 @@ def matte(options: MatteOptions) -> None:
     Outputs go to the folder mattes/ unless -o says otherwise. Example:
     mattecli matte photos/ --model closed-form --trimap trimaps/ -o cutouts/
     """
+    from mattecli.engine.allocator import keep_freed_memory
     from mattecli.jobs.matte import matte_images
 
+    keep_freed_memory()
     raise typer.Exit(matte_images(options, Console(options.run)).exit_code)

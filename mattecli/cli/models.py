@@ -56,6 +56,8 @@ def info(name: _Name, as_json: _Json = False) -> None:
         return
     for key, text in _lines(facts):
         typer.echo(f"{key + ':':<12} {text}")
+    if facts.card:
+        typer.echo(f"\n{facts.card.rstrip()}")
 
 
 @app.command()

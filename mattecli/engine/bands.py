@@ -52,6 +52,7 @@ class BandEstimator(Estimator):
         self._memory = memory
         self._deep = deep
         self.lanes = inner.lanes
+        self.accelerator = inner.accelerator
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo and its plate as they are; bands are cut when their turn comes."""
@@ -107,7 +108,8 @@ class BandEstimator(Estimator):
         alpha = self._zeros((have.height, have.width), np.float32)
         levels = np.uint8 if color.dtype == np.uint8 and not self._deep else np.uint16
         colours = self._zeros(color.shape, levels)
-        with self._inner.borrowed() as (network, device):
+        with self._inner.borrowed() as (form, device):
+            network = form.network
             if not isinstance(network, BGMv2):
                 raise AssertionError("only Background Matting V2 works in bands")
             if network.refiner is None:

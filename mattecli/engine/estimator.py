@@ -112,11 +112,13 @@ class Estimator(ABC):
         short_side: a photo may be decoded down to this short side; None: every pixel counts.
         batch: photos of equal shape that are estimated at once, at most.
         lanes: threads that may estimate at the same time.
+        accelerator: torch's name of the GPU that it runs on; "" for none.
     """
 
     short_side: int | None = None
     batch: int = 1
     lanes: int = 1
+    accelerator: str = ""
 
     @abstractmethod
     def prepare(self, photo: Photo) -> Prepared:

@@ -80,6 +80,7 @@ class Memory:
         """Bytes that can still be taken, of main memory or of a GPU's; not below 0."""
         if device is not None and device.type == "cuda":
             return max(self._gpu_room(device), 0)
+        give_back_freed()  # or it would count as held
         rooms = list(_rooms())
         if self.limit is not None:
             rooms.append(self.limit - resident_bytes())

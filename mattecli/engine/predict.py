@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,18 +10,19 @@ import cv2
 import torch
 from torch import Tensor
 
-from mattecli.engine.devices import describe_device, find_devices, find_precision
+from mattecli.engine.devices import describe_device, find_devices, find_precision, use_threads
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
 from mattecli.engine.sizes import NetworkSize, network_size
 from mattecli.errors import UsageError
 from mattecli.models.base import Estimate, MattingModel, ModelInput
+from mattecli.models.fused.form import InferenceForm
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor
 from mattecli.ops.segmentation import crop, rough_mask, subject_box
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
 
-__all__ = ["NetworkEstimator"]
+__all__ = ["NetworkEstimator", "model_input"]
 
 
 class NetworkEstimator(Estimator):
@@ -32,10 +32,12 @@ class NetworkEstimator(Estimator):
     alpha does not depend on its company.
 
     Args:
-        network: in evaluation mode; moved to the first device.
+        network: in evaluation mode; its inference form is what runs.
         spec: its row in the registry.
         options: devices, precision, batch size.
         size: short side that the network sees, in place of the model's own.
+        lanes: photos that a CPU may estimate at the same time, sharing its cores; a network that
+            sees photos at their own size does one at a time, for the memory.
 
     Raises:
         UsageError: a device is missing, or a number makes no sense for this model.
@@ -48,6 +50,7 @@ class NetworkEstimator(Estimator):
         options: DeviceOptions,
         *,
         size: int | None = None,
+        lanes: int = 1,
     ) -> None:
         if size is not None and (spec.size_rule == "full" or size < spec.minimum):
             raise UsageError(
@@ -59,15 +62,32 @@ class NetworkEstimator(Estimator):
         self._spec = spec
         self._size = size
         self._devices = find_devices(options)
-        self._dtypes = [find_precision(options.precision, device) for device in self._devices]
-        self._copies = [network.to(self._devices[0])]
-        self._copies += [copy.deepcopy(network).to(device) for device in self._devices[1:]]
+        self._dtypes = [
+            find_precision(options.precision, device, half_is_sound=spec.half_is_sound)
+            for device in self._devices
+        ]
+        self._forms = [
+            InferenceForm(network, dtype).to(device)
+            for device, dtype in zip(self._devices, self._dtypes, strict=True)
+        ]
+        self._threads: int | None = None
+        if self._devices == [torch.device("cpu")] and spec.size_rule != "full":
+            self._split_cores(lanes)
         self._free = list(range(len(self._devices)))
         self._lock = threading.Lock()
         if spec.size_rule != "full" and "segmentation" not in spec.needs:
             self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
+        self.accelerator = "" if self._devices[0].type == "cpu" else str(self._devices[0])
+
+    def _split_cores(self, lanes: int) -> None:
+        """Photos side by side scale better than the threads of one, which wait for each other."""
+        cores = torch.get_num_threads()
+        lanes = max(1, min(lanes, cores))
+        self._threads = cores // lanes
+        self._devices, self._dtypes = self._devices * lanes, self._dtypes * lanes
+        self._forms *= lanes  # one network: it holds nothing that belongs to a photo
 
     def prepare(self, photo: Photo) -> Prepared:
         """Scale a photo to what the network sees, and pad it."""
@@ -97,22 +117,20 @@ class NetworkEstimator(Estimator):
             batch: how many the network is given; the last one fills up what is missing.
         """
         filled = [*group, *[group[-1]] * ((batch or self.batch) - len(group))]
-        with self.borrowed() as (network, device):
-            found = network.estimate(_batched(filled, device))
+        with self.borrowed() as (form, device):
+            found = form.estimate(model_input(filled, device))
         return [_matte(found, i, item) for i, item in enumerate(group)]
 
     @contextmanager
-    def borrowed(self) -> Iterator[tuple[MattingModel, torch.device]]:
+    def borrowed(self) -> Iterator[tuple[InferenceForm, torch.device]]:
         """A copy of the network and its device for this thread alone, ready for inference."""
         with self._lock:
             number = self._free.pop()
-        device, dtype = self._devices[number], self._dtypes[number]
         try:
-            with (
-                torch.inference_mode(),
-                torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
-            ):
-                yield self._copies[number], device
+            if self._threads is not None:
+                use_threads(self._threads)
+            with torch.inference_mode():
+                yield self._forms[number], self._devices[number]
         finally:
             with self._lock:
                 self._free.append(number)
@@ -127,16 +145,23 @@ class NetworkEstimator(Estimator):
         """Whether the network computes in 16 bits."""
         return self._dtypes[0] != torch.float32
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Arithmetic of the network's layers."""
+        return self._dtypes[0]
+
     def describe(self) -> dict[str, object]:
         """Devices, precision and batch size."""
         return {
-            "device": ", ".join(describe_device(device) for device in self._devices),
+            "device": ", ".join(dict.fromkeys(map(describe_device, self._devices))),
             "precision": str(self._dtypes[0]).removeprefix("torch."),
             "batch_size": self.batch,
         }
 
 
-def _batched(group: Sequence[Prepared], device: torch.device) -> ModelInput:
+def model_input(group: Sequence[Prepared], device: torch.device) -> ModelInput:
+    """Photos of equal shape as one batch on the device."""
+
     def batch(images: Iterable[Array]) -> Tensor:
         return torch.cat([batch_from_image(image, device) for image in images]).clamp_(0, 1)
 

@@ -192,6 +192,7 @@ class TileEstimator(Estimator):
         if self._side:  # judged before any photo is
             self._shape(self._side)
         self.lanes = inner.lanes
+        self.accelerator = inner.accelerator
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo as it is; tiles are cut when their turn comes."""

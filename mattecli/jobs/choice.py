@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
     from mattecli.models.weights import LoadedModel
 
-__all__ = ["ChosenModel", "choose_spec", "make_guide", "make_model", "needs_guide"]
+__all__ = [
+    "ChosenModel",
+    "choose_spec",
+    "guide_specs",
+    "make_guide",
+    "make_model",
+    "needs_guide",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,7 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
     plate = "background" in spec.needs
     network = spec.kind == "network"
     own_way = network and not options.reference  # not a solver's, not a script's
+    tiled = not options.reference and (spec.reach > 0 or options.refine == "dim")
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
         ("--background", options.background, plate),
@@ -86,8 +94,8 @@ def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOpti
         ("--devices", device.devices, network),
         ("--precision", device.precision not in ("auto", "fp32"), own_way),
         ("--batch-size", device.batch_size not in ("auto", "1"), own_way),
-        ("--tile", device.tile != "auto", spec.reach > 0 and not options.reference),
-        ("--overlap", device.overlap is not None, spec.reach > 0 and not options.reference),
+        ("--tile", device.tile != "auto", tiled),
+        ("--overlap", device.overlap is not None, tiled),
     )
     for name, given, fits in places:
         if given and not fits:
@@ -102,6 +110,11 @@ def needs_guide(spec: ModelSpec, options: ModelOptions) -> bool:
     return "segmentation" in spec.needs and options.segmentation is None
 
 
+def guide_specs() -> list[ModelSpec]:
+    """The rows of the portrait model; it runs on the first whose weights are here."""
+    return [row for row in network_specs() if row.system == DEFAULT_MODEL]
+
+
 def make_guide(options: MatteOptions) -> Estimator:
     """The portrait model, from whichever of its weights are here.
 
@@ -112,8 +125,7 @@ def make_guide(options: MatteOptions) -> Estimator:
     from mattecli.models.store import find_weights
     from mattecli.models.weights import load_network
 
-    rows = [row for row in network_specs() if row.system == DEFAULT_MODEL]
-    here = [row for row in rows if find_weights(row) is not None]
+    here = [row for row in guide_specs() if find_weights(row) is not None]
     if not here:
         raise ModelUnavailableError(
             "the portrait model, which makes what was not given, has no weights here",
@@ -133,7 +145,7 @@ def make_model(
         spec: its row.
         options: weights, device, precision and so on.
         workspace: what memory there is.
-        lanes: photos that a solver may work on at the same time.
+        lanes: photos that a solver, or a network on a CPU, may work on at the same time.
 
     Raises:
         ModelUnavailableError: there are no weights, or not these.
@@ -160,7 +172,7 @@ def make_model(
         script = find_reference(spec, options.model.size, for_script)
         estimator = ReferenceEstimator(loaded.network, script, options.device)
     else:
-        estimator = _own_way(spec, loaded, options, workspace)
+        estimator = _own_way(spec, loaded, options, workspace, lanes)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,
@@ -169,7 +181,7 @@ def make_model(
 
 
 def _own_way(
-    spec: ModelSpec, loaded: LoadedModel, options: MatteOptions, workspace: Workspace
+    spec: ModelSpec, loaded: LoadedModel, options: MatteOptions, workspace: Workspace, lanes: int
 ) -> Estimator:
     """What runs a network as we would: whole, in tiles or in bands."""
     from mattecli.engine.bands import BandEstimator
@@ -178,7 +190,9 @@ def _own_way(
     from mattecli.models.bgmv2 import BGMv2
 
     memory, zeros = workspace.memory, workspace.zeros
-    inner = NetworkEstimator(loaded.network, spec, options.device, size=options.model.size)
+    inner = NetworkEstimator(
+        loaded.network, spec, options.device, size=options.model.size, lanes=lanes
+    )
     if spec.reach:
         return TileEstimator(inner, spec, options.device, memory, zeros)
     if isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:

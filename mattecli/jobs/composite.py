@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
+from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
@@ -18,6 +19,8 @@ from mattecli.records import Array, Picture, Report, Size
 from mattecli.settings import CompositeOptions
 
 __all__ = ["composite_images"]
+
+_FOLDER = "composites"  # for outputs, when the user says nothing
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -62,11 +65,18 @@ def composite_images(options: CompositeOptions, observer: Observer | None = None
         if blend.each_background
         else _in_turn(options, backgrounds)
     )
+    for task in tasks:
+        if task.background is not None and task.background.path is not None:
+            task.companions["background"] = task.background.path
     pair(tasks, "alpha", blend.alpha)
     refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
+    made_with = {"blend": asdict(blend), "format": options.target.format}
+    journal = open_journal(options.source, options.target, _FOLDER, made_with)
+    if journal is not None:
+        tasks = journal.applied(tasks, options.target)
     workers = worker_count(options.run)
     stage = Stage(name="composite", work=each(steps.run), workers=workers)
-    work = Work(tasks=tasks, stages=[stage], settings=asdict(blend))
+    work = Work(tasks=tasks, stages=[stage], settings=asdict(blend), journal=journal)
     return run_tasks(work, options.run, observer or Silent())
 
 
@@ -77,7 +87,7 @@ def _plan(options: CompositeOptions, name: str) -> list[_CompositeTask]:
         replace(options.target, name=name),
         OutputRule(
             kinds=("composite",),
-            folder="composites",
+            folder=_FOLDER,
             protected=(options.blend.background, options.blend.alpha),
             wanted="foreground" if options.blend.alpha is None else None,
         ),

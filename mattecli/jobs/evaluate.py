@@ -158,7 +158,7 @@ class _Steps:
             colors=self._colors(task),
         )
         task.scores = score(sample, self._protocol)
-        badness = task.scores[self._sort_by] or 0.0
+        badness = self._protocol.measure(self._sort_by).badness(task.scores[self._sort_by])
         self._worst.offer(task.place, badness, lambda: _thumbs(alpha))
 
     def _alpha(self, task: EvaluationTask) -> ImagePair:

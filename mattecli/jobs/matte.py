@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 from mattecli.errors import UsageError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.journal import Journal, open_journal
+from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
 from mattecli.jobs.plan import (
     OutputRule,
@@ -26,6 +28,16 @@ from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
 
+_FOLDER = "mattes"  # for outputs, when the user says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done, and what remembers it."""
+
+    tasks: Sequence[MatteTask]
+    journal: Journal | None
+
 
 def matte_images(options: MatteOptions, observer: Observer | None = None) -> Report:
     """Estimate alpha mattes and foregrounds of photos and write them.
@@ -43,22 +55,27 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
+    journal = open_journal(options.source, options.target, _FOLDER, made_with(spec, options))
+    if journal is not None:
+        tasks = journal.applied(tasks, options.target)
     workspace = Workspace(options.device.max_memory)
     if options.run.dry_run:
         return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
     with workspace:
-        return _run(spec, options, tasks, workspace, observer)
+        return _run(spec, options, _Plan(tasks, journal), workspace, observer)
 
 
 def _run(
     spec: ModelSpec,
     options: MatteOptions,
-    tasks: Sequence[MatteTask],
+    plan: _Plan,
     workspace: Workspace,
     observer: Observer,
 ) -> Report:
+    tasks = plan.tasks
     workers = worker_count(options.run)
-    chosen = make_model(spec, options, workspace, workers)
+    waiting = sum(task.settled is None for task in tasks)
+    chosen = make_model(spec, options, workspace, lanes=max(1, min(workers, waiting)))
     chosen.facts["refine"] = refinement(spec, options)
     guide = make_guide(options) if needs_guide(spec, options.model) else None
     if options.model.model is None:
@@ -79,6 +96,7 @@ def _run(
             "options": asdict(options.pixels),
             "finish": asdict(options.finish),
         },
+        journal=plan.journal,
     )
     return run_tasks(work, options.run, observer)
 
@@ -96,7 +114,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         options.target,
         OutputRule(
             kinds=options.pixels.write,
-            folder="mattes",
+            folder=_FOLDER,
             protected=(*companions.values(), options.pixels.background_fill),
         ),
     )

@@ -17,11 +17,12 @@ from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import Task
 from mattecli.jobs.refining import Refiner
-from mattecli.jobs.results import Results
+from mattecli.jobs.results import Decontaminate, Results, Tools
 from mattecli.jobs.runner import each
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.images import read_picture
 from mattecli.ops.composite import composite
+from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
@@ -82,6 +83,7 @@ class MatteSteps:
         self._refiner = refiner
         self._options = options
         self._companions = Companions(options, workspace.place)
+        self._decontaminate = _decontaminator(estimator)
         self._fill = parse_fill(options.pixels.background_fill)
         self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
@@ -202,7 +204,8 @@ class MatteSteps:
         cutout = self._finisher.cutout(
             task, picture, alpha, trimap=trimap, foreground=whole.foreground
         )
-        results = Results(cutout, self._options, self._fill, self._workspace.keep)
+        tools = Tools(keep=self._workspace.keep, decontaminate=self._decontaminate)
+        results = Results(cutout, self._options, self._fill, tools)
         task.show("photo", picture.color)
         write_outputs(task, results.image, picture.icc)
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
@@ -223,6 +226,17 @@ class MatteSteps:
         if self._refiner is None or seen is None or Size.of(matte.alpha) == full:
             return self._estimator.restore(matte, full)
         return Matte(alpha=self._refiner.alpha(seen, matte, band))
+
+
+def _decontaminator(estimator: Estimator) -> Decontaminate:
+    """What estimates foreground colours: the GPU of the network, or the CPU."""
+    if not estimator.accelerator:
+        return decontaminated
+    import torch
+
+    from mattecli.engine.device_colours import DeviceColours
+
+    return DeviceColours(torch.device(estimator.accelerator)).decontaminated
 
 
 def _network_stage(

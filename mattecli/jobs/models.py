@@ -11,7 +11,13 @@ from mattecli.errors import CheckpointError, ModelUnavailableError
 from mattecli.models.published import PUBLISHED, PublishedFile, published_for
 from mattecli.models.registry import MODELS, find_spec
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import Store, StoredWeights, built_in_weights, missing_weights
+from mattecli.models.store import (
+    Store,
+    StoredWeights,
+    built_in_weights,
+    missing_weights,
+    model_card,
+)
 
 __all__ = [
     "Availability",
@@ -61,6 +67,7 @@ class ModelFacts:
         commercial: whether that allows commercial use; None where nobody says.
         published: the published file that the name stands for.
         editions: names of all published files for the model.
+        card: about the weights inside the package, as Markdown; "" where others are meant.
     """
 
     name: str
@@ -75,6 +82,7 @@ class ModelFacts:
     commercial: bool | None
     published: PublishedFile | None
     editions: tuple[str, ...]
+    card: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +140,10 @@ def model_facts(name: str, store: Store | None = None) -> ModelFacts:
         size=path.stat().st_size if path is not None else None,
         sha256=stored.sha256 if stored is not None else "",
         licence=licence,
-        commercial=published.commercial if published and published.licence == licence else None,
+        commercial=_commercial(target, licence, weights),
         published=published,
         editions=tuple(row.name for row in published_for(spec.name)),
+        card=model_card(spec) if weights == "built in" else "",
     )
 
 
@@ -222,6 +231,14 @@ def _availability(target: Target, store: Store) -> tuple[Availability, Path | No
 
 def _built_in(target: Target) -> Path | None:
     return built_in_weights(target.spec) if target.name == target.spec.name else None
+
+
+def _commercial(target: Target, licence: str, weights: Availability) -> bool | None:
+    """Whether the weights' licence allows commercial use; None where nobody says."""
+    published = target.published
+    if weights == "built in":
+        return True  # they are under the program's own licence
+    return published.commercial if published and published.licence == licence else None
 
 
 def _licence(target: Target, stored: StoredWeights | None) -> str:

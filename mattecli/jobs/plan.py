@@ -28,9 +28,11 @@ __all__ = [
     "OutputRule",
     "Task",
     "goes_to_one_place",
+    "is_piped",
     "pair",
     "plan_tasks",
     "refuse_overwriting_companions",
+    "shard_part",
 ]
 
 S = TypeVar("S")
@@ -161,7 +163,7 @@ def plan_tasks(
         protected=[Path(text) for text in rule.protected if text is not None],
     )
     # All inputs are named before the shard is cut out: no two shards write the same name.
-    tasks = _shard(
+    tasks = shard_part(
         [
             make(source=item, outputs=outputs, format=row.name)
             for item, outputs in zip(sources, planned, strict=True)
@@ -214,7 +216,7 @@ def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] 
 def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
     paths = options.inputs
     if not paths and options.files_from is None:
-        if not _is_piped():
+        if not is_piped():
             raise UsageError(
                 "there is no input",
                 remedy="give files, or pipe an image: "
@@ -232,7 +234,7 @@ def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> 
     return find_inputs(request)
 
 
-def _is_piped() -> bool:
+def is_piped() -> bool:
     """Whether standard input is a pipe or a file: data, not a terminal and not nothing."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
@@ -241,7 +243,7 @@ def _is_piped() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _shard(items: list[S], shard: str | None) -> list[S]:
+def shard_part(items: list[S], shard: str | None) -> list[S]:
     """Every n-th input, from the i-th on: parts of equal size, whatever the folders are."""
     if shard is None:
         return items

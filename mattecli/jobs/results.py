@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from mattecli.jobs.trimap import trimap_options
 from mattecli.media.thumbnails import fitted
 from mattecli.ops.composite import checkerboard, composite, join_rgba, premultiplied
 from mattecli.ops.despill import Screen, despilled
-from mattecli.ops.foreground import decontaminated
+from mattecli.ops.foreground import ForegroundMethod, decontaminated
 from mattecli.ops.lazy import LazyImage
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.segmentation import Box, crop
@@ -23,7 +24,10 @@ from mattecli.ops.trimap import make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["Cutout", "Results"]
+__all__ = ["Cutout", "Decontaminate", "Results", "Tools"]
+
+Decontaminate: TypeAlias = Callable[[Array, Array, ForegroundMethod], Array]
+"""Foreground colours of a photo and its alpha, as ``ops.foreground.decontaminated``."""
 
 _PREVIEW_SIDE = 1024
 
@@ -51,6 +55,23 @@ class Cutout:
     box: Box | None = None
 
 
+def _itself(image: Array) -> Array:
+    return image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What results are made with.
+
+    Attributes:
+        decontaminate: estimates foreground colours.
+        keep: puts a large array where there is room for it.
+    """
+
+    decontaminate: Decontaminate = decontaminated
+    keep: Callable[[Array], Array] = _itself
+
+
 class Results:
     """The pictures of one cut-out; its foreground colours are estimated once, when needed.
 
@@ -58,7 +79,7 @@ class Results:
         cutout: the photo and its alpha.
         options: bit depth, kind of colours, premultiplication, shape of the trimap.
         fill: the composite's background.
-        keep: puts a large array where there is room for it.
+        tools: how colours are estimated, and where large arrays go.
     """
 
     def __init__(
@@ -66,9 +87,9 @@ class Results:
         cutout: Cutout,
         options: MatteOptions,
         fill: Fill,
-        keep: Callable[[Array], Array] = lambda image: image,
+        tools: Tools | None = None,
     ) -> None:
-        self._keep = keep
+        self._tools = tools or Tools()
         self._cutout = cutout
         self._options = options.pixels
         self._shape = options.shape
@@ -98,7 +119,7 @@ class Results:
 
     @cached_property
     def _colours(self) -> Array:
-        found, screen = self._keep(self._estimated), self._cutout.screen
+        found, screen = self._tools.keep(self._estimated), self._cutout.screen
         if screen is None:
             return found
         return despilled(found, self._cutout.mixing, screen, self._strength)
@@ -111,7 +132,7 @@ class Results:
             return to_levels(cutout.picture.color, self.levels)
         if method == "auto" and cutout.foreground is not None:
             return to_levels(cutout.foreground, self.levels)
-        found = decontaminated(
+        found = self._tools.decontaminate(
             cutout.picture.color, cutout.mixing, "multilevel" if method == "auto" else method
         )
         return to_levels(found, self.levels)

@@ -10,16 +10,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+import cv2
+
 from mattecli.engine.memory import is_out_of_memory
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import MattecliError, UsageError, shown_path
+from mattecli.jobs.journal import Journal
 from mattecli.jobs.plan import Task
 from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
-__all__ = ["Observer", "Silent", "Work", "each", "run_tasks", "worker_count"]
+__all__ = [
+    "Account",
+    "Observer",
+    "Silent",
+    "Work",
+    "check_places",
+    "each",
+    "reason",
+    "run_tasks",
+    "worker_count",
+]
 
+Item = TypeVar("Item")
 T = TypeVar("T", bound=Task)
 
 _PIXELS_UNDER_WAY = 64_000_000
@@ -59,10 +73,10 @@ class Silent:
         """Nothing."""
 
 
-def each(work: Callable[[T], None]) -> Callable[[Sequence[T]], None]:
+def each(work: Callable[[Item], None]) -> Callable[[Sequence[Item]], None]:
     """A stage's work on groups, from work on one item."""
 
-    def on_group(group: Sequence[T]) -> None:
+    def on_group(group: Sequence[Item]) -> None:
         for item in group:
             work(item)
 
@@ -92,6 +106,7 @@ class Work(Generic[T]):
         settings: what every item is done with, for the report.
         pixels: of photos that may be under way at once, if memory has no room for the usual number.
         means: called at the end: the means of the items' scores, for the report.
+        journal: is told of each item, for later runs.
     """
 
     tasks: Sequence[T]
@@ -99,6 +114,7 @@ class Work(Generic[T]):
     settings: Mapping[str, object] = field(default_factory=dict)
     pixels: int = _PIXELS_UNDER_WAY
     means: Callable[[], Mapping[str, float | None]] = dict
+    journal: Journal | None = None
 
 
 def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
@@ -108,11 +124,14 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
-    _check_places(work.tasks, run)
-    account = _Account(work, run, observer)
+    check_places(work.tasks, run)
+    if work.journal is not None and not run.dry_run:
+        work.journal.open()
+    account = Account(work, run, observer)
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
+    _share_cores(len(work.tasks))
     try:
         with closing(_settled(work, run)) as tasks:
             for task in tasks:
@@ -127,7 +146,15 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     return account.close(time.perf_counter() - begin)
 
 
-def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
+def _share_cores(tasks: int) -> None:
+    """Let OpenCV thread its functions only where there are fewer photos than cores.
+
+    Photos side by side keep all cores busy; more threads would only wait for each other.
+    """
+    cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
+
+
+def check_places(tasks: Sequence[Task], run: RunOptions) -> None:
     """Reports and JSON lines must not meet images.
 
     Raises:
@@ -151,13 +178,14 @@ def _check_places(tasks: Sequence[Task], run: RunOptions) -> None:
             )
 
 
-class _Account:
+class Account:
     """Counts records and passes them on."""
 
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
         self.report = Report(settings=dict(work.settings), total=len(work.tasks))
         self._observer = observer
         self._means = work.means
+        self._journal = work.journal
         self._files = [open_report(path, work.settings) for path in run.report]
         self._stages: dict[str, float] = {}
 
@@ -174,6 +202,8 @@ class _Account:
         self.report = replace(self.report, **{record.status: count})
         for name, seconds in record.seconds.items():
             self._stages[name] = self._stages.get(name, 0.0) + seconds
+        if self._journal is not None:
+            self._journal.add(task, record)
         for file in self._files:
             file.add(record, task.thumbs)
         task.thumbs = {}
@@ -184,6 +214,11 @@ class _Account:
         self.report = replace(
             self.report, seconds=seconds, stages=self._stages, means=self._means()
         )
+        if self._journal is not None:
+            self._journal.close()
+            if self._journal.trouble:
+                where = shown_path(self._journal.path)
+                self._observer.note(f"{where}: not written ({self._journal.trouble})")
         try:
             for file in self._files:
                 file.close(self.report)
@@ -231,13 +266,13 @@ def _record(outcome: Outcome[T]) -> ItemRecord:
     return replace(
         task.record("failed"),
         outputs={},
-        error=_reason(error, task),
+        error=reason(error, task),
         trouble=error,
         seconds=outcome.seconds,
     )
 
 
-def _reason(error: Exception, task: Task) -> str:
+def reason(error: Exception, task: Task) -> str:
     """One line: file, cause, remedy."""
     if isinstance(error, MattecliError):
         return str(error) if error.path is not None else f"{task.shown}: {error}"

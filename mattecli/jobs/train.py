@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mattecli.engine.devices import find_devices
 from mattecli.errors import UsageError
+from mattecli.settings.common import DeviceOptions
+from mattecli.settings.train import LearnOptions, TrainOptions
 from mattecli.training.recipe import Recipe
 from mattecli.training.recipes import RECIPES, Material
 from mattecli.training.store import build_store
 from mattecli.training.trainer import CHECKPOINT, WEIGHTS, Progress, RunSettings, Trainer
 
-__all__ = ["Progress", "TrainOptions", "TrainReport", "adapted", "train", "unless_begun"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOptions:
-    """What to train, on what, and where the results go.
-
-    Attributes:
-        recipe: a name in ``RECIPES``.
-        data: folder with ``image`` and ``alpha`` (or these in ``train``), optionally ``val`` and
-            ``backgrounds``.
-        out: folder for checkpoints, weights, log, curves and sheets.
-        pretrained: weights of an encoder to begin with, as the recipe says, or None.
-        resume: go on where the training in ``out`` stopped.
-        seed: of weights and pictures.
-        phases: names of the recipe's phases to run; empty for all.
-        steps: of each phase instead of the recipe's; 0 keeps them.
-        batch: pictures a step instead of the recipe's; 0 keeps it.
-        size: side of square pictures instead of the recipe's sizes; 0 keeps them.
-        save_every: steps between checkpoints instead of the recipe's; 0 keeps them.
-        minutes: stop after so long, resumable; 0 does not.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
-        bf16: compute in bfloat16 where that is safe.
-        workers: processes that make pictures.
-    """
-
-    recipe: str
-    data: Path
-    out: Path
-    pretrained: Path | None = None
-    resume: bool = False
-    seed: int = 1
-    phases: tuple[str, ...] = ()
-    steps: int = 0
-    batch: int = 0
-    size: int = 0
-    save_every: int = 0
-    minutes: float = 0
-    device: str = "cpu"
-    bf16: bool = True
-    workers: int = 1
+__all__ = [
+    "Progress",
+    "TrainOptions",
+    "TrainReport",
+    "adapted",
+    "check_not_negative",
+    "run_settings",
+    "time_limit",
+    "train",
+    "unless_begun",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +61,8 @@ def train(
         reading: called with the photos decoded and all of them, before the first step.
 
     Raises:
-        UsageError: no such recipe or phase; or ``out`` holds a training and ``resume`` is not set.
+        UsageError: no such recipe or phase; or ``output`` holds a training and ``resume`` is not
+            set.
         PairingError: a photo has no alpha.
         ImageReadError: a file cannot be decoded.
         CheckpointError: the checkpoint or the pretrained weights do not fit.
@@ -99,24 +73,40 @@ def train(
         raise UsageError(
             f"there is no recipe {options.recipe!r}", remedy=f"choose one of: {', '.join(RECIPES)}"
         )
-    settings = RunSettings(
-        folder=options.out,
-        seed=options.seed,
-        resume=options.resume,
-        device=options.device,
-        bf16=options.bf16,
-        workers=options.workers,
-    )
+    recipe = adapted(row.recipe, options)
+    settings = run_settings(options.output, options.run)
     unless_begun(settings)
     material = Material(
-        store=build_store(options.data, options.out / "store", reading),
+        store=build_store(options.data, options.output / "store", reading),
         held_out=options.data / "val",
         pretrained=options.pretrained,
     )
-    trainer = Trainer(row.system(material), adapted(row.recipe, options), settings)
+    trainer = Trainer(row.system(material), recipe, settings, weights=options.weights)
+    finished = trainer.run(report, time_limit(options.run, stop))
+    return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
+
+
+def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
+    """What the trainer is told of ``options``.
+
+    Raises:
+        UsageError: a device that was asked for is not there.
+    """
+    (device,) = find_devices(DeviceOptions(device=options.device))
+    return RunSettings(
+        folder=folder,
+        seed=options.seed,
+        resume=options.resume,
+        device=str(device),
+        bf16=options.precision == "bf16",
+        workers=options.workers,
+    )
+
+
+def time_limit(options: LearnOptions, stop: Callable[[], bool]) -> Callable[[], bool]:
+    """``stop``, or that the minutes are over, which count from now."""
     end = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
-    finished = trainer.run(report, lambda: stop() or time.monotonic() >= end)
-    return TrainReport(finished, trainer.step, trainer.recipe.steps, options.out / WEIGHTS)
+    return lambda: stop() or time.monotonic() >= end
 
 
 def unless_begun(settings: RunSettings) -> None:
@@ -136,8 +126,9 @@ def adapted(recipe: Recipe, options: TrainOptions) -> Recipe:
     """``recipe`` with the phases, lengths, batches and sizes that ``options`` ask for.
 
     Raises:
-        UsageError: the recipe has no phase of a given name.
+        UsageError: the recipe has no phase of a given name, or a number makes no sense for it.
     """
+    _check_numbers(recipe, options)
     known = [phase.name for phase in recipe.phases]
     for name in options.phases:
         if name not in known:
@@ -158,3 +149,37 @@ def adapted(recipe: Recipe, options: TrainOptions) -> Recipe:
     every = options.save_every or recipe.save_every
     log_every = min(recipe.log_every, every)
     return replace(recipe, phases=phases, save_every=every, log_every=log_every)
+
+
+def check_not_negative(numbers: Mapping[str, float]) -> None:
+    """Numbers by option name.
+
+    Raises:
+        UsageError: one is below 0.
+    """
+    for name, value in numbers.items():
+        if value < 0:
+            raise UsageError(f"{name} {value:g} makes no sense", remedy="give 0 or more")
+
+
+def _check_numbers(recipe: Recipe, options: TrainOptions) -> None:
+    check_not_negative(
+        {
+            "--steps": options.steps,
+            "--batch": options.batch,
+            "--size": options.size,
+            "--save-every": options.save_every,
+            "--minutes": options.run.minutes,
+            "--workers": options.run.workers,
+        }
+    )
+    if options.size % recipe.multiple:
+        raise UsageError(
+            f"--size {options.size} is not for {recipe.system}",
+            remedy=f"give a multiple of {recipe.multiple}",
+        )
+    if 0 < options.batch < recipe.least_batch:
+        raise UsageError(
+            f"--batch {options.batch} is not for {recipe.system}",
+            remedy=f"give {recipe.least_batch} or more",
+        )

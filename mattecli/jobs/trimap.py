@@ -8,6 +8,7 @@ import numpy as np
 
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import TrimapError, UsageError
+from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
@@ -31,6 +32,8 @@ from mattecli.settings import (
 from mattecli.settings.matte import Kind
 
 __all__ = ["make_trimaps", "trimap_options"]
+
+_FOLDER = "trimaps"  # for outputs, when the user says nothing
 
 
 def trimap_options(shape: TrimapShape) -> TrimapOptions:
@@ -66,10 +69,17 @@ def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None
     if task.image is not None and not (task.check or task.preview):
         raise UsageError("--image is for --check and --preview")
     kinds = () if task.check else ("trimap", "preview") if task.preview else ("trimap",)
-    rule = OutputRule(kinds=kinds, folder="trimaps", protected=(task.image,))
+    rule = OutputRule(kinds=kinds, folder=_FOLDER, protected=(task.image,))
     tasks = plan_tasks(_TrimapTask, options.source, options.target, rule)
     pair(tasks, "photo", task.image)
     refuse_overwriting_companions(tasks)
+    settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
+    made_with = {**settings, "kinds": kinds, "format": options.target.format}
+    journal = None
+    if not task.check:  # which writes nothing
+        journal = open_journal(options.source, options.target, _FOLDER, made_with)
+    if journal is not None:
+        tasks = journal.applied(tasks, options.target)
     workers = worker_count(options.run)
     steps = _Steps(options)
     stage = Stage(
@@ -77,8 +87,7 @@ def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None
         work=each(steps.check if task.check else steps.make),
         workers=workers,
     )
-    settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
-    work = Work(tasks=tasks, stages=[stage], settings=settings)
+    work = Work(tasks=tasks, stages=[stage], settings=settings, journal=journal)
     return run_tasks(work, options.run, observer or Silent())
 
 

@@ -42,9 +42,12 @@ class Evaluation:
 
     @property
     def worst_first(self) -> list[int]:
-        """Places in ``records`` of what was scored, the largest value of ``sort_by`` first."""
+        """Places in ``records`` of what was scored, the worst by ``sort_by`` first."""
+        measure = self.protocol.measure(self.sort_by)
         scored = [place for place, record in enumerate(self.records) if record.scores]
-        return sorted(scored, key=lambda place: -(self.records[place].scores[self.sort_by] or 0.0))
+        return sorted(
+            scored, key=lambda place: -measure.badness(self.records[place].scores[self.sort_by])
+        )
 
 
 def settings_of(protocol: Protocol) -> dict[str, object]:

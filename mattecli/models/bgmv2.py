@@ -18,6 +18,7 @@ from mattecli.errors import CheckpointError
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.aspp import ASPP
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
+from mattecli.models.parts.precision import at_least_float32
 from mattecli.models.parts.pyramid import Pyramid
 from mattecli.models.parts.refine_options import RefineOptions, parsed_options
 from mattecli.models.parts.refiner import Coarse, Refiner, Rows, resize
@@ -252,7 +253,7 @@ class BGMv2(MattingModel):
 
     def _coarse(self, src: Tensor, bgr: Tensor) -> Coarse:
         maps = self.backbone(torch.cat((src, bgr), dim=1))
-        channels: Tensor = self.decoder(self.aspp(maps.x4), maps)
+        channels = at_least_float32(self.decoder(self.aspp(maps.x4), maps))
         return Coarse(
             pha=channels[:, :1].clamp(0, 1),
             fres=channels[:, 1:4],
@@ -268,7 +269,7 @@ def _base_output(coarse: Coarse, src: Tensor) -> BGMv2Output:
 
 def _join(x: Tensor, shortcut: Tensor) -> Tensor:
     height, width = shortcut.shape[-2:]
-    return torch.cat((resize(x, (height, width)), shortcut), dim=1)
+    return torch.cat((resize(x, (height, width)), shortcut.to(x.dtype)), dim=1)
 
 
 def _backbone_of(state: Mapping[str, Tensor]) -> Backbone:

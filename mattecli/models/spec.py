@@ -38,6 +38,8 @@ class ModelSpec:
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
         gives_foreground: the network estimates foreground colours too.
+        half_is_sound: with trained weights, layers in 16 bits keep alpha within the bounds of
+            "without visible loss"; ``--precision auto`` may take them.
         grid: tiles of a photo begin at multiples of it, so that poolings fall as in the whole.
         reach: how far away, in pixels, a change of the input can change the alpha; 0: anywhere,
             and the photo is not computed in tiles.
@@ -62,6 +64,7 @@ class ModelSpec:
     multiple: int = 1
     minimum: int = 1
     gives_foreground: bool = False
+    half_is_sound: bool = False
     grid: int = 1
     reach: int = 0
     pixel_bytes: int = 0

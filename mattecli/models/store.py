@@ -25,6 +25,7 @@ __all__ = [
     "file_digest",
     "find_weights",
     "missing_weights",
+    "model_card",
     "new_file",
 ]
 
@@ -190,6 +191,12 @@ def built_in_weights(spec: ModelSpec) -> Path | None:
         return None
     path = Path(__file__).parent / "built_in" / spec.built_in
     return path if path.is_file() else None
+
+
+def model_card(spec: ModelSpec) -> str:
+    """What is known about the weights inside the package, as Markdown; "" where there are none."""
+    weights = built_in_weights(spec)
+    return weights.with_suffix(".md").read_text("utf-8") if weights is not None else ""
 
 
 def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:

@@ -14,14 +14,14 @@ import numpy as np
 from mattecli.ops.pixels import Float32
 from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
 
-__all__ = ["NARROW", "blur_fusion_layers", "fused"]
+__all__ = ["NARROW", "TINY", "blur_fusion_layers", "fused"]
 
 _WIDE = 90  # the published radius of the first pass, pixels
 NARROW = 6
 """The published radius of the second pass: how far away pixels have influence on ``fused``."""
 
 _STEP = 4
-_TINY = np.float32(1e-5)
+TINY = np.float32(1e-5)
 
 
 def blur_fusion_layers(photo: Photo) -> SampledLayers:
@@ -65,8 +65,8 @@ def _local_means(layers: Float32, shares: Float32, radius: int) -> Float32:
         shares: 2,1,H,W.
         radius: half the square's side, in samples.
     """
-    means: Float32 = _box_blurred(layers * shares, radius) + layers * _TINY
-    means /= _box_blurred(shares, radius) + _TINY
+    means: Float32 = _box_blurred(layers * shares, radius) + layers * TINY
+    means /= _box_blurred(shares, radius) + TINY
     return means
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "gradient_error",
     "gradient_kernels",
     "mask_of",
+    "overlap",
     "squared_error",
     "temporal_error",
 ]
@@ -89,6 +90,16 @@ class ImagePair:
     def distance(self, norm: int, region: Mask | None) -> float:
         """OpenCV's norm of the difference, in units of the images, accumulated in float64."""
         return float(cv2.norm(self.pred, self.truth, norm, region))
+
+
+def overlap(images: ImagePair, region: Mask | None) -> float:
+    """Pixels that both images hold opaque (0.5 or more) over those that either does; 1 for none."""
+    half = images.white / 2
+    pred, truth = images.pred >= half, images.truth >= half
+    if region is not None:
+        pred, truth = pred & (region != 0), truth & (region != 0)
+    union = np.count_nonzero(pred | truth)
+    return np.count_nonzero(pred & truth) / union if union else 1.0
 
 
 def mask_of(condition: npt.NDArray[np.bool_]) -> Mask:

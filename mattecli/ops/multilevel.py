@@ -17,11 +17,19 @@ from mattecli.ops.pixels import Float32
 from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
 from mattecli.records import Size
 
-__all__ = ["multilevel_layers", "relaxed"]
+__all__ = [
+    "ITERATIONS",
+    "MOMENTUM",
+    "REGULARISATION",
+    "mean_colors",
+    "multilevel_layers",
+    "relaxed",
+    "sampling_step",
+]
 
-_REGULARISATION = np.float32(1e-5)  # the paper's epsilon; its omega is 1
-_MOMENTUM = np.float32(0.6)
-_ITERATIONS = 6  # an even number, as each block starts, with its halo, on an even pixel
+REGULARISATION = np.float32(1e-5)  # the paper's epsilon; its omega is 1
+MOMENTUM = np.float32(0.6)
+ITERATIONS = 6  # an even number, as each block starts, with its halo, on an even pixel
 _SIDE = 148  # with its halo a block's planes fit a processor's second-level cache
 _ENOUGH_PIXELS = 800_000  # of the finest level that is solved
 _SPARSEST = 4  # but at least every fourth row and column is,
@@ -30,19 +38,24 @@ _HUGE_PIXELS = 50_000_000  # and every eighth of a photo that is larger than thi
 
 def multilevel_layers(photo: Photo) -> SampledLayers:
     """Layers of a photo at every pixel, or every second, fourth or eighth of a large one."""
-    pixels = Size.of(photo.alpha).pixels
-    sparsest = _SPARSEST if pixels <= _HUGE_PIXELS else 2 * _SPARSEST
-    step = 1
-    while step < sparsest and pixels > _ENOUGH_PIXELS * step * step:
-        step *= 2
+    step = sampling_step(Size.of(photo.alpha))
     mixture = photo.sampled(step)
-    layers = _mean_colors(mixture)
+    layers = mean_colors(mixture)
     for power in range((max(mixture.alpha.shape) - 1).bit_length(), -1, -1):
         layers = _refined(mixture.every(1 << power), layers, photo.limits)
     return SampledLayers(layers, step)
 
 
-def _mean_colors(mixture: Mixture) -> Float32:
+def sampling_step(size: Size) -> int:
+    """Every how many rows and columns of a photo are solved."""
+    sparsest = _SPARSEST if size.pixels <= _HUGE_PIXELS else 2 * _SPARSEST
+    step = 1
+    while step < sparsest and size.pixels > _ENOUGH_PIXELS * step * step:
+        step *= 2
+    return step
+
+
+def mean_colors(mixture: Mixture) -> Float32:
     """Mean colour of what is foreground and of what is background, as 2,3,1,1."""
     shares = mixture.shares[:, 0]
     totals = np.einsum("lhw,chw->lc", shares, mixture.color, dtype=np.float64)
@@ -60,7 +73,7 @@ def _refined(level: Mixture, coarse: Float32, limits: Limits) -> Float32:
         limits: range of colours.
     """
     layers = np.empty((2, 3, *level.alpha.shape), np.float32)
-    for block in blocks(Size.of(level.alpha), _SIDE, halo=_ITERATIONS):
+    for block in blocks(Size.of(level.alpha), _SIDE, halo=ITERATIONS):
         piece = Mixture(level.color[:, *block.outer], level.alpha[block.outer])
         solved = _doubled(coarse, block.outer)
         if piece.alpha.min() < 1 - CLEAR and piece.alpha.max() > CLEAR:
@@ -93,7 +106,7 @@ def relaxed(mixture: Mixture, layers: Float32, limits: Limits) -> Float32:
         2,3,H,W.
     """
     weights = _neighbour_weights(mixture.alpha)
-    total = np.maximum(weights.sum(axis=0), _REGULARISATION)  # a single pixel has no neighbour
+    total = np.maximum(weights.sum(axis=0), REGULARISATION)  # a single pixel has no neighbour
     weights /= total
     # Rows lie end to end from here on, so that the processor sees long runs.
     shares = mixture.shares.reshape(2, 1, -1)
@@ -101,7 +114,7 @@ def relaxed(mixture: Mixture, layers: Float32, limits: Limits) -> Float32:
     color = mixture.color.reshape(3, -1)
     now = layers.reshape(2, 3, -1)
     before, after, spare = np.empty((3, *now.shape), np.float32)
-    for iteration in range(_ITERATIONS):
+    for iteration in range(ITERATIONS):
         _mean_of_neighbours(now, weights, mixture.alpha.shape[1], out=after, spare=spare)
         seen = np.multiply(shares, after, out=spare)
         residual = color - seen[0]
@@ -109,7 +122,7 @@ def relaxed(mixture: Mixture, layers: Float32, limits: Limits) -> Float32:
         after += np.multiply(gains, residual, out=spare)
         if iteration > 0:
             step = np.subtract(after, before, out=spare)
-            step *= _MOMENTUM
+            step *= MOMENTUM
             after += step
         np.clip(after, limits.low, limits.high, out=after)
         before, now, after = now, after, before
@@ -120,9 +133,9 @@ def _neighbour_weights(alpha: Float32) -> Float32:
     """Weights of the left, right, upper and lower neighbour as 4,H*W; 0 where there is none."""
     weights = np.zeros((4, *alpha.shape), np.float32)
     left, right, above, below = weights
-    left[:, 1:] = np.abs(alpha[:, 1:] - alpha[:, :-1]) + _REGULARISATION
+    left[:, 1:] = np.abs(alpha[:, 1:] - alpha[:, :-1]) + REGULARISATION
     right[:, :-1] = left[:, 1:]
-    above[1:] = np.abs(alpha[1:] - alpha[:-1]) + _REGULARISATION
+    above[1:] = np.abs(alpha[1:] - alpha[:-1]) + REGULARISATION
     below[:-1] = above[1:]
     return weights.reshape(4, -1)
 

@@ -33,13 +33,18 @@ __all__ = [
     "protocol_for",
 ]
 
-Metric: TypeAlias = Literal["sad", "mse", "mad", "grad", "conn", "dtssd", "fgr_mse", "fgr_mad"]
+Metric: TypeAlias = Literal[
+    "sad", "mse", "mad", "grad", "conn", "iou", "dtssd", "fgr_mse", "fgr_mad"
+]
 ProtocolName: TypeAlias = Literal["plain", "dim", "composition-1k", "rvm", "rvm-hr", "mmedit"]
 AlphaRegion: TypeAlias = Literal["whole", "unknown"]
 Region: TypeAlias = Literal["whole", "unknown", "foreground"]
 """All pixels; those where the trimap is ``UNKNOWN_LEVEL``; those whose true alpha is above 0."""
-Error: TypeAlias = Literal["absolute", "squared", "gradient", "slope", "connectivity", "temporal"]
-"""What is summed; ``slope`` is the gradient of pictures that were not stretched to 0..1."""
+Error: TypeAlias = Literal[
+    "absolute", "squared", "gradient", "slope", "connectivity", "overlap", "temporal"
+]
+"""What is summed, but for ``overlap``, a share; ``slope`` is the gradient of pictures that were
+not stretched to 0..1."""
 
 UNKNOWN_LEVEL = 128
 """Of a trimap; all published programs count the pixels of exactly this level."""
@@ -51,6 +56,7 @@ _FORMULAS: Mapping[Error, str] = MappingProxyType(
         "gradient": "squared difference of the gradient magnitudes of p and t (stretched to 0..1)",
         "slope": "squared difference of the gradient magnitudes of p and t",
         "connectivity": "|connectivity of p - connectivity of t|",
+        "overlap": "p >= 0.5 and t >= 0.5 / count of p >= 0.5 or t >= 0.5",
         "temporal": "squared difference of the changes since the last frame",
     }
 )
@@ -86,10 +92,16 @@ class Measure:
         """Whether it compares foreground colours instead of alpha."""
         return self.region == "foreground"
 
+    def badness(self, value: float | None) -> float:
+        """A value such that the worst picture has the largest; no value is no harm."""
+        return (value or 0.0) if self.error != "overlap" else -(value or 0.0)
+
     @property
     def definition(self) -> str:
         """The number in one line without commas, for the outputs."""
         scale = "" if self.scale == 1 else f"{self.scale:g} x "
+        if self.error == "overlap":
+            return f"count of {_FORMULAS[self.error]} over {_PLACES[self.region]}"
         root = "root of " if self.error == "temporal" else ""
         how = "mean" if self.per == self.region else "sum"
         what = f"{how} of {_FORMULAS[self.error]} over {_PLACES[self.region]}"
@@ -121,6 +133,10 @@ class Protocol:
     def needs_trimap(self) -> bool:
         """Whether a trimap decides over any number."""
         return any("unknown" in (measure.region, measure.per) for measure in self.measures)
+
+    def measure(self, metric: Metric) -> Measure:
+        """The measure called ``metric``."""
+        return next(measure for measure in self.measures if measure.metric == metric)
 
     @property
     def conventions(self) -> tuple[str, ...]:
@@ -161,6 +177,7 @@ _PLAIN = Protocol(
         _WHOLE_MAD,
         Measure(metric="grad", error="gradient", scale=1e-3),
         Measure(metric="conn", error="connectivity", scale=1e-3),
+        Measure(metric="iou", error="overlap"),
         _DTSSD,
         _FOREGROUND_MSE,
         _FOREGROUND_MAD,

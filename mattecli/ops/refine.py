@@ -32,7 +32,7 @@ from mattecli.records import Array, Size
 
 __all__ = ["band_trimap", "enlarged_alpha", "guided_alpha", "uncertainty"]
 
-_RADIUS = 3
+_RADIUS = 3  # of a window; a photo that is blurred more has fewer values of its own in it
 _BLURS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # standard deviations, in the network's pixels
 _USUAL_BLUR = 3  # the search for the best begins there
 _HAND_BACKS = 2
@@ -74,8 +74,9 @@ def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> F
         return alpha
     small = _small_planes(color, Size.of(coarse))
     blur = _matching_blur(small, coarse)
-    model = fit_colour_model(_blurred(small, blur), coarse, _RADIUS).agreed(_RADIUS)
-    band *= _worth(model, coarse, _noise(color))
+    radius = _radius(blur)
+    model = fit_colour_model(_blurred(small, blur), coarse, radius).agreed(radius)
+    band *= _worth(model, coarse, radius, _noise(color))
     _apply(model, band, color, alpha)
     for _ in range(_HAND_BACKS):
         again = cv2.resize(alpha, Size.of(coarse), interpolation=cv2.INTER_AREA)
@@ -140,7 +141,8 @@ def _matching_blur(small: Float32, coarse: Float32) -> float:
     unsure = 4 * coarse * (1 - coarse)
 
     def unexplained(index: int) -> float:
-        model = fit_colour_model(_blurred(small, _BLURS[index]), coarse, _RADIUS)
+        blur = _BLURS[index]
+        model = fit_colour_model(_blurred(small, blur), coarse, _radius(blur))
         return float(cv2.mean(model.residual * unsure)[0])
 
     best, least = _USUAL_BLUR, unexplained(_USUAL_BLUR)
@@ -152,7 +154,12 @@ def _matching_blur(small: Float32, coarse: Float32) -> float:
     return _BLURS[best]
 
 
-def _worth(model: ColourModel, coarse: Float32, noise: float) -> Float32:
+def _radius(blur: float) -> int:
+    """Half a window's side, so that as many independent pixels are in each, whatever the blur."""
+    return round(_RADIUS * max(1.0, blur))
+
+
+def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Float32:
     """How much of what the model adds is detail.
 
     As in a Wiener filter: alpha of mean p varies by p(1-p) at most; noise of the photo shows in it
@@ -162,7 +169,7 @@ def _worth(model: ColourModel, coarse: Float32, noise: float) -> Float32:
     detail = coarse * (1 - coarse)
     grain = (model.gain**2).sum(axis=0) * np.float32(noise**2)
     worth: Float32 = detail / (detail + grain + np.float32(1e-6))
-    worth *= np.clip((model.explained(_RADIUS) - _UNEXPLAINED) / (_EXPLAINED - _UNEXPLAINED), 0, 1)
+    worth *= np.clip((model.explained(radius) - _UNEXPLAINED) / (_EXPLAINED - _UNEXPLAINED), 0, 1)
     return worth
 
 

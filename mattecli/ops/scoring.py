@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
+from types import MappingProxyType
 from typing import TypeAlias
 
 import cv2
@@ -18,13 +20,25 @@ from mattecli.ops.metrics import (
     absolute_error,
     gradient_error,
     mask_of,
+    overlap,
     squared_error,
     temporal_error,
 )
-from mattecli.ops.protocols import UNKNOWN_LEVEL, Measure, Protocol, Region
+from mattecli.ops.protocols import UNKNOWN_LEVEL, Error, Measure, Protocol, Region
 from mattecli.records import Size
 
 __all__ = ["Sample", "Scores", "mean_scores", "score"]
+
+_SUMS: Mapping[Error, Callable[[ImagePair, Mask | None], float]] = MappingProxyType(
+    {
+        "absolute": absolute_error,
+        "squared": squared_error,
+        "gradient": gradient_error,
+        "slope": partial(gradient_error, stretch=False),
+        "connectivity": connectivity_error,
+        "overlap": overlap,
+    }
+)
 
 Scores: TypeAlias = Mapping[str, float | None]
 """Values by metric; None where there is none: a mean over no pixels, dtSSD of a first frame."""
@@ -120,19 +134,9 @@ def _error_sum(measure: Measure, sample: Sample) -> float | None:
     region = sample.mask(measure.region)
     if pair is None:
         raise UsageError("foreground colours are scored, and there are none")
-    match measure.error:
-        case "absolute":
-            return absolute_error(pair, region)
-        case "squared":
-            return squared_error(pair, region)
-        case "gradient":
-            return gradient_error(pair, region)
-        case "slope":
-            return gradient_error(pair, region, stretch=False)
-        case "connectivity":
-            return connectivity_error(pair, region)
-        case "temporal":
-            return None if sample.before is None else temporal_error(pair, sample.before, region)
+    if measure.error == "temporal":
+        return None if sample.before is None else temporal_error(pair, sample.before, region)
+    return _SUMS[measure.error](pair, region)
 
 
 def _forced(sample: Sample) -> ImagePair:

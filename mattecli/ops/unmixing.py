@@ -133,16 +133,21 @@ class SampledLayers:
     Args:
         layers: 2,3,h,w.
         step: the step of the sampling.
+
+    Attributes:
+        samples: the layers at the samples, 2,3,h,w.
+        step: the step of the sampling.
     """
 
     def __init__(self, layers: Float32, step: int) -> None:
+        self.samples = layers
+        self.step = step
         # A last square that is less than half in the photo has no sample.
         self._layers = np.pad(layers, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge")
-        self._step = step
 
     def at(self, part: Slices) -> Float32:
         """Layers of a part of the photo, 2,3,H,W, interpolated bilinearly between the samples."""
-        step = self._step
+        step = self.step
         if step == 1:
             return self._layers[..., *part].copy()
         rows, columns = (slice(max(s.start // step - 1, 0), s.stop // step + 2) for s in part)

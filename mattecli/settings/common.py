@@ -67,6 +67,16 @@ class OutputOptions:
         "--existing",
         help="What to do where outputs exist: overwrite, skip (resume) or error",
     )
+    journal: str | None = option(
+        None,
+        "--journal",
+        help="Remember in FILE what was done with which settings, so that skip knows what is stale;"
+        " none keeps none. Default: a hidden file in the outputs' folder",
+        metavar="FILE|none",
+    )
+    retry_failed: bool = option(
+        False, "--retry-failed", help="Do only what failed when it was last tried, by the journal"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,11 @@ class BGMSystem(System):
         contest.generator.apply(_initialise)
         return contest
 
+    def trained(self, network: nn.Module) -> nn.Module:
+        """The network that learns."""
+        assert isinstance(network, Contest)
+        return network.generator
+
     def sampler(self) -> Sampler:
         """Composed photos, plates and rough masks."""
         return SubjectsWithMasks(self._store)

@@ -56,6 +56,7 @@ class BGMv2System(System):
     """
 
     name = "bgmv2"
+    later = ("refiner.",)
 
     def __init__(self, store: PictureStore) -> None:
         self._store = store

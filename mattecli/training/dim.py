@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.dim import DIM
 from mattecli.records import Array, Size
 from mattecli.training.composites import Cut, resized_cut, still_composite
@@ -74,6 +74,7 @@ class DIMSystem(System):
     """
 
     name = "dim"
+    later = ("refine_",)
 
     def __init__(self, store: PictureStore, vgg16: Path | None = None) -> None:
         self._store = store
@@ -83,7 +84,8 @@ class DIMSystem(System):
         """Fresh weights, the encoder's from VGG-16 where given."""
         torch.manual_seed(seed)
         network = DIM()
-        network.initialise_for_training(load_file(self._vgg16) if self._vgg16 else None)
+        vgg16 = read_checkpoint(self._vgg16).state if self._vgg16 else None
+        network.initialise_for_training(vgg16)
         return network
 
     def sampler(self) -> Sampler:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mattecli.ops.metrics import ImagePair, overlap
 from mattecli.ops.pixels import to_float, to_levels
 from mattecli.records import Array, Size
 from mattecli.training.store import labelled_pairs, read_alpha, read_photo
@@ -78,7 +79,7 @@ class HeldOut:
             alpha = to_float(read_alpha(truth))
             found = matting(read_photo(image))
             differences.append(float(np.abs(found - alpha).mean()))
-            overlaps.append(_overlap(found >= 0.5, alpha >= 0.5))
+            overlaps.append(overlap(ImagePair.of(found, alpha), None))
         if not chosen:
             return {}
         means = {"mad": float(np.mean(differences)), "iou": float(np.mean(overlaps))}
@@ -95,8 +96,3 @@ class HeldOut:
 
 def _spread(pairs: list[tuple[Path, Path]], count: int) -> list[tuple[Path, Path]]:
     return pairs[:: max(1, len(pairs) // count)]
-
-
-def _overlap(a: Array, b: Array) -> float:
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.modnet import MODNet
 from mattecli.records import Array, Size
 from mattecli.training.backbone import modnet_backbone
+from mattecli.training.enlarged import convolve_before_enlarging
 from mattecli.training.fused_norm import fuse_norms
 from mattecli.training.held_out import HeldOut, SizedMatting
-from mattecli.training.losses.modnet import Predictions, supervised_losses
+from mattecli.training.losses.modnet import Predictions, semantic_losses, supervised_losses
 from mattecli.training.recipe import Phase
 from mattecli.training.scenes import Mix, make_scene
 from mattecli.training.store import PictureStore
@@ -76,9 +78,10 @@ class MODNetSystem(System):
         """MODNet with fresh weights, its norms in their fast form."""
         torch.manual_seed(seed)
         network = MODNet()
-        pretrained = load_file(self._backbone) if self._backbone else None
+        pretrained = read_checkpoint(self._backbone).state if self._backbone else None
         network.initialise_for_training(modnet_backbone(pretrained) if pretrained else None)
         fuse_norms(network)
+        convolve_before_enlarging(network)
         return network
 
     def sampler(self) -> Sampler:
@@ -86,24 +89,46 @@ class MODNetSystem(System):
         return ScenesWithTrimaps(self._store, self._mix)
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """The three supervised terms."""
-        del moment
+        """The three supervised terms; those of the semantic branch where it is alone."""
+        assert isinstance(network, MODNet)
         image = batch["image"].float().div_(127.5).sub_(1)
         image = image.contiguous(memory_format=torch.channels_last)
         alpha = batch["alpha"].float().div_(255)
+        if _semantic_alone(moment.phase):
+            semantic = _semantic(network, image)
+            with full_precision(image):
+                return semantic_losses(semantic, alpha)
         trimap = _trimap_shares(batch["trimap"])
         out = network(image, inference=False)
         predicted = Predictions(out.semantic.float(), out.detail.float(), out.matte.float())
         with full_precision(image):
             return supervised_losses(predicted, image, alpha, trimap)
 
-    def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
-        """Figures of ``HeldOut``, the network seeing photos as the product shows them."""
-        return self._held_out.figures(modnet_matting(state), thorough=thorough)
+    def evaluate(
+        self, state: Mapping[str, Tensor], phase: Phase, *, thorough: bool
+    ) -> dict[str, float]:
+        """Figures of ``HeldOut``, the network seeing photos as the product shows them.
+
+        While the semantic branch is alone, those of its coarse alpha.
+        """
+        matting = _semantic_matting(state) if _semantic_alone(phase) else modnet_matting(state)
+        return self._held_out.figures(matting, thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
         return self._held_out.panels(modnet_matting(state))
+
+
+def _semantic_alone(phase: Phase) -> bool:
+    """Whether the other branches rest: they need its maps, it needs nothing of theirs."""
+    return phase.factor("f_branch.") == 0
+
+
+def _semantic(network: MODNet, image: Tensor) -> Tensor:
+    """The coarse alpha, N,1,H/16,W/16 float32, without computing the other branches."""
+    features = network.backbone(image)
+    coarse: Tensor = network.lr_branch.semantic(network.lr_branch(features.enc32x))
+    return coarse.float()
 
 
 def _trimap_shares(levels: Tensor) -> Tensor:
@@ -113,14 +138,28 @@ def _trimap_shares(levels: Tensor) -> Tensor:
 
 def modnet_matting(state: Mapping[str, Tensor]) -> SizedMatting:
     """A trained network, applied to photos."""
+    return _applied(state, lambda network, image: network(image).matte)
+
+
+def _semantic_matting(state: Mapping[str, Tensor]) -> SizedMatting:
+    """A trained network's coarse alpha of photos."""
+    return _applied(
+        state,
+        lambda network, image: F.interpolate(
+            _semantic(network, image), scale_factor=16, mode="bilinear"
+        ),
+    )
+
+
+def _applied(
+    state: Mapping[str, Tensor], matte: Callable[[MODNet, Tensor], Tensor]
+) -> SizedMatting:
     network = MODNet.from_state(state).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
 
     @torch.inference_mode()
-    def matte(levels: Array) -> Array:
+    def run(levels: Array) -> Array:
         image = torch.from_numpy(levels).div(127.5).sub(1)
-        image = image.contiguous(memory_format=torch.channels_last)
-        alpha: Tensor = network(image).matte
-        return alpha.numpy()
+        return matte(network, image.contiguous(memory_format=torch.channels_last)).numpy()
 
-    return SizedMatting(matte, SHORT_SIDE, MULTIPLE)
+    return SizedMatting(run, SHORT_SIDE, MULTIPLE)

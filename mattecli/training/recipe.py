@@ -82,6 +82,8 @@ class Recipe:
         system: name of the system it trains.
         phases: in order.
         optimiser: one for all phases.
+        multiple: what the sides of pictures must be divisible by.
+        least_batch: the smallest batch that the network can be trained with.
         average: decay of the moving average of the weights, which is what is exported.
         log_every, save_every, check_every, sheet_every: steps between rows of the log,
             checkpoints, validations and sample sheets.
@@ -90,6 +92,8 @@ class Recipe:
     system: str
     phases: tuple[Phase, ...]
     optimiser: Optimiser = field(default_factory=Optimiser)
+    multiple: int = 1
+    least_batch: int = 1
     average: float = 0.999
     log_every: int = 20
     save_every: int = 200

@@ -46,66 +46,53 @@ class Row:
     system: Callable[[Material], System]
 
 
-_TINY = ((192, 192), (192, 256), (256, 192), (160, 256), (224, 160), (224, 224), (160, 288))
-_SMALL = ((256, 256), (256, 352), (352, 256), (224, 352), (320, 224), (288, 288), (224, 416))
-_MEDIUM = (
-    (384, 384),
-    (352, 480),
-    (480, 352),
-    (320, 512),
-    (448, 320),
-    (416, 288),
-    (288, 288),
-    (320, 416),
-)
-_LARGE = (
-    (512, 512),
-    (512, 640),
-    (640, 448),
-    (448, 672),
-    (576, 416),
-    (384, 576),
-    (416, 416),
-    (544, 384),
-)
+_SMALL = ((224, 224), (224, 288), (288, 224), (192, 288), (256, 192), (256, 256), (192, 320))
+_MEDIUM = ((320, 320), (288, 416), (416, 288), (256, 416), (352, 256), (352, 352), (288, 288))
+_LARGE = ((448, 448), (416, 576), (576, 416), (384, 608), (512, 384), (512, 512), (544, 384))
 
+_REST = {"hr_branch.": 0.0, "f_branch.": 0.0}  # while the semantic branch is trained alone
+_SLOWER = {"backbone.": 0.3}
+
+# The semantic branch learns what a person is, which takes most pictures, and costs a third of the
+# whole network; the others learn borders, which takes few.
 _MODNET = Recipe(
     system="modnet",
     phases=(
         Phase(
-            name="tiny",
-            steps=1000,
-            batch=8,
-            sizes=_TINY,
+            name="semantic-small",
+            steps=3000,
+            batch=16,
+            sizes=_SMALL,
             rate=Rate(peak=1e-3, warmup=200),
-            factors={"backbone.": 0.3},
+            factors={**_SLOWER, **_REST},
         ),
         Phase(
-            name="small",
-            steps=3000,
-            batch=8,
-            sizes=_SMALL,
-            rate=Rate(peak=1e-3),
-            factors={"backbone.": 0.3},
+            name="semantic-medium",
+            steps=1500,
+            batch=16,
+            sizes=_MEDIUM,
+            rate=Rate(peak=1e-3, shape="linear", end=0.6),
+            factors={**_SLOWER, **_REST},
         ),
         Phase(
             name="medium",
-            steps=2500,
+            steps=1800,
             batch=8,
             sizes=_MEDIUM,
             rate=Rate(peak=1e-3, shape="linear", end=0.5),
-            factors={"backbone.": 0.3},
+            factors=_SLOWER,
         ),
         Phase(
             name="large",
-            steps=2000,
+            steps=500,
             batch=8,
             sizes=_LARGE,
             rate=Rate(peak=5e-4, shape="cosine", end=0.02),
-            factors={"backbone.": 0.3},
+            factors=_SLOWER,
         ),
     ),
     optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
+    multiple=32,
     average=0.998,
     log_every=20,
     save_every=100,
@@ -130,6 +117,7 @@ _DIM = Recipe(
         Phase(name="joint", steps=50_000, batch=1, sizes=((320, 320),), rate=Rate(peak=1e-5)),
     ),
     optimiser=Optimiser(kind="adam"),
+    multiple=32,
     save_every=500,
 )
 
@@ -155,6 +143,7 @@ _SHM = Recipe(
         Phase(name="joint", steps=40_000, batch=8, sizes=((320, 320),), rate=Rate(peak=1e-4)),
     ),
     optimiser=Optimiser(kind="adam", weight_decay=5e-4),
+    multiple=16,
 )
 
 _BGM = Recipe(
@@ -179,6 +168,7 @@ _BGM = Recipe(
         ),
     ),
     optimiser=Optimiser(kind="adam"),
+    multiple=4,
 )
 
 _BGMV2 = Recipe(
@@ -203,6 +193,7 @@ _BGMV2 = Recipe(
         ),
     ),
     optimiser=Optimiser(kind="adam"),
+    least_batch=2,  # a batch norm of one value for each picture
 )
 
 

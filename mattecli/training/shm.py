@@ -110,8 +110,11 @@ class SHMSystem(System):
         trimap = trimap_loss(out.trimap.float(), classes)
         return {"joint": end_to_end_loss(prediction, trimap)}
 
-    def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
+    def evaluate(
+        self, state: Mapping[str, Tensor], phase: Phase, *, thorough: bool
+    ) -> dict[str, float]:
         """Figures of ``HeldOut``."""
+        del phase
         return self._held_out.figures(_matting(state), thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mattecli.models.base import load_strictly
 from mattecli.records import Array, Size
 from mattecli.training.recipe import Phase
 
@@ -48,13 +49,33 @@ class Panel:
 
 
 class System(ABC):
-    """One of the trainable systems: its network, its data and its losses."""
+    """One of the trainable systems: its network, its data and its losses.
+
+    Attributes:
+        name: of the system.
+        later: how the names of those weights begin that only the last phases train.
+    """
 
     name: str
+    later: tuple[str, ...] = ()
 
     @abstractmethod
     def network(self, seed: int) -> nn.Module:
         """A network with fresh weights for training."""
+
+    def begin(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Put trained weights into ``network``; what they lack of ``later`` stays fresh.
+
+        Raises:
+            CheckpointError: they are of another network.
+        """
+        part = self.trained(network)
+        fresh = {k: v for k, v in part.state_dict().items() if k.startswith(self.later)}
+        load_strictly(part, fresh | dict(weights))
+
+    def trained(self, network: nn.Module) -> nn.Module:
+        """The matting network in ``network``: all of it by default."""
+        return network
 
     @abstractmethod
     def sampler(self) -> Sampler:
@@ -81,14 +102,17 @@ class System(ABC):
         del phase
         return dict(state)
 
-    def evaluate(self, state: Mapping[str, Tensor], *, thorough: bool) -> dict[str, float]:
+    def evaluate(
+        self, state: Mapping[str, Tensor], phase: Phase, *, thorough: bool
+    ) -> dict[str, float]:
         """Figures on held-out pictures; none by default.
 
         Args:
             state: the averaged weights.
+            phase: the last phase that was trained.
             thorough: on all pictures instead of a few.
         """
-        del state, thorough
+        del state, phase, thorough
         return {}
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mattecli.engine.allocator import keep_freed_memory
 from mattecli.errors import CheckpointError, ResourceError
-from mattecli.training.allocator import keep_freed_memory
+from mattecli.models.checkpoint import read_checkpoint as read_weights
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (
     TrainingState,
@@ -20,6 +21,7 @@ from mattecli.training.checkpoint import (
     write_checkpoint,
     write_weights,
 )
+from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.feed import BatchMaker, feed
 from mattecli.training.journal import Journal, draw_curves
 from mattecli.training.recipe import Optimiser, Phase, Recipe, rate_at
@@ -62,12 +64,14 @@ class Progress:
         steps: of the whole recipe.
         phase: name of the current phase.
         loss: mean over the last row of the log.
+        rate: pictures a second, likewise.
     """
 
     step: int
     steps: int
     phase: str
     loss: float
+    rate: float
 
 
 class Trainer:
@@ -77,14 +81,20 @@ class Trainer:
         system: what is trained.
         recipe: how.
         settings: where.
+        weights: file of trained weights to begin with, unless a training is resumed.
     """
 
-    def __init__(self, system: System, recipe: Recipe, settings: RunSettings) -> None:
-        if settings.device == "cpu":
-            keep_freed_memory()
+    def __init__(
+        self, system: System, recipe: Recipe, settings: RunSettings, weights: Path | None = None
+    ) -> None:
         self.system, self.recipe, self.settings = system, recipe, settings
         self._device = torch.device(settings.device)
         network = system.network(settings.seed)
+        if settings.device == "cpu":
+            keep_freed_memory()
+            quicken_depthwise(network)
+        if weights is not None:
+            _begin(system, network, weights)
         network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
         optimiser = _optimiser(recipe, network)
         self._state = TrainingState(network, optimiser, WeightAverage(network, recipe.average))
@@ -167,7 +177,8 @@ class Trainer:
         rate = self._state.optimiser.param_groups[-1]["lr"]
         values = self._row.finish()
         self._log.add({"step": self.step, "phase": phase.name, "rate": rate, **values})
-        return Progress(self.step, self.recipe.steps, phase.name, values["loss"])
+        speed = values["pictures_per_second"]
+        return Progress(self.step, self.recipe.steps, phase.name, values["loss"], speed)
 
     def _keep(self) -> None:
         """Save, validate and draw when it is time."""
@@ -177,7 +188,8 @@ class Trainer:
             draw_curves(folder / "log.csv", folder / "curves.png")
         if self.step % recipe.check_every == 0:
             thorough = self.step % (10 * recipe.check_every) == 0 or self.step == recipe.steps
-            figures = self.system.evaluate(self._state.average.state, thorough=thorough)
+            phase, _ = recipe.position(self.step - 1)
+            figures = self.system.evaluate(self._state.average.state, phase, thorough=thorough)
             if figures:
                 self._checks.add({"step": self.step, **figures})
                 draw_curves(folder / "checks.csv", folder / "checks.png")
@@ -231,6 +243,15 @@ class _Row:
         means["pictures_per_second"] = self._pictures / (time.monotonic() - self._start)
         self._clear()
         return means
+
+
+def _begin(system: System, network: nn.Module, weights: Path) -> None:
+    """Put the weights of a file into ``network``; an error names the file."""
+    try:
+        system.begin(network, read_weights(weights).state)
+    except CheckpointError as error:
+        error.path = weights
+        raise
 
 
 def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-__all__ = ["Predictions", "blurred", "coarse", "soc_boundaries", "soc_losses", "supervised_losses"]
+__all__ = [
+    "Predictions",
+    "blurred",
+    "coarse",
+    "semantic_losses",
+    "soc_boundaries",
+    "soc_losses",
+    "supervised_losses",
+]
 
 _CENTRE, _EDGE, _CORNER = 0.24955814, 0.1249999, 0.06261057
 _SEMANTIC_SCALE, _DETAIL_SCALE = 10.0, 10.0
@@ -57,6 +65,20 @@ def supervised_losses(
         "semantic": _SEMANTIC_SCALE * semantic,
         "detail": _DETAIL_SCALE * detail,
         "matte": matte,
+    }
+
+
+def semantic_losses(semantic: Tensor, alpha: Tensor) -> dict[str, Tensor]:
+    """The semantic term, and the cross-entropy, which pulls harder on what is certain and wrong.
+
+    Args:
+        semantic: coarse alpha, N,1,H/16,W/16.
+        alpha: the truth, N,1,H,W.
+    """
+    target = blurred(coarse(alpha))
+    return {
+        "semantic": _SEMANTIC_SCALE * F.mse_loss(semantic, target),
+        "entropy": F.binary_cross_entropy(semantic, target.clamp(0, 1)),
     }
 
 

@@ -12,6 +12,7 @@ from mattecli.engine.reference import ReferenceInput
 from mattecli.engine.reference.bgmv2 import bgmv2_pictures
 from mattecli.models.bgmv2 import BGMv2, RefineOptions
 from parity.core import Array, Case, Fixture, Outputs, UnknownKindError
+from parity.in_order import channels_in_order
 
 _OPTION_NAMES = {
     "refine_mode": "mode",
@@ -60,10 +61,7 @@ def _tensor(case: Case) -> Outputs:
         for name in ("src", "bgr")
     )
     network = _prepared(case)
-    context: list[torch.Tensor] = []
-    hook = network.aspp.register_forward_hook(lambda _module, _args, out: context.append(out))
     output = network(src, bgr)
-    hook.remove()
     found = {
         "pha": output.pha,
         "fgr": output.fgr,
@@ -73,9 +71,18 @@ def _tensor(case: Case) -> Outputs:
         "err": output.err_sm,
         "hid": output.hid_sm,
         "ref_sm": output.ref_sm,
-        "aspp": context[0],
+        "aspp": _aspp(network, src, bgr) if "aspp" in case.expected else None,
     }
     return {name: tensor.numpy() for name, tensor in found.items() if tensor is not None}
+
+
+def _aspp(network: BGMv2, src: torch.Tensor, bgr: torch.Tensor) -> torch.Tensor:
+    """A map inside the network. Its values reach 13 behind sums of up to 960 channels, whose
+    grouping alone moves it by 4e-5 from one machine to the next: they are taken in order.
+    """
+    with channels_in_order(network):
+        x: torch.Tensor = network.aspp(network.backbone(torch.cat((src, bgr), dim=1)).x4)
+    return x
 
 
 def _image(case: Case) -> Outputs:

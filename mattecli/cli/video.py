@@ -1,0 +1,23 @@
+"""``mattecli video``."""
+
+from __future__ import annotations
+
+import typer
+
+from mattecli.cli.options import takes
+from mattecli.cli.video_progress import VideoConsole
+from mattecli.settings.video import VideoOptions
+
+__all__ = ["video"]
+
+
+@takes(VideoOptions)
+def video(options: VideoOptions) -> None:
+    """Cut the foreground out of video: clips with alpha, mattes, composites; sound and timing kept.
+
+    Outputs go to the folder mattes/ unless -o says otherwise. Example:
+    mattecli video interview.mp4 -o interview-cutout.mov
+    """
+    from mattecli.jobs.video import matte_videos
+
+    raise typer.Exit(matte_videos(options, VideoConsole(options.run)).exit_code)

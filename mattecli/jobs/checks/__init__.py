@@ -1,0 +1,1 @@
+"""What ``mattecli doctor`` looks at, one file a subject."""

@@ -1,0 +1,179 @@
+"""Knows from earlier runs what is complete with these settings, what is stale, and what failed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from mattecli import __version__
+from mattecli.errors import UsageError
+from mattecli.jobs.plan import Task, goes_to_one_place
+from mattecli.media.journal import Entry, JournalWriter, Key, read_entries
+from mattecli.records import ItemRecord
+from mattecli.settings import InputOptions, OutputOptions
+
+__all__ = ["FILE_NAME", "Journal", "open_journal"]
+
+T = TypeVar("T", bound=Task)
+
+FILE_NAME = ".mattecli-journal.jsonl"
+_NONE = "none"
+
+
+class Journal:
+    """The journal of a run.
+
+    Args:
+        path: of the file.
+        made_with: all that outputs depend on beside their inputs.
+        is_asked_for: the user named the file, so that it is an error if it cannot be written.
+
+    Attributes:
+        trouble: why it could not be written, or "".
+    """
+
+    def __init__(self, path: Path, made_with: Mapping[str, object], *, is_asked_for: bool) -> None:
+        self.path = path
+        self.trouble = ""
+        self._made_with = _digest(made_with)
+        self._is_asked_for = is_asked_for
+        self._writer: JournalWriter | None = None
+        self._stamps: dict[Key, str] = {}
+
+    def applied(self, tasks: Sequence[T], target: OutputOptions) -> list[T]:
+        """The tasks that are left, each settled only if it is complete with these settings.
+
+        Args:
+            tasks: as planned; those whose outputs exist are settled where these are to be kept.
+            target: whether to keep outputs, or to do only what failed.
+
+        Raises:
+            UsageError: the journal cannot be read.
+        """
+        self._stamps = {_key(task): _stamp(task) for task in tasks if not task.source.is_stdin}
+        known = read_entries(self.path) if target.existing == "skip" or target.retry_failed else {}
+        if target.retry_failed:
+            return [task for task in tasks if _is(known.get(_key(task)), "failed")]
+        for task in tasks:
+            entry = known.get(_key(task))
+            if entry is not None and _is_skipped(task) and not self._is_current(entry):
+                task.settled = None
+        return list(tasks)
+
+    def open(self) -> None:
+        """The run begins. The journal of a folder is made when something has ended.
+
+        Raises:
+            UsageError: the user asked for it, and it cannot be written.
+        """
+        if not self._is_asked_for:
+            return
+        try:
+            self._writer = JournalWriter(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"the journal cannot be written ({error.strerror})",
+                path=self.path,
+                remedy="name another",
+            ) from error
+
+    def add(self, task: Task, record: ItemRecord) -> None:
+        """One input has ended. A journal that cannot be written costs no output."""
+        key = _key(task)
+        if record.status not in ("done", "failed") or key not in self._stamps or self.trouble:
+            return
+        entry = Entry(
+            input=key[0],
+            output=key[1],
+            stamp=self._stamps[key],
+            made_with=self._made_with,
+            status=record.status,
+            error=record.error or "",
+            version=__version__,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        try:
+            if self._writer is None:
+                self._writer = JournalWriter(self.path)
+            self._writer.add(entry)
+        except OSError as error:
+            self.trouble = str(error.strerror or error)
+
+    def close(self) -> None:
+        """The run has ended."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _is_current(self, entry: Entry) -> bool:
+        same = (
+            entry.made_with == self._made_with
+            and entry.stamp == self._stamps[entry.input, entry.output]
+        )
+        return _is(entry, "done") and same
+
+
+def open_journal(
+    source: InputOptions, target: OutputOptions, folder: str, made_with: Mapping[str, object]
+) -> Journal | None:
+    """The journal that was asked for, or that of the outputs' folder; None where there is none.
+
+    Args:
+        source: inputs of the run.
+        target: its outputs.
+        folder: where they go when the user says nothing.
+        made_with: all that outputs depend on beside their inputs.
+
+    Raises:
+        UsageError: what failed is to be done, and nothing could tell what that is.
+    """
+    if target.journal == _NONE or (target.journal is None and goes_to_one_place(source, target)):
+        if target.retry_failed:
+            raise UsageError(
+                "--retry-failed needs a journal", remedy="give -o FOLDER, or --journal FILE"
+            )
+        return None
+    if target.journal is not None:
+        return Journal(Path(target.journal), made_with, is_asked_for=True)
+    return Journal(Path(target.output or folder) / FILE_NAME, made_with, is_asked_for=False)
+
+
+def _digest(made_with: Mapping[str, object]) -> str:
+    text = json.dumps(made_with, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _key(task: Task) -> Key:
+    first = next((path for path in task.outputs.values() if path is not None), None)
+    return _absolute(task.source.path), "" if first is None else _absolute(first)
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - links stay what the user called them
+
+
+def _stamp(task: Task) -> str:
+    """Size and time of change of the input and of what belongs to it."""
+    companions = (found for found in task.companions.values() if isinstance(found, Path))
+    return " ".join(_file_stamp(path) for path in (task.source.path, *companions))
+
+
+def _file_stamp(path: Path) -> str:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return "-"
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def _is(entry: Entry | None, status: str) -> bool:
+    return entry is not None and entry.status == status
+
+
+def _is_skipped(task: Task) -> bool:
+    return task.settled is not None and task.settled.status == "skipped"

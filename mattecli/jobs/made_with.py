@@ -1,0 +1,66 @@
+"""All that a matte depends on beside its photo, as data that a journal compares."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from mattecli.errors import MattecliError
+from mattecli.jobs.choice import guide_specs, needs_guide
+from mattecli.models.spec import ModelSpec
+from mattecli.settings import MatteOptions, ModelOptions
+
+__all__ = ["made_with"]
+
+# Where files lie does not matter; what is in them is compared by digest, or by size and time.
+_PLACES = frozenset({"model", "weights", "trimap", "background", "segmentation"})
+
+
+def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
+    """Model, weights and settings; not the device, whose results differ by rounding alone."""
+    model = {name: value for name, value in asdict(options.model).items() if name not in _PLACES}
+    return {
+        "model": spec.name,
+        "weights": _weights_digest(spec, options.model),
+        "guide": _guide_digest(spec, options.model),
+        "how": model,
+        "trimap": "auto" if options.model.trimap == "auto" else "",
+        "shape": asdict(options.shape),
+        "pixels": asdict(options.pixels),
+        "finish": asdict(options.finish),
+        "fill": _fill_digest(options.pixels.background_fill),
+        "format": options.target.format,
+        "precision": options.device.precision,
+    }
+
+
+def _weights_digest(spec: ModelSpec, model: ModelOptions) -> str:
+    """ "" for a solver, and where loading the weights will say what is wrong with them."""
+    from mattecli.jobs.models import weights_path
+
+    if spec.kind != "network":
+        return ""
+    try:
+        return _digest(model.weights or weights_path(model.model or spec.name))
+    except MattecliError:
+        return ""
+
+
+def _guide_digest(spec: ModelSpec, model: ModelOptions) -> str:
+    from mattecli.models.store import find_weights
+
+    if not needs_guide(spec, model):
+        return ""
+    here = [path for path in map(find_weights, guide_specs()) if path is not None]
+    return _digest(here[0]) if here else ""
+
+
+def _fill_digest(fill: str) -> str:
+    """That of the composite's background, where it is a picture."""
+    return _digest(Path(fill)) if Path(fill).is_file() else ""
+
+
+def _digest(path: Path) -> str:
+    from mattecli.models.store import file_digest
+
+    return file_digest(path)

@@ -1,0 +1,135 @@
+"""What stands behind the composite of a video: a colour, a picture, a blur, or another video."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from mattecli.errors import VideoReadError
+from mattecli.jobs.fills import Fill, PictureFill, parse_fill
+from mattecli.jobs.video_sources import Footage, is_moving
+from mattecli.media.video.records import Frame, Span
+from mattecli.ops.composite import fit_background
+from mattecli.ops.pixels import to_levels
+from mattecli.records import Size
+from mattecli.settings.video import BackgroundEnd, VideoOptions
+
+__all__ = ["Backdrop", "MovingBackdrop", "StillBackdrop", "open_backdrop"]
+
+
+class Backdrop(ABC):
+    """Gives each frame its background."""
+
+    @abstractmethod
+    def at(self, seconds: Fraction) -> Fill | None:
+        """The background at a time of the result; None: it is over, and so is the result."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop reading."""
+
+
+class StillBackdrop(Backdrop):
+    """One for all frames.
+
+    Args:
+        fill: the background.
+        size: of the frames, so that a picture is fitted once.
+    """
+
+    def __init__(self, fill: Fill, size: Size) -> None:
+        if isinstance(fill, PictureFill):
+            fitted = fit_background(fill.image, size, fill.fit)
+            kind = fill.image.dtype if fill.image.dtype.kind == "u" else "uint16"
+            fill = PictureFill(to_levels(fitted, kind), "stretch")
+        self._fill = fill
+
+    def at(self, seconds: Fraction) -> Fill | None:
+        """The same as ever."""
+        return self._fill
+
+    def close(self) -> None:
+        """Nothing is being read."""
+
+
+class MovingBackdrop(Backdrop):
+    """A video, by its own clock: each frame shows until the next one's time.
+
+    Args:
+        path: the video, folder or pattern.
+        end: what to do when it is over.
+        options: of the command.
+
+    Raises:
+        VideoReadError: it cannot be read.
+    """
+
+    def __init__(self, path: Path, end: BackgroundEnd, options: VideoOptions) -> None:
+        self._footage = Footage.at(path, options)
+        self._fit = options.pixels.fit
+        self._end = end
+        self._loop_start = Fraction(0)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._frames: Iterator[Frame] = iter(self._footage.reader(Span()))
+        self._shown = next(self._frames, None)
+        self._next = next(self._frames, None)
+        if self._shown is None:
+            raise VideoReadError("it has no frames", path=self._footage.path)
+        self._first = self._shown.pts
+        self._step = (
+            Fraction(1, 25) if self._footage.info.rate is None else 1 / self._footage.info.rate
+        )
+
+    def _time(self, frame: Frame) -> Fraction:
+        return (frame.pts - self._first) * self._footage.info.time_base
+
+    def at(self, seconds: Fraction) -> Fill | None:
+        """The frame that shows at a time; times must not go back."""
+        wanted = seconds - self._loop_start
+        while self._next is not None and self._time(self._next) <= wanted:
+            self._shown, self._next = self._next, next(self._frames, None)
+        if self._next is None and self._shown is not None:
+            over = self._time(self._shown) + self._step
+            if wanted >= over and self._end == "trim":
+                return None
+            if wanted >= over and self._end == "loop":
+                self._restart(over)
+                return self.at(seconds)
+        if self._shown is None:
+            raise AssertionError("a backdrop without a frame")
+        return PictureFill(self._shown.color, self._fit)
+
+    def _restart(self, over: Fraction) -> None:
+        start = self._loop_start + over
+        self.close_reader()
+        self._begin()
+        self._loop_start = start
+
+    def close_reader(self) -> None:
+        """Stop the decoder."""
+        close = getattr(self._frames, "close", None)
+        if close is not None:
+            close()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self.close_reader()
+        self._footage.close()
+
+
+def open_backdrop(options: VideoOptions, size: Size) -> Backdrop:
+    """The background that the options name.
+
+    Raises:
+        UsageError: it is neither colour nor file.
+        VideoReadError: the video cannot be read.
+    """
+    text = options.pixels.background_fill
+    path = Path(text)
+    if text != "blur" and path.exists() and is_moving(path):
+        return MovingBackdrop(path, options.pixels.background_end, options)
+    return StillBackdrop(parse_fill(text, options.pixels.fit), size)

@@ -1,0 +1,244 @@
+"""Which videos there are, and where their results go; settled before anything runs."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+
+from mattecli.errors import ImageReadError, UsageError, VideoWriteError
+from mattecli.jobs.plan import Task, is_piped, shard_part
+from mattecli.media.formats import EXTENSIONS
+from mattecli.media.names import plan_outputs, refuse_overwriting
+from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
+from mattecli.media.video.containers import CONTAINERS
+from mattecli.media.video.outputs import timecodes_path
+from mattecli.media.video.sequence import is_pattern
+from mattecli.settings.video import VideoKind, VideoOptions
+
+__all__ = ["VIDEO_SUFFIXES", "VideoTask", "plan_videos"]
+
+_SUFFIXES = """
+.mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
+.vob .dv
+"""
+VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
+"""What counts as a video in a folder."""
+
+_KINDS = "alpha|foreground|fill|composite"
+_MADE = re.compile(rf"(.+)-(?:{_KINDS})(?:\.partial)?", re.DOTALL)
+_MAGIC = re.compile(r"[*?[]")
+_SEQUENCES = ("png", "tiff", "exr")
+_FOLDER = "mattes"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class VideoTask(Task):
+    """One video on its way.
+
+    Attributes:
+        formats: container, or image format, of each kind of output.
+    """
+
+    formats: dict[str, str]
+
+
+def plan_videos(options: VideoOptions) -> list[VideoTask]:
+    """Find the inputs and name their outputs.
+
+    Raises:
+        UsageError: no inputs, or outputs that make no sense.
+    """
+    kinds, target = options.pixels.write, options.target
+    sources = _sources(options)
+    out = target.output
+    if out is None:
+        out = "-" if any(source.is_stdin for source in sources) else _FOLDER
+    formats = _formats(out, kinds, target.format)
+    if out == "-" or _is_file(out):
+        _require_one(sources, kinds, out)
+        place = None if out == "-" else Path(out)
+        plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, place) for _ in sources]
+    else:
+        plans = _in_folder(sources, formats, out, target.name)
+    _refuse_overwriting(sources, plans, options)
+    tasks = [
+        VideoTask(source=source, outputs=plan, format="", formats=formats)
+        for source, plan in zip(sources, plans, strict=True)
+    ]
+    tasks = shard_part(tasks, options.source.shard)
+    for task in tasks:
+        _settle_existing(task, options)
+    return tasks
+
+
+def _is_file(out: str) -> bool:
+    """Whether ``-o`` names one video or numbered images, rather than a folder."""
+    path = Path(out)
+    if out.endswith("/") or path.is_dir():
+        return False
+    if path.suffix.lower().removeprefix(".") in CONTAINERS or is_pattern(path):
+        return True
+    if path.suffix.lower() in EXTENSIONS:
+        raise UsageError(
+            "a video needs many images",
+            path=path,
+            remedy=f"name them with a number, such as {path.stem}-%06d{path.suffix}",
+        )
+    if path.suffix and re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,3}", path.suffix):
+        known = ", ".join(f".{name}" for name in CONTAINERS)
+        raise UsageError(
+            f"videos cannot be written as {path.suffix}",
+            path=path,
+            remedy=f"choose one of {known}, or end a folder's name with /",
+        )
+    return False
+
+
+def _formats(out: str, kinds: Sequence[VideoKind], wanted: str | None) -> dict[str, str]:
+    """The container, or image format, of each kind."""
+    if out == "-":
+        name = wanted or "nut"
+        if name not in ("nut", "y4m"):
+            raise UsageError(
+                f"standard output cannot take .{name}, which is written in no single pass",
+                remedy="use --format nut or y4m, or -o FILE",
+            )
+        return dict.fromkeys(kinds, name)
+    if wanted in ("nut", "y4m"):
+        raise UsageError(f"--format {wanted} is for standard output", remedy="add -o -")
+    if _is_file(out):
+        suffix = Path(out).suffix.lower().removeprefix(".")
+        name = (
+            suffix
+            if suffix in CONTAINERS and not is_pattern(out)
+            else EXTENSIONS[f".{suffix}"].name
+        )
+        return dict.fromkeys(kinds, name)
+    return {kind: wanted or ("mp4" if kind == "composite" else "mov") for kind in kinds}
+
+
+def _require_one(sources: Sequence[Source], kinds: Sequence[str], out: str) -> None:
+    if len(sources) > 1 or len(kinds) > 1:
+        place = "standard output" if out == "-" else out
+        raise UsageError(
+            f"{place} takes one video, there are {len(sources)} inputs and {len(kinds)} kinds of"
+            f" output ({', '.join(kinds)})",
+            remedy="give a folder as -o, or write one kind of one input",
+        )
+
+
+def _in_folder(
+    sources: Sequence[Source], formats: dict[str, str], out: str, template: str
+) -> list[dict[str, Path | None]]:
+    plans: list[dict[str, Path | None]] = [{} for _ in sources]
+    for name in dict.fromkeys(formats.values()):
+        kinds = [kind for kind, own in formats.items() if own == name]
+        ext = f"/%06d.{name}" if name in _SEQUENCES else f".{name}"
+        named = [_as_file(source) for source in sources]
+        for plan, part in zip(
+            plans, plan_outputs(named, kinds, f"{out}/", template=template, ext=ext), strict=True
+        ):
+            plan.update(part)
+    return plans
+
+
+def _as_file(source: Source) -> Source:
+    """A sequence is called after its folder, or after its name without the number."""
+    if not is_pattern(source.path):
+        return source
+    stem = source.path.name.partition("%")[0].rstrip("-_.") or source.path.parent.name or "frames"
+    return replace(source, path=source.path.with_name(stem))
+
+
+def _refuse_overwriting(
+    sources: Sequence[Source],
+    plans: Sequence[dict[str, Path | None]],
+    options: VideoOptions,
+) -> None:
+    given = [source.path for source in sources if not source.is_stdin]
+    model = options.model
+    others = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
+    read = [*given, *(Path(text) for text in others if text)]
+    refuse_overwriting(plans, [path for path in read if path.is_file()])
+
+
+def _sources(options: VideoOptions) -> list[Source]:
+    source = options.source
+    names: Sequence[str] = source.inputs
+    if not names and source.files_from is None:
+        if not is_piped():
+            raise UsageError(
+                "there is no input", remedy="try: mattecli video clip.mp4 -o cutout.mov"
+            )
+        names = ("-",)
+    folder = options.target.output or _FOLDER
+    found = [one for name in names for one in _by_argument(name, source.recursive, folder)]
+    if source.files_from is not None:
+        listed = InputRequest(files_from=source.files_from, null_separated=source.null)
+        found += find_inputs(listed)
+    return found
+
+
+def _by_argument(name: str, recursive: bool, excluded: str) -> list[Source]:
+    """The videos that one argument stands for."""
+    if name == "-":
+        return [Source(path=Path("-"), is_stdin=True)]
+    if "\0" in name or not name:
+        raise UsageError("an input is empty or holds a NUL byte", remedy="check the names")
+    path = Path(name)
+    if path.is_dir():
+        return _in_directory(path, recursive, excluded)
+    if _MAGIC.search(name) and not os.path.lexists(name):
+        matches = sorted(glob.glob(name, recursive=True), key=natural_key)  # noqa: PTH207
+        videos = [Path(m) for m in matches if Path(m).suffix.lower() in VIDEO_SUFFIXES]
+        return [Source(path=video) for video in videos] or [_failing(path, "no video matches")]
+    return [Source(path=path)]
+
+
+def _in_directory(top: Path, recursive: bool, excluded: str) -> list[Source]:
+    """A folder's videos; or, where it holds images and no video, the folder as one sequence."""
+    videos = list(_videos(top, PurePath(), recursive, os.path.realpath(excluded)))
+    if videos:
+        return videos
+    if any(entry.suffix.lower() in EXTENSIONS for entry in top.iterdir()):
+        return [Source(path=top)]
+    return [_failing(top, "there is no video and no image in this folder")]
+
+
+def _videos(folder: Path, below: PurePath, recursive: bool, excluded: str) -> Iterator[Source]:
+    entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    names = [e.name for e in shown if e.suffix.lower() in VIDEO_SUFFIXES and not e.is_dir()]
+    stems = {Path(name).stem for name in names}
+    for name in names:
+        made = _MADE.fullmatch(Path(name).stem)
+        if made is None or made[1] not in stems:
+            yield Source(path=folder / name, folder=below)
+    for entry in shown if recursive else ():
+        if entry.is_dir() and not entry.is_symlink() and os.path.realpath(entry) != excluded:
+            yield from _videos(entry, below / entry.name, recursive, excluded)
+
+
+def _failing(path: Path, cause: str) -> Source:
+    error = ImageReadError(cause, path=path, remedy="check the name, or use -r for subfolders")
+    return Source(path=path, error=error)
+
+
+def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
+    """Outputs appear whole, so one that is there is complete."""
+    existing = options.target.existing
+    if existing == "overwrite" or not task.outputs:
+        return
+    marks = [timecodes_path(p) if is_pattern(p) else p for p in task.outputs.values() if p]
+    there = [path for path in marks if path.exists()]
+    if existing == "skip" and len(there) == len(task.outputs):
+        task.settled = task.record("skipped")
+    if existing == "error" and there:
+        error = VideoWriteError(
+            "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
+        )
+        task.settled = replace(task.record("failed"), outputs={}, error=str(error))

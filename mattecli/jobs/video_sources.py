@@ -1,0 +1,264 @@
+"""Opens what a video job reads: clips, numbered images, and pictures that stand for all frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from mattecli.errors import PairingError, UsageError, VideoReadError
+from mattecli.jobs.video_plan import VIDEO_SUFFIXES
+from mattecli.media.formats import EXTENSIONS
+from mattecli.media.images import read_levels, read_picture
+from mattecli.media.sources import Source
+from mattecli.media.video.decode import Clip, ClipReader, count_before, pts_of_frame
+from mattecli.media.video.records import ClipInfo, Span
+from mattecli.media.video.sequence import SequenceReader, is_pattern
+from mattecli.media.video.stream import StreamClip
+from mattecli.ops.pixels import to_levels
+from mattecli.records import Array
+from mattecli.settings.video import VideoOptions
+
+__all__ = ["Footage", "Reader", "Track", "companion_path", "is_moving"]
+
+Reader: TypeAlias = ClipReader | SequenceReader
+
+_DEFAULT_RATE = Fraction(25)
+_ANIMATED = (".gif", ".webp", ".avif")  # may be either; here they are pictures
+
+
+def is_moving(path: Path) -> bool:
+    """Whether a file has frames of its own: a video, a folder or a pattern of images."""
+    suffix = path.suffix.lower()
+    if path.is_dir() or is_pattern(path):
+        return True
+    return suffix in VIDEO_SUFFIXES and suffix not in _ANIMATED
+
+
+def parse_rate(text: str | None) -> Fraction:
+    """``--fps`` as a number.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text is None:
+        return _DEFAULT_RATE
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise UsageError(f"--fps {text!r} is no rate", remedy="try 25 or 24000/1001")
+    return rate
+
+
+@dataclass(slots=True)
+class Footage:
+    """An open source of frames.
+
+    Attributes:
+        path: what it was opened by.
+        clip: the open file, or None for images.
+        info: what is known of it.
+        options: of the command.
+    """
+
+    path: Path
+    clip: Clip | StreamClip | None
+    info: ClipInfo
+    options: VideoOptions
+    _images: SequenceReader | None = field(default=None)
+
+    @classmethod
+    def open(cls, source: Source, options: VideoOptions) -> Footage:
+        """Open an input; close it when done.
+
+        Raises:
+            VideoReadError: it cannot be read, or is no video.
+        """
+        if source.error is not None:
+            raise source.error
+        limit = options.source.max_pixels
+        if source.is_stdin:
+            stream = StreamClip(max_pixels=limit)
+            return cls(Path("-"), stream, stream.info, options)
+        return cls.at(source.path, options)
+
+    @classmethod
+    def at(cls, path: Path, options: VideoOptions) -> Footage:
+        """Open a file, a folder of images or a pattern."""
+        limit = options.source.max_pixels
+        if path.is_dir() or is_pattern(path):
+            rate = parse_rate(options.clip.fps)
+            images = SequenceReader(path, rate, max_pixels=limit)
+            return cls(path, None, images.info, options, images)
+        if path.suffix.lower() in EXTENSIONS and path.suffix.lower() not in _ANIMATED:
+            raise VideoReadError(
+                "it is an image, not a video",
+                path=path,
+                remedy="use 'mattecli matte', or a folder or pattern such as img_%04d.png",
+            )
+        clip = Clip(path, max_pixels=limit)
+        return cls(path, clip, clip.info, options)
+
+    def reader(self, span: Span, *, form: Literal["rgb", "grey"] = "rgb") -> Reader:
+        """The frames of a part of it."""
+        if self.clip is None:
+            rate = parse_rate(self.options.clip.fps)
+            limit = self.options.source.max_pixels
+            return SequenceReader(self.path, rate, span, form=form, max_pixels=limit)
+        return ClipReader(self.clip, span, form=form, patience=self.options.clip.stall_timeout)
+
+    def pts_of(self, number: int) -> int | None:
+        """The timestamp of the n-th frame; None beyond the end."""
+        if self.clip is None:
+            return number if number < (self.info.frames or 0) else None
+        if isinstance(self.clip, StreamClip):
+            raise UsageError(
+                "frames of standard input cannot be counted ahead", remedy="give times instead"
+            )
+        return pts_of_frame(self.clip, number)
+
+    def frames_before(self, pts: int) -> int:
+        """How many frames come before a time."""
+        if self.clip is None:
+            return pts
+        if isinstance(self.clip, StreamClip):
+            raise UsageError(
+                "--start with one trimap, plate or mask a frame is not for standard input",
+                remedy="give files",
+            )
+        return count_before(self.clip, pts)
+
+    def frame_at(self, pts: int) -> Array:
+        """The pixels of the first frame from a time on.
+
+        Raises:
+            VideoReadError: there is none.
+        """
+        frames = iter(self.reader(Span(start=pts)))
+        frame = next(frames, None)
+        if isinstance(frames, Iterator) and hasattr(frames, "close"):
+            frames.close()
+        if frame is None:
+            raise VideoReadError("a frame of it has vanished", path=self.path)
+        return frame.color
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self.clip is not None:
+            self.clip.close()
+
+
+class Track:
+    """One picture for each frame of a clip: trimaps, plates, segmentations.
+
+    A picture stands for all frames. A video or images go frame by frame.
+
+    Args:
+        path: picture, video, folder or pattern.
+        role: for messages.
+        form: RGB, or grey levels.
+        skip: frames to leave out at the beginning.
+        options: of the command.
+        holds: after its end the last frame goes on; else that is an error.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        role: str,
+        form: Literal["rgb", "grey"],
+        skip: int,
+        options: VideoOptions,
+    ) -> None:
+        self.path = path
+        self.role = role
+        self.is_still = not is_moving(path)
+        self.has_ended = False
+        self._count = skip
+        self._last: Array | None = None
+        self._footage: Footage | None = None
+        limit = options.source.max_pixels
+        if self.is_still:
+            self._last = (
+                to_levels(read_levels(path, max_pixels=limit))
+                if form == "grey"
+                else read_picture(path, max_pixels=limit).color
+            )
+            return
+        self._footage = Footage.at(path, options)
+        start = self._footage.pts_of(skip) if skip else None
+        self._frames = iter(self._footage.reader(Span(start=start), form=form))
+        if skip and start is None:
+            self._frames = iter(())
+
+    def next(self, *, holds: bool) -> Array:
+        """The picture for the next frame.
+
+        Args:
+            holds: after its end the last one goes on; else that is an error.
+
+        Raises:
+            PairingError: it has no more frames.
+        """
+        if not self.is_still:
+            frame = next(self._frames, None)
+            if frame is not None:
+                self._last = frame.color
+            elif not holds or self._last is None:
+                raise PairingError(
+                    f"the {self.role} has only {self._count} frames",
+                    path=self.path,
+                    remedy="give one for each frame of the video, or one picture for all",
+                )
+            else:
+                self.has_ended = True
+            self._count += 1
+        if self._last is None:
+            raise AssertionError("a track without pictures")
+        return self._last
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._footage is not None:
+            with_close = getattr(self._frames, "close", None)
+            if with_close is not None:
+                with_close()
+            self._footage.close()
+
+
+def companion_path(source: Source, given: str, role: str) -> Path:
+    """The file, folder or pattern that belongs to an input.
+
+    A folder may hold something called like the input (``clip-trimap.mov``, ``clip_trimap/``,
+    ``clip.png``); else it is taken for the frames themselves.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    path = Path(given)
+    if is_pattern(path) and not path.exists():
+        return path
+    if not path.exists():
+        raise UsageError(f"there is no such {role}", path=path, remedy="check the name")
+    if not path.is_dir():
+        return path
+    stem = Path(source.name).stem
+    names = (f"{stem}-{role}", f"{stem}_{role}", stem)
+    entries: Sequence[Path] = sorted(path.iterdir())
+    for name in names:
+        fitting = [
+            entry for entry in entries if (entry.name if entry.is_dir() else entry.stem) == name
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+    if any(entry.suffix.lower() in VIDEO_SUFFIXES for entry in entries):
+        raise PairingError(
+            f"there is no {role} for it in {path}",
+            path=source.path,
+            remedy=f"add {stem}-{role} with its suffix",
+        )
+    return path

@@ -1,0 +1,284 @@
+"""The stages that a frame goes through, and steadying in between."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+
+from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
+from mattecli.engine.pipeline import Outcome, Stage, run_stages
+from mattecli.errors import TrimapError
+from mattecli.jobs.fills import ColourFill, Fill
+from mattecli.jobs.results import Cutout, Results
+from mattecli.jobs.runner import each
+from mattecli.jobs.trimap import trimap_options
+from mattecli.jobs.video_frames import FrameItem
+from mattecli.ops.alpha import keep_known
+from mattecli.ops.composite import premultiplied
+from mattecli.ops.motion import FLOW_RADIUS, Seen, steadied
+from mattecli.ops.pixels import Float32
+from mattecli.ops.temporal import one_frame_delay
+from mattecli.ops.trimap import make_trimap
+from mattecli.records import Array, Picture, Size
+from mattecli.settings import MatteOptions
+from mattecli.settings.video import Smoothing, VideoOptions
+
+__all__ = ["FrameSteps", "as_matte_options", "smoothing_radius"]
+
+_NO_FILL = ColourFill((0.0, 0.0, 0.0))
+
+
+def as_matte_options(options: VideoOptions) -> MatteOptions:
+    """What the stills' jobs need to know of a video's options."""
+    base = MatteOptions(
+        source=options.source,
+        model=options.model,
+        shape=options.shape,
+        device=options.device,
+        run=options.run,
+    )
+    pixels = replace(base.pixels, foreground=options.pixels.foreground)
+    return replace(base, pixels=pixels)
+
+
+def smoothing_radius(smooth: Smoothing) -> int:
+    """Frames to either side that steadying looks at."""
+    return {"off": 0, "ofd": 1, "flow": FLOW_RADIUS}[smooth]
+
+
+class FrameSteps:
+    """Prepare, (guide,) network, steady, finish: frames in, frames with finished pictures out.
+
+    Args:
+        estimator: the model.
+        guide: the portrait model, where a trimap or a segmentation has to be made first.
+        options: all of the command's.
+        workers: threads that prepare, and as many that finish.
+    """
+
+    def __init__(
+        self, estimator: Estimator, guide: Estimator | None, options: VideoOptions, workers: int
+    ) -> None:
+        self.seconds: dict[str, float] = {}
+        self._estimator = estimator
+        self._guide = guide
+        self._options = options
+        self._stills = as_matte_options(options)
+        self._shape = trimap_options(options.shape)
+        self._smooth = options.clip.smooth
+        self._workers = workers
+        # Enough that no stage waits for another, and no more: frames are large.
+        self._under_way = 2 * workers + 2 * estimator.batch * estimator.lanes + 2
+
+    def run(self, frames: Iterable[FrameItem]) -> Generator[FrameItem]:
+        """All frames in order, finished, without those that are context only.
+
+        Raises:
+            MattecliError: the first frame that fails ends the clip.
+        """
+        stages = [Stage(name="finish", work=each(self._finish), workers=self._workers)]
+        with closing(self._estimated(frames)) as found:
+            steady = _steadied(found, self._smooth)
+            finished = run_stages(steady, stages, budget=self._under_way)
+            with closing(finished):
+                for outcome in finished:
+                    yield self._counted(outcome)
+
+    def _estimated(self, frames: Iterable[FrameItem]) -> Generator[FrameItem]:
+        outcomes = run_stages(frames, self._stages(), budget=self._under_way)
+        with closing(outcomes):
+            for outcome in outcomes:
+                yield self._counted(outcome)
+
+    def _counted(self, outcome: Outcome[FrameItem]) -> FrameItem:
+        for name, seconds in outcome.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.item
+
+    def _stages(self) -> list[Stage[FrameItem]]:
+        network = _network_stage("network", self._estimator, self._estimate, "prepared")
+        prepare = Stage(name="prepare", work=each(self._prepare), workers=self._workers)
+        if self._guide is None:
+            return [prepare, network]
+        look = Stage(name="prepare guide", work=each(self._prepare_guide), workers=self._workers)
+        guide = _network_stage("guide", self._guide, self._run_guide, "guide_input")
+        return [look, guide, prepare, network]
+
+    def _prepare_guide(self, item: FrameItem) -> None:
+        if self._guide is not None:
+            photo = Photo(color=item.color, full=Size.of(item.color))
+            item.guide_input = self._guide.prepare(photo)
+
+    def _run_guide(self, group: Sequence[FrameItem]) -> None:
+        if self._guide is None:
+            raise AssertionError("there is no guide to run")
+        ready = [item.guide_input for item in group if item.guide_input is not None]
+        for item, matte in zip(group, self._guide.estimate(ready), strict=True):
+            item.guide_input = None
+            item.guide = self._guide.restore(matte, Size.of(item.color)).alpha
+
+    def _prepare(self, item: FrameItem) -> None:
+        if item.guide is not None and self._options.model.trimap == "auto":
+            item.trimap = make_trimap(item.guide, self._shape)
+        elif item.guide is not None and item.mask is None:
+            item.mask = np.where(item.guide > 0.5, 255, 0).astype(np.uint8)
+        item.guide = None
+        if self._is_settled(item):
+            return
+        photo = Photo(
+            color=item.color,
+            full=Size.of(item.color),
+            trimap=item.trimap,
+            background=item.plate,
+            mask=item.mask,
+        )
+        item.prepared = self._estimator.prepare(photo)
+        item.seen = item.prepared.color
+        item.plate = item.mask = None
+
+    @staticmethod
+    def _is_settled(item: FrameItem) -> bool:
+        """Whether the trimap leaves nothing to estimate: the subject has left the picture."""
+        return item.trimap is not None and not (item.trimap == 128).any()
+
+    def _estimate(self, group: Sequence[FrameItem]) -> None:
+        ready = [item.prepared for item in group if item.prepared is not None]
+        mattes = iter(self._estimator.estimate(ready) if ready else [])
+        for item in group:
+            if item.prepared is None:
+                item.matte = _certain(item)
+                continue
+            matte = require_finite(next(mattes))
+            if matte.box is not None:  # boxes wander: only whole frames can be compared
+                matte = self._estimator.restore(matte, Size.of(item.color))
+            item.matte = matte
+            item.prepared = None
+
+    def _finish(self, item: FrameItem) -> None:
+        matte = item.matte
+        if matte is None:
+            raise AssertionError("a frame was finished before it was estimated")
+        size = Size.of(item.color)
+        whole = self._estimator.restore(matte, size)
+        alpha = whole.alpha if item.trimap is None else keep_known(whole.alpha, item.trimap)
+        picture = Picture(color=item.color, full=size)
+        cutout = Cutout(
+            picture=picture,
+            alpha=alpha,
+            mixing=alpha,
+            trimap=item.trimap,
+            foreground=whole.foreground,
+        )
+        item.images = self._pictures(cutout, item.fill or _NO_FILL)
+        item.matte = item.seen = item.trimap = item.fill = None
+
+    def _pictures(self, cutout: Cutout, fill: Fill) -> dict[str, Array]:
+        kinds = self._options.pixels.write
+        results = Results(cutout, self._stills, fill)
+        images: dict[str, Array] = {}
+        for kind in ("alpha", "composite"):
+            if kind in kinds:
+                images[kind] = np.asarray(results.image(kind))
+        if "foreground" in kinds or "fill" in kinds:
+            rgba = np.asarray(results.image("foreground"))
+            if "fill" in kinds:
+                images["fill"] = rgba[..., :3]
+            if "foreground" in kinds:
+                images["foreground"] = (
+                    _associated(rgba) if self._options.pixels.premultiply else rgba
+                )
+        return images
+
+
+def _certain(item: FrameItem) -> Matte:
+    if item.trimap is None:
+        raise TrimapError("a frame has no trimap")
+    alpha: Float32 = np.where(item.trimap == 255, 1, 0).astype(np.float32)
+    item.seen = item.color
+    return Matte(alpha=alpha)
+
+
+def _associated(rgba: Array) -> Array:
+    alpha = rgba[..., 3]
+    return np.dstack([premultiplied(rgba[..., :3], alpha), alpha])
+
+
+def _network_stage(
+    name: str,
+    estimator: Estimator,
+    work: Callable[[Sequence[FrameItem]], None],
+    waiting: str,
+) -> Stage[FrameItem]:
+    """A stage that takes frames of equal shape together."""
+
+    def shape(item: FrameItem) -> tuple[int, ...] | None:
+        prepared: Prepared | None = getattr(item, waiting)
+        return None if prepared is None else prepared.shape
+
+    return Stage(name=name, work=work, workers=estimator.lanes, group=estimator.batch, key=shape)
+
+
+def _steadied(items: Iterator[FrameItem], smooth: Smoothing) -> Iterator[FrameItem]:
+    """The frames that are written, each steadied by its raw neighbours."""
+    radius = smoothing_radius(smooth)
+    window: deque[FrameItem] = deque()
+    waiting = 0  # frames at the window's end that have not been passed on
+    for item in items:
+        window.append(item)
+        waiting += 1
+        if waiting > radius:
+            yield from _passed(window, len(window) - waiting, smooth)
+            waiting -= 1
+            while len(window) - waiting > radius:
+                window.popleft()
+    while waiting:
+        yield from _passed(window, len(window) - waiting, smooth)
+        waiting -= 1
+
+
+def _passed(window: Sequence[FrameItem], place: int, smooth: Smoothing) -> Iterator[FrameItem]:
+    item = window[place]
+    if item.is_context:
+        return
+    raw = item.matte
+    if raw is None:
+        raise AssertionError("a frame was steadied before it was estimated")
+    if smooth == "off":
+        yield item
+    else:
+        yield _with_alpha(item, replace(raw, alpha=_steady_alpha(window, place, smooth)))
+
+
+def _steady_alpha(window: Sequence[FrameItem], place: int, smooth: Smoothing) -> Float32:
+    seen = [
+        Seen(item.seen, item.matte.alpha)
+        for item in window
+        if item.seen is not None and item.matte is not None
+    ]
+    own = seen[place].alpha
+    if len(seen) < 2 or any(other.alpha.shape != own.shape for other in seen):
+        return own
+    if smooth == "flow":
+        return steadied(seen, place)
+    if not 0 < place < len(seen) - 1:
+        return own
+    before, after = seen[place - 1].alpha, seen[place + 1].alpha
+    return one_frame_delay(before, own, after)
+
+
+def _with_alpha(item: FrameItem, matte: Matte) -> FrameItem:
+    """The frame with another alpha; the window keeps the raw one."""
+    return FrameItem(
+        stamp=item.stamp,
+        is_context=False,
+        color=item.color,
+        trimap=item.trimap,
+        fill=item.fill,
+        matte=matte,
+    )

@@ -1,0 +1,257 @@
+"""Opens the outputs of a video, and finds where an earlier run of them ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from mattecli import __version__
+from mattecli.errors import UsageError
+from mattecli.jobs.video_frames import ResumePoint
+from mattecli.jobs.video_plan import VideoTask
+from mattecli.jobs.video_sources import Footage, is_moving
+from mattecli.media.formats import writable_format
+from mattecli.media.video.containers import CONTAINERS, Codec, choose_codec
+from mattecli.media.video.encode import EncoderPlan
+from mattecli.media.video.join import JoinPlan, sound_notes
+from mattecli.media.video.outputs import FileOutput, Output, SequenceOutput, StreamOutput
+from mattecli.media.video.records import ClipInfo, Span
+from mattecli.media.video.workfolder import WorkFolder
+from mattecli.settings.video import VideoOptions
+
+__all__ = ["Targets", "check_formats", "open_targets"]
+
+_CONTENT: dict[str, Literal["rgba", "rgb", "grey"]] = {
+    "foreground": "rgba",
+    "alpha": "grey",
+    "fill": "rgb",
+    "composite": "rgb",
+}
+_SAMPLED = 1 << 16
+
+
+@dataclass(slots=True)
+class Targets:
+    """The outputs of one video.
+
+    Attributes:
+        outputs: by kind.
+        point: where the run begins.
+        notes: what the user should know.
+    """
+
+    outputs: dict[str, Output]
+    point: ResumePoint
+    notes: list[str]
+
+
+def check_formats(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[str, Codec]:
+    """The codec of each kind of output; empty for images.
+
+    Raises:
+        UsageError: a container cannot hold what is to be written.
+    """
+    codecs = {}
+    for kind, name in task.formats.items():
+        content = _CONTENT[kind]
+        if name == "y4m" and content == "rgba":
+            raise UsageError("y4m cannot hold alpha", remedy="use --format nut, or --write alpha")
+        if name in ("nut", "y4m"):
+            codecs[kind] = _raw(name, content, info)
+        elif name in CONTAINERS:
+            target = options.target
+            codecs[kind] = choose_codec(CONTAINERS[name], info, content, target.codec, target.crf)
+        else:
+            _check_image_format(name, content, info)
+    return codecs
+
+
+def _check_image_format(name: str, content: str, info: ClipInfo) -> None:
+    row = writable_format(name)
+    if content == "rgba" and not row.alpha:
+        raise UsageError(
+            f"{row.name} images cannot hold alpha",
+            remedy="use png, tiff or exr, or --write alpha,fill",
+        )
+    if row.name not in ("png", "tiff", "exr"):
+        raise UsageError(
+            f"frames are not written as {row.name}", remedy="use png, tiff or exr, or a video"
+        )
+    if info.depth > 16:
+        raise UsageError("frames of more than 16 bits are not written")
+
+
+def _raw(name: str, content: str, info: ClipInfo) -> Codec:
+    deep = info.depth > 8
+    if name == "nut":
+        layouts = {
+            "rgba": "rgba64le" if deep else "rgba",
+            "rgb": "rgb48le" if deep else "rgb24",
+            "grey": "gray16le" if deep else "gray",
+        }
+        return Codec(name="raw", arguments=("rawvideo",), pixels=layouts[content])
+    grey = "gray10le" if deep else "gray"
+    colour = "yuv444p10le" if deep else "yuv444p"
+    pixels = grey if content == "grey" else colour
+    return Codec(name="raw", arguments=("wrapped_avframe", "-strict", "-1"), pixels=pixels)
+
+
+def open_targets(
+    task: VideoTask,
+    footage: Footage,
+    span: Span,
+    facts: Mapping[str, object],
+    options: VideoOptions,
+) -> Targets:
+    """Make the work folders and find out what is done already.
+
+    Raises:
+        UsageError: a container cannot hold what is to be written.
+        VideoWriteError: a folder cannot be made.
+    """
+    info = footage.info
+    codecs = check_formats(task, info, options)
+    resume = options.target.resume and None not in task.outputs.values()
+    if options.target.resume and not resume:
+        raise UsageError("--resume is not for standard output", remedy="give -o FILE")
+    fingerprint = _fingerprint(task, footage, span, facts, options)
+    folders = {
+        kind: WorkFolder(path, fingerprint, resume=resume, piece_frames=options.clip.piece_frames)
+        for kind, path in task.outputs.items()
+        if path is not None
+    }
+    notes = []
+    if any(folder.was_other for folder in folders.values()):
+        notes.append("what an earlier run left was made otherwise; begun anew")
+    given = (options.model.trimap, options.model.background, options.model.segmentation)
+    counts = any(text and text != "auto" and is_moving(Path(text)) for text in given)
+    point = _resume_point(folders, footage, span, counts=counts)
+    plans = _Plans(footage, span, point, options)
+    outputs: dict[str, Output] = {}
+    for kind, name in task.formats.items():
+        if kind not in folders:
+            outputs[kind] = StreamOutput(plans.encoding(codecs[kind], _MUXERS[name], False))
+        elif name in CONTAINERS:
+            container = CONTAINERS[name]
+            encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
+            outputs[kind] = FileOutput(folders[kind], encoding, plans.joining(name))
+            notes += sound_notes(plans.joined, container)
+            if container.resolution and info.time_base.denominator > 1000:
+                notes.append(f".{name} keeps times to {container.resolution} only")
+        else:
+            outputs[kind] = SequenceOutput(folders[kind], name, info.time_base, point.origin)
+    return Targets(outputs, point, list(dict.fromkeys(notes)))
+
+
+_MUXERS = {"nut": "nut", "y4m": "yuv4mpegpipe"}
+
+
+class _Plans:
+    """How a clip's outputs are encoded and joined."""
+
+    def __init__(
+        self, footage: Footage, span: Span, point: ResumePoint, options: VideoOptions
+    ) -> None:
+        self._info = footage.info
+        self._clip = footage.clip
+        self.joined = footage.info if footage.clip is None else footage.clip.joined_info
+        self._span = span
+        self._point = point
+        self._patience = options.clip.stall_timeout
+
+    def encoding(self, codec: Codec, muxer: str, turns: bool) -> EncoderPlan:
+        """Of one kind."""
+        return EncoderPlan(
+            info=self._info,
+            codec=codec,
+            muxer=muxer,
+            turn_back=turns and not self._info.is_flipped,
+            origin=self._point.origin,
+            patience=self._patience,
+        )
+
+    def joining(self, name: str) -> JoinPlan:
+        """Of one kind, into the container of that name."""
+        container, info, span = CONTAINERS[name], self._info, self._span
+        turns = container.turns and not info.is_flipped
+        return JoinPlan(
+            info=self.joined,
+            container=container,
+            source=self._clip,
+            start=None if span.start is None else self._point.origin * info.time_base,
+            end=None if span.end is None else span.end * info.time_base,
+            origin=self._point.origin * info.time_base,
+            turn=info.rotation if turns else 0,
+            patience=self._patience,
+        )
+
+
+def _resume_point(
+    folders: Mapping[str, WorkFolder], footage: Footage, span: Span, *, counts: bool
+) -> ResumePoint:
+    info = footage.info
+    origin = round(info.origin / info.time_base)
+    skipped = 0
+    if span.start is not None:
+        origin = span.start
+        if counts:
+            skipped = footage.frames_before(span.start)
+    complete = min((len(folder.pieces) for folder in folders.values()), default=0)
+    for folder in folders.values():
+        folder.keep(complete)
+    if not complete:
+        return ResumePoint(origin=origin, skipped=skipped)
+    folder = next(iter(folders.values()))
+    context = folder.pieces[-1].context
+    return ResumePoint(
+        done=folder.frames,
+        context=tuple(pts for pts, _ in context),
+        shot=context[0][1],
+        origin=origin,
+        skipped=skipped,
+    )
+
+
+def _fingerprint(
+    task: VideoTask,
+    footage: Footage,
+    span: Span,
+    facts: Mapping[str, object],
+    options: VideoOptions,
+) -> str:
+    """Of all that decides what frames look like: settings, model, and the files that are read."""
+    model = options.model
+    given = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
+    told = {
+        "version": __version__,
+        "source": _identity(footage.path),
+        "span": (span.start, span.end),
+        "companions": [_identity(Path(text)) if text else None for text in given],
+        "facts": {key: str(value) for key, value in facts.items()},
+        "formats": task.formats,
+        "target": {"codec": options.target.codec, "crf": options.target.crf},
+        "clip": asdict(replace(options.clip, stall_timeout=0.0)),
+        "model": {key: str(value) for key, value in asdict(model).items()},
+        "pixels": asdict(options.pixels),
+        "shape": asdict(options.shape),
+    }
+    text = json.dumps(told, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _identity(path: Path) -> str:
+    """A file by its size, time and beginning; a folder by its listing; else the text itself."""
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
+        return hashlib.blake2b("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
+    if not path.is_file():
+        return os.fspath(path)
+    status = path.stat()
+    with path.open("rb") as stream:
+        beginning = hashlib.blake2b(stream.read(_SAMPLED)).hexdigest()
+    return f"{status.st_size} {status.st_mtime_ns} {beginning}"

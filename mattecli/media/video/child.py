@@ -1,0 +1,197 @@
+"""Body of a child process that reads headers and packets of files nobody vouches for.
+
+Run as ``python -P -m mattecli.media.video.child probe|index FD``; the open file is inherited. Only
+this process maps the file's container into libav; it has a ceiling of memory and can be killed.
+
+``probe`` prints one JSON object, ``index`` one line ``pts dts`` for each packet of the video
+stream that is meant to be shown, and at last ``end N`` with the number of all its packets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+
+__all__ = ["main"]
+
+_MEMORY = 3 << 30
+_TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: the clock starts anywhere
+_MATRIX_ONE = 1 << 16
+_FRAMES_TRIED = 8
+_TURNS = {  # display matrices of pure turns: degrees clockwise that a player turns by
+    (1, 0, 0, 1): 0,
+    (0, 1, -1, 0): 90,
+    (-1, 0, 0, -1): 180,
+    (0, -1, 1, 0): 270,
+}
+_ORDERS = {2: "tt", 3: "bb", 4: "tb", 5: "bt"}
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the arguments say; 1 with one line on standard error if that fails."""
+    task, descriptor = arguments
+    _limit_memory()
+    av.logging.set_level(av.logging.PANIC)
+    try:
+        with os.fdopen(int(descriptor), "rb", closefd=False) as file, av.open(file) as container:
+            if task == "probe":
+                print(json.dumps(_described(container)))  # noqa: T201 - the parent reads it
+            else:
+                _list_packets(container)
+    except (av.error.FFmpegError, ValueError, MemoryError, OSError) as error:
+        sys.stderr.write(f"{getattr(error, 'strerror', None) or error}\n")
+        return 1
+    return 0
+
+
+def _limit_memory() -> None:
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
+def _video_stream(container: Any) -> Any:
+    """The first video stream that is no cover picture."""
+    streams = list(container.streams.video)
+    shown = [s for s in streams if not s.disposition & av.stream.Disposition.attached_pic]
+    return shown[0] if shown else None
+
+
+def _described(container: Any) -> dict[str, Any]:
+    others = [
+        {"index": s.index, "kind": s.type, "codec": _codec(s)}
+        for s in container.streams
+        if s.type != "video"
+    ]
+    found: dict[str, Any] = {
+        "format": container.format.name,
+        "others": others,
+        "chapters": len(container.chapters()),
+        "video": None,
+    }
+    stream = _video_stream(container)
+    if stream is None or stream.codec_context is None:
+        return found
+    is_free = bool(container.format.flags & _TS_DISCONT)
+    start = container.start_time
+    found["origin"] = str(Fraction(start, 1_000_000)) if is_free and start is not None else "0"
+    found["video"] = _described_stream(stream)
+    length = stream.duration and float(stream.duration * stream.time_base)
+    if not length and container.duration:
+        length = container.duration / 1e6
+    found["video"]["seconds"] = length or None
+    with suppress(av.error.FFmpegError):
+        found["video"] |= _described_frame(container, stream)
+    return found
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return context.name if context is not None else "unknown"
+
+
+def _described_stream(stream: Any) -> dict[str, Any]:
+    context = stream.codec_context
+    pixels = context.format
+    return {
+        "index": stream.index,
+        "codec": context.name,
+        "width": context.width,
+        "height": context.height,
+        "aspect": _ratio(stream.sample_aspect_ratio or context.sample_aspect_ratio),
+        "time_base": str(stream.time_base),
+        "rate": str(stream.average_rate or stream.base_rate or stream.guessed_rate or 0),
+        "frames": stream.frames or None,
+        "fields": _ORDERS.get(int(context.field_order or 0), "progressive"),
+        "timecode": stream.metadata.get("timecode", ""),
+        "colour": _tags(context),
+        **({} if pixels is None else _described_pixels(pixels)),
+    }
+
+
+def _ratio(value: Fraction | None) -> str:
+    return str(value) if value else "1"
+
+
+def _described_pixels(pixels: Any) -> dict[str, Any]:
+    depth = max(part.bits for part in pixels.components) if pixels.components else 8
+    names = {"pixels": pixels.name, "depth": depth}
+    is_grey = pixels.name.startswith(("gray", "ya", "mono"))
+    is_packed_rgb = pixels.is_rgb or pixels.has_palette
+    return names | {
+        "is_yuv": not is_grey and not is_packed_rgb,
+        "is_grey": is_grey,
+        "has_alpha": len(pixels.components) in (2, 4) or pixels.has_palette,
+    }
+
+
+def _tags(holder: Any) -> dict[str, int]:
+    return {
+        "matrix": int(holder.colorspace),
+        "range": int(holder.color_range),
+        "primaries": int(holder.color_primaries),
+        "transfer": int(holder.color_trc),
+    }
+
+
+def _described_frame(container: Any, stream: Any) -> dict[str, Any]:
+    """What only a decoded frame tells: rotation; and what some headers leave out."""
+    stream.codec_context.thread_count = 1
+    frame = None
+    for tried, packet in enumerate(container.demux(stream)):
+        with suppress(av.error.FFmpegError):
+            frame = next(iter(packet.decode()), None)
+        if frame is not None or tried >= _FRAMES_TRIED * 16:
+            break
+    if frame is None:
+        return {}
+    found = _described_pixels(frame.format) | {"width": frame.width, "height": frame.height}
+    for side_data in frame.side_data:
+        if side_data.type.name == "DISPLAYMATRIX":
+            found |= _turn(bytes(side_data))
+    if frame.interlaced_frame and stream.codec_context.field_order in (0, 1):
+        found["fields"] = "tt"
+    own = _tags(stream.codec_context)
+    tags = _tags(frame)
+    unset = {"matrix": 2, "range": 0, "primaries": 2, "transfer": 2}
+    found["colour"] = {name: own[name] if own[name] != unset[name] else tags[name] for name in own}
+    return found
+
+
+def _turn(matrix: bytes) -> dict[str, Any]:
+    a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
+    quarter = tuple(round(value / _MATRIX_ONE) for value in (a, b, c, d))
+    exact = all(abs(value) in (0, _MATRIX_ONE) for value in (a, b, c, d))
+    if exact and quarter in _TURNS:
+        return {"rotation": _TURNS[quarter]}
+    return {"is_flipped": True, "rotation": 90 if abs(b) > abs(a) else 0}
+
+
+def _list_packets(container: Any) -> None:
+    stream = _video_stream(container)
+    count = 0
+    lines = []
+    for packet in container.demux(stream):
+        if packet.size == 0:
+            continue
+        count += 1
+        if packet.pts is not None and not packet.is_discard:
+            dts = packet.dts if packet.dts is not None else packet.pts
+            lines.append(f"{packet.pts} {dts}\n")
+        if len(lines) >= 64:
+            sys.stdout.writelines(lines)
+            sys.stdout.flush()
+            lines.clear()
+    sys.stdout.writelines([*lines, f"end {count}\n"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

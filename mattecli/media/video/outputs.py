@@ -1,0 +1,329 @@
+"""Outputs of a video: a file in pieces, numbered images, or standard output."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from mattecli.errors import MattecliError, VideoWriteError
+from mattecli.media.encode import encode_image
+from mattecli.media.files import write_atomically
+from mattecli.media.video.encode import EncoderPlan, FrameEncoder
+from mattecli.media.video.join import JoinPlan, join
+from mattecli.media.video.workfolder import Piece, WorkFolder
+from mattecli.records import Array
+
+__all__ = ["FileOutput", "Output", "SequenceOutput", "Stamp", "StreamOutput", "timecodes_path"]
+
+_MOST_CONTEXT = 4
+_WRITERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A frame's place.
+
+    Attributes:
+        index: its number, from 0.
+        pts: its time in ticks of the source.
+        shot: time of the first frame of its shot.
+    """
+
+    index: int
+    pts: int
+    shot: int = 0
+
+
+class Output(ABC):
+    """One of the results of a video."""
+
+    seconds = 0.0
+    """Time that the encoder took."""
+
+    @abstractmethod
+    def write(self, stamp: Stamp, image: Array) -> None:
+        """Take the next frame.
+
+        Raises:
+            VideoWriteError: it cannot be written.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """There are no more frames: complete the result."""
+
+    @abstractmethod
+    def stop(self) -> str:
+        """Give up in good order; what is left, for people, or ""."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Give up at once after a failure; what a later run can use stays."""
+
+
+class _Counted(Output):
+    """An output that journals every so many frames."""
+
+    def __init__(self, folder: WorkFolder) -> None:
+        self._folder = folder
+        self._stamps: list[Stamp] = []
+        self._recent: deque[tuple[int, int]] = deque(maxlen=_MOST_CONTEXT)
+
+    def _piece(self, name: str) -> Piece:
+        first, last = self._stamps[0], self._stamps[-1]
+        return Piece(
+            name=name,
+            first=first.index,
+            frames=len(self._stamps),
+            start=first.pts,
+            end=last.pts,
+            context=tuple(self._recent),
+        )
+
+    def _note(self, stamp: Stamp) -> None:
+        self._stamps.append(stamp)
+        self._recent.append((stamp.pts, stamp.shot))
+
+
+class FileOutput(_Counted):
+    """A video file, made in pieces that are joined at the end.
+
+    Args:
+        folder: its work folder, with the pieces of an earlier run.
+        plan: how frames are encoded.
+        joining: how pieces are joined.
+    """
+
+    def __init__(self, folder: WorkFolder, plan: EncoderPlan, joining: JoinPlan) -> None:
+        super().__init__(folder)
+        self._plan = plan
+        self._joining = joining
+        self._encoder: FrameEncoder | None = None
+        self._closing: threading.Thread | None = None
+        self._error: MattecliError | None = None
+
+    @property
+    def _suffix(self) -> str:
+        return self._joining.container.segment[1]
+
+    def write(self, stamp: Stamp, image: Array) -> None:
+        """Encode a frame; every so many frames a new piece begins."""
+        if self._error is not None:
+            raise self._error
+        if self._encoder is not None and stamp.index % self._folder.piece_frames == 0:
+            self._close_piece()
+        if self._encoder is None:
+            name = f"{stamp.index:09d}.part"
+            self._encoder = FrameEncoder(self._plan, image, name, self._folder.path)
+        self._note(stamp)
+        self._encoder.put(stamp.pts, image)
+
+    def _close_piece(self) -> None:
+        """Complete the piece in the background, while the next one begins."""
+        self._settle()
+        encoder, self._encoder = self._encoder, None
+        if encoder is None:
+            return
+        first = self._stamps[0].index
+        piece = self._piece(f"{first:09d}{self._suffix}")
+        self._stamps = []
+
+        def close() -> None:
+            try:
+                encoder.finish()
+                part = self._folder.path / f"{first:09d}.part"
+                part.replace(self._folder.path / piece.name)
+                self._folder.add(piece)
+                self.seconds += encoder.seconds
+            except MattecliError as error:
+                self._error = error
+
+        self._closing = threading.Thread(target=close, name="close piece", daemon=True)
+        self._closing.start()
+
+    def _settle(self) -> None:
+        if self._closing is not None:
+            self._closing.join()
+            self._closing = None
+        if self._error is not None:
+            raise self._error
+
+    def finish(self) -> None:
+        """Join the pieces under the output's name."""
+        self._close_piece()
+        self._settle()
+        pieces = [piece.name for piece in self._folder.pieces]
+        if not pieces:
+            self._folder.remove()
+            raise VideoWriteError("there is no frame to write", path=self._folder.target)
+        join(self._folder.path, pieces, "whole.part", self._joining)
+        self._folder.complete("whole.part")
+
+    def stop(self) -> str:
+        """Leave what is there as a file that plays, beside the pieces for a later run."""
+        frames = self._folder.frames + len(self._stamps)
+        end = self._stamps[-1].pts if self._stamps else None
+        try:
+            self._settle()
+            pieces = [piece.name for piece in self._folder.pieces]
+            if self._encoder is not None:
+                self._encoder.finish()
+                pieces.append(f"{self._stamps[0].index:09d}.part")
+            if not pieces:
+                self._folder.remove()
+                return ""
+            if end is None:
+                end = self._folder.pieces[-1].end
+            join(self._folder.path, pieces, "stopped.part", self._until(end))
+            (self._folder.path / "stopped.part").replace(self._folder.partial)
+        except MattecliError as error:
+            return f"{len(self._folder.pieces)} pieces are kept for --resume ({error})"
+        finally:
+            self._folder.close()
+        return f"{self._folder.partial} holds the first {frames} frames"
+
+    def abandon(self) -> None:
+        """Stop at once; complete pieces stay for a later run."""
+        if self._encoder is not None:
+            self._encoder.abort()
+        if self._closing is not None:
+            self._closing.join()
+        if self._folder.pieces:
+            self._folder.close()
+        else:
+            self._folder.remove()
+
+    def _until(self, end: int) -> JoinPlan:
+        info = self._joining.info
+        after = Fraction(end) * info.time_base + (1 / info.rate if info.rate else 0)
+        return replace(self._joining, end=after)
+
+
+def timecodes_path(pattern: Path) -> Path:
+    """Where the times of numbered images are written, beside them."""
+    stem = pattern.name.partition("%")[0].rstrip("-_.")
+    return pattern.with_name(f"{stem}-timecodes.txt" if stem else "timecodes.txt")
+
+
+class SequenceOutput(_Counted):
+    """Numbered images; each appears whole. At the end a list of their times.
+
+    Args:
+        folder: its work folder, for the journal.
+        pattern: path with one ``%d`` or ``%0Nd``; numbers begin at 1.
+        format: of the images.
+        time_base: of the stamps.
+        origin: ticks that are taken off the times.
+    """
+
+    def __init__(
+        self, folder: WorkFolder, format: str, time_base: Fraction, origin: int = 0
+    ) -> None:
+        super().__init__(folder)
+        self._pattern = folder.target
+        self._format = format
+        self._time_base = time_base
+        self._origin = origin
+        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="image")
+        self._pending: deque[Future[None]] = deque()
+        self._times = folder.path / "times"
+
+    def write(self, stamp: Stamp, image: Array) -> None:
+        """Encode and write a frame in a thread."""
+        if self._stamps and stamp.index % self._folder.piece_frames == 0:
+            self._complete_piece()
+        while len(self._pending) >= 2 * _WRITERS:
+            self._pending.popleft().result()
+        self._note(stamp)
+        self._pending.append(self._pool.submit(self._write, stamp.index, image))
+
+    def _write(self, index: int, image: Array) -> None:
+        path = self._pattern.with_name(self._pattern.name % (index + 1))
+        write_atomically(path, encode_image(image, self._format))
+
+    def _complete_piece(self) -> None:
+        while self._pending:
+            self._pending.popleft().result()
+        if not self._stamps:
+            return
+        with self._times.open("a") as stream:
+            stream.writelines(f"{stamp.index} {stamp.pts}\n" for stamp in self._stamps)
+        self._folder.add(self._piece(""))
+        self._stamps = []
+
+    def finish(self) -> None:
+        """Wait for the last images and write the list of times (timecode format v2)."""
+        self._complete_piece()
+        self._pool.shutdown()
+        if not self._folder.pieces:
+            self._folder.remove()
+            raise VideoWriteError("there is no frame to write", path=self._pattern)
+        times = dict(_numbers(line) for line in self._times.read_text().splitlines())
+        lines = ["# timecode format v2"]
+        for index in sorted(times):
+            milliseconds = float((times[index] - self._origin) * self._time_base * 1000)
+            lines.append(f"{milliseconds:.6f}")
+        write_atomically(timecodes_path(self._pattern), ("\n".join(lines) + "\n").encode())
+        self._folder.remove()
+
+    def stop(self) -> str:
+        """Images that are written stay."""
+        frames = self._folder.frames + len(self._stamps)
+        self.abandon()
+        return f"{self._pattern.parent} holds the first {frames} images"
+
+    def abandon(self) -> None:
+        """Stop after what is under way."""
+        self._pool.shutdown()
+        if self._folder.pieces:
+            self._folder.close()
+        else:
+            self._folder.remove()
+
+
+def _numbers(line: str) -> tuple[int, int]:
+    index, pts = line.split()
+    return int(index), int(pts)
+
+
+class StreamOutput(Output):
+    """Frames to standard output.
+
+    Args:
+        plan: with a codec and a muxer that need no seeking.
+    """
+
+    def __init__(self, plan: EncoderPlan) -> None:
+        self._plan = plan
+        self._encoder: FrameEncoder | None = None
+
+    def write(self, stamp: Stamp, image: Array) -> None:
+        """Pass a frame on."""
+        if self._encoder is None:
+            self._encoder = FrameEncoder(self._plan, image, 1)
+        self._encoder.put(stamp.pts, image)
+
+    def finish(self) -> None:
+        """End the stream."""
+        if self._encoder is not None:
+            self._encoder.finish()
+            self.seconds = self._encoder.seconds
+
+    def stop(self) -> str:
+        """End the stream early."""
+        if self._encoder is not None:
+            try:
+                self._encoder.finish()
+            except MattecliError as error:
+                return str(error)
+        return ""
+
+    def abandon(self) -> None:
+        """End the stream at once."""
+        if self._encoder is not None:
+            self._encoder.abort()

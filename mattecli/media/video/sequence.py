@@ -1,0 +1,116 @@
+"""Numbered images as a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from mattecli.errors import VideoReadError
+from mattecli.media.formats import EXTENSIONS
+from mattecli.media.images import read_levels, read_picture
+from mattecli.media.sources import natural_key
+from mattecli.media.video.decode import Damage
+from mattecli.media.video.records import ClipInfo, Colour, Frame, Span
+from mattecli.ops.pixels import to_levels
+from mattecli.records import Array, Size
+
+__all__ = ["SequenceReader", "is_pattern", "list_images"]
+
+_NUMBER = re.compile(r"%(?:0(\d+))?d")
+
+
+def is_pattern(path: Path | str) -> bool:
+    """Whether a name stands for numbered images, as ``img_%04d.png`` does."""
+    name = Path(path).name
+    return len(_NUMBER.findall(name)) == 1 and Path(name).suffix.lower() in EXTENSIONS
+
+
+def list_images(path: Path) -> list[Path]:
+    """The images of a folder or a ``%d`` pattern, in natural order.
+
+    Raises:
+        VideoReadError: there are none, or the folder cannot be read.
+    """
+    folder = path if path.is_dir() else path.parent
+    try:
+        entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+    except OSError as error:
+        raise VideoReadError(
+            f"the folder cannot be read ({error.strerror})", path=folder, remedy="check the name"
+        ) from error
+    found = [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".")]
+    if not path.is_dir():
+        before, after = _NUMBER.split(path.name)[0], _NUMBER.split(path.name)[-1]
+        fits = re.compile(re.escape(before) + r"\d+" + re.escape(after))
+        found = [entry for entry in found if fits.fullmatch(entry.name)]
+    if not found:
+        raise VideoReadError("there is no such image", path=path, remedy="check the name")
+    return found
+
+
+class SequenceReader:
+    """Reads images as frames, one a tick of 1/rate.
+
+    Args:
+        path: folder or pattern.
+        rate: frames per second.
+        span: what is wanted, in frames.
+        form: RGB, or grey levels.
+        max_pixels: larger images are refused.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rate: Fraction,
+        span: Span | None = None,
+        *,
+        form: str = "rgb",
+        max_pixels: int,
+    ) -> None:
+        self._images = list_images(path)
+        self._span = span or Span()
+        self._form = form
+        self._max_pixels = max_pixels
+        self.damage = Damage()
+        self.seconds = 0.0
+        first = self._read(self._images[0])
+        self._type = first.dtype
+        self.info = ClipInfo(
+            format="images",
+            codec=self._images[0].suffix.lower().removeprefix("."),
+            stream=0,
+            stored=Size.of(first),
+            pixels="rgb24" if first.itemsize == 1 else "rgb48le",
+            depth=8 * first.itemsize,
+            is_yuv=False,
+            colour=Colour(range="pc"),
+            time_base=1 / rate,
+            rate=rate,
+            frames=len(self._images),
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        for pts, path in enumerate(self._images):
+            if self._span.start is not None and pts < self._span.start:
+                continue
+            if self._span.end is not None and pts >= self._span.end:
+                return
+            image = self._read(path)
+            if Size.of(image) != self.info.size:
+                raise VideoReadError(
+                    f"it is {Size.of(image)}, the first image {self.info.size}",
+                    path=path,
+                    remedy="a video's frames have one size",
+                )
+            yield Frame(index, pts, to_levels(image, self._type))
+            index += 1
+
+    def _read(self, path: Path) -> Array:
+        if self._form == "grey":
+            return to_levels(read_levels(path, max_pixels=self._max_pixels))
+        color = read_picture(path, max_pixels=self._max_pixels).color
+        return color if color.dtype.kind == "u" else to_levels(color, "uint16")

@@ -1,0 +1,180 @@
+"""Where a video lies while it is made: a hidden folder beside it, with a journal."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mattecli.errors import VideoWriteError
+
+__all__ = ["Piece", "WorkFolder"]
+
+_JOURNAL = "journal.jsonl"
+_NAME_BYTES = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A completed piece.
+
+    Attributes:
+        name: its file in the folder; "" where frames are files of their own.
+        first: index of its first frame.
+        frames: how many.
+        start, end: timestamps of the first and the last frame, in ticks of the source.
+        context: of its last frames, which the next piece has to see again: the timestamp, and that
+            of the first frame of the shot.
+    """
+
+    name: str
+    first: int
+    frames: int
+    start: int
+    end: int
+    context: tuple[tuple[int, int], ...] = ()
+
+
+class WorkFolder:
+    """The pieces of one output.
+
+    Args:
+        target: the output.
+        fingerprint: of all that decides what the pieces look like.
+        resume: keep what an earlier run with this fingerprint completed.
+        piece_frames: frames of a piece.
+
+    Raises:
+        VideoWriteError: it cannot be made, or another run is at work in it.
+    """
+
+    def __init__(
+        self, target: Path, fingerprint: str, *, resume: bool, piece_frames: int = 250
+    ) -> None:
+        self.target = target
+        self.piece_frames = piece_frames
+        self.path = _place(target)
+        self.pieces: list[Piece] = []
+        self.was_other = False
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._journal = open(self.path / _JOURNAL, "a+")  # noqa: SIM115, PTH123 - held open
+        except OSError as error:
+            raise VideoWriteError(
+                f"it cannot be written ({error.strerror})",
+                path=target,
+                remedy="choose another output folder",
+            ) from error
+        self._lock()
+        earlier = self._read() if resume else None
+        if earlier is not None and earlier[0].get("fingerprint") == fingerprint:
+            self.pieces = [Piece(**_tupled(entry)) for entry in earlier[1:]]
+            self.pieces = [p for p in self.pieces if not p.name or (self.path / p.name).exists()]
+        else:
+            self.was_other = bool(earlier and len(earlier) > 1)
+            self._clear()
+            self._append({"fingerprint": fingerprint})
+
+    @property
+    def frames(self) -> int:
+        """How many frames are complete."""
+        return sum(piece.frames for piece in self.pieces)
+
+    def keep(self, count: int) -> None:
+        """Keep the first ``count`` pieces only."""
+        if count < len(self.pieces):
+            kept = self.pieces[:count]
+            header = self._read()[0]
+            self._journal.truncate(0)
+            self._append(header)
+            self.pieces = []
+            for piece in kept:
+                self.add(piece)
+
+    def add(self, piece: Piece) -> None:
+        """A piece is complete on disk."""
+        self.pieces.append(piece)
+        self._append(asdict(piece))
+
+    def complete(self, temporary: str) -> None:
+        """Give the finished file its name, and remove the folder."""
+        path = self.path / temporary
+        try:
+            _sync(path)
+            path.replace(self.target)
+        except OSError as error:
+            raise VideoWriteError(
+                f"it cannot be written ({error.strerror})", path=self.target
+            ) from error
+        self.partial.unlink(missing_ok=True)
+        self.remove()
+
+    @property
+    def partial(self) -> Path:
+        """Where a stopped run leaves what can be played."""
+        return self.target.with_name(f"{self.target.stem}.partial{self.target.suffix}")
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Leave the folder for a later run."""
+        self._journal.close()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._journal.close()
+            raise VideoWriteError(
+                "another run is writing it", path=self.target, remedy="wait for it, or stop it"
+            ) from error
+
+    def _read(self) -> list[dict[str, Any]]:
+        self._journal.seek(0)
+        entries = []
+        for line in self._journal:
+            with suppress(ValueError):  # a line that was cut off by a crash
+                entries.append(json.loads(line))
+        return entries or [{}]
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        try:
+            self._journal.write(json.dumps(entry) + "\n")
+            self._journal.flush()
+            os.fsync(self._journal.fileno())
+        except OSError as error:
+            raise VideoWriteError(
+                f"the disk is full ({error.strerror})",
+                path=self.target,
+                remedy="free some space and run again with --resume",
+            ) from error
+
+    def _clear(self) -> None:
+        self._journal.truncate(0)
+        for entry in self.path.iterdir():
+            if entry.name != _JOURNAL:
+                entry.unlink()
+
+
+def _place(target: Path) -> Path:
+    digest = hashlib.blake2b(os.fsencode(target.name), digest_size=4).hexdigest()
+    name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
+    return target.with_name(f".{name}.{digest}.mattecli")
+
+
+def _tupled(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "context": tuple((pts, shot) for pts, shot in entry["context"])}
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,1 @@
+"""Networks for inference alone: what the authors' layers compute, in fewer passes."""

@@ -1,0 +1,293 @@
+"""``mattecli matte``: refinement, cropping, edges and screens, as its users see them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mattecli.models.registry import find_spec, model_class
+from tests.conftest import Cli, Result, load, photo, save
+
+WIDTH, HEIGHT = 120, 90
+SUBJECT = np.zeros((HEIGHT, WIDTH), np.uint8)
+cv2.ellipse(SUBJECT, (70, 50), (26, 20), 0, 0, 360, 255, -1)
+SPECK = np.zeros_like(SUBJECT)
+SPECK[8:11, 8:11] = 255
+
+
+@pytest.fixture
+def cut(cli: Cli, tmp_path: Path) -> Cli:
+    """Cuts an ellipse and a speck out of a photo by closed-form, into files."""
+
+    def run(*arguments: str | Path, behind: tuple[int, int, int] = (90, 40, 30)) -> Result:
+        picture = photo(WIDTH, HEIGHT, seed=3) // 3 + 120
+        shown = np.maximum(SUBJECT, SPECK)
+        picture[shown == 0] = behind
+        save(tmp_path / "p.png", picture.astype(np.uint8))
+        trimap = np.where(shown > 0, 255, 0).astype(np.uint8)
+        ring = cv2.dilate(SUBJECT, np.ones((5, 5))) != cv2.erode(SUBJECT, np.ones((5, 5)))
+        trimap[ring] = 128
+        save(tmp_path / "trimap.png", trimap)
+        done = cli(
+            "matte", "p.png", "-m", "closed-form", "--trimap", "trimap.png", "--json", *arguments
+        )
+        assert done.code == 0, done.err
+        return done
+
+    return run
+
+
+def alpha_of(folder: Path) -> np.ndarray:
+    return load(folder / "mattes" / "p-alpha.png")
+
+
+def record_of(done: Result) -> dict[str, object]:
+    record: dict[str, object] = json.loads(done.out.splitlines()[0])
+    return record
+
+
+def test_crop_cuts_all_outputs_to_the_subject_and_reports_its_box(cut: Cli, tmp_path: Path) -> None:
+    kinds = ("-w", "alpha,foreground,composite,trimap,mask", "--min-area", "50")
+    whole = cut(*kinds)
+    assert record_of(whole)["crop"] is None
+    before = {path.name: load(path) for path in (tmp_path / "mattes").iterdir()}
+    done = cut(*kinds, "--crop", "subject", "--margin", "3")
+    box = record_of(done)["crop"]
+    assert box == {"top": 27, "left": 41, "height": 47, "width": 59}
+    part = np.s_[27:74, 41:100]
+    for path in (tmp_path / "mattes").iterdir():
+        assert np.array_equal(load(path), before[path.name][part]), path.name
+
+
+def test_a_subject_that_is_not_there_cannot_be_cropped_to(cut: Cli, cli: Cli) -> None:
+    cut()
+    done = cli(
+        "matte", "p.png", "-m", "closed-form", "--trimap", "trimap.png",
+        "--crop", "subject", "--min-area", "99999",
+    )  # fmt: skip
+    assert done.code == 1
+    assert "p.png: no subject shows that it could be cropped to; leave --crop out" in done.err
+
+
+def test_specks_are_dropped(cut: Cli, tmp_path: Path) -> None:
+    cut()
+    assert alpha_of(tmp_path)[9, 9] == 255
+    cut("--min-area", "10")
+    alpha = alpha_of(tmp_path)
+    assert alpha[9, 9] == 0
+    assert alpha[50, 70] == 255
+
+
+def test_threshold_choke_feather_and_invert(cut: Cli, tmp_path: Path) -> None:
+    cut("--bit-depth", "16")
+    plain = alpha_of(tmp_path)
+    cut("--threshold", "0.7", "--bit-depth", "16")
+    assert np.array_equal(alpha_of(tmp_path), np.where(plain >= 0.7 * 65535, 65535, 0))
+    cut("--choke", "4", "--bit-depth", "16")
+    assert (alpha_of(tmp_path) <= plain).all()
+    assert alpha_of(tmp_path)[50, 46] < 100 < plain[50, 46]
+    cut("--feather", "2", "--bit-depth", "16")
+    blurred = cv2.GaussianBlur(plain / 65535, (0, 0), 2)
+    assert np.abs(alpha_of(tmp_path) / 65535 - blurred).max() < 0.01
+    cut("--invert", "--bit-depth", "16")
+    assert np.abs(alpha_of(tmp_path).astype(int) + plain - 65535).max() <= 1
+    colours = load(tmp_path / "mattes" / "p-foreground.png")[..., :3] / 257
+    assert np.abs(colours[30, 10] - (90, 40, 30)).max() < 1, "what shows is the background"
+
+
+def test_colours_do_not_follow_a_moved_edge(cut: Cli, tmp_path: Path) -> None:
+    """An edge moved outwards shows the subject's colour there, not the background's."""
+    cut("--choke", "-3", "--foreground", "multilevel")
+    cutout = load(tmp_path / "mattes" / "p-foreground.png").astype(int)
+    outside = (cutout[..., 3] > 250) & (cv2.dilate(SUBJECT, np.ones((3, 3))) == 0)
+    outside[:20, :20] = False
+    assert outside.sum() > 50
+    assert (np.abs(cutout[outside][:, :3] - (90, 40, 30)).max(axis=1) > 60).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--threshold", "2"), "--threshold 2.0 is no alpha"),
+        (("--feather", "-1"), "--feather -1.0 is out of range"),
+        (("--choke", "1e9"), "--choke 1000000000.0 is out of range"),
+        (("--min-area", "-4"), "fewer than no pixels"),
+        (("--crop", "subject", "--margin", "wide"), "'wide' is no margin"),
+        (("--despill-strength", "3"), "--despill-strength 3.0 is out of range"),
+        (("--refine", "guided"), "--refine is not for --model closed-form"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_work(
+    cut: Cli, cli: Cli, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    save(tmp_path / "p.png", photo(20, 20))
+    done = cli("matte", "p.png", "-m", "closed-form", "--trimap", "p.png", *arguments)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_a_green_screen_is_noted_and_its_light_taken_off(cut: Cli, tmp_path: Path) -> None:
+    green = (20, 200, 50)
+    off = cut("--despill", "off", behind=green)
+    kept = load(tmp_path / "mattes" / "p-foreground.png").astype(int)
+    assert record_of(off)["notes"] == []
+    done = cut(behind=green)
+    clean = load(tmp_path / "mattes" / "p-foreground.png").astype(int)
+    assert record_of(done)["notes"] == [
+        "its background is a green screen, whose light is taken off"
+    ]
+    assert (clean <= kept).all()
+    excess = np.maximum(kept[..., 1] - (kept[..., 0] + kept[..., 2]) // 2, 0)
+    edge = (kept[..., 3] > 50) & (kept[..., 3] < 250) & (excess > 10)
+    assert (clean[edge][:, 1] < kept[edge][:, 1]).all()
+    assert np.array_equal(clean[..., [0, 2, 3]], kept[..., [0, 2, 3]])
+    assert record_of(cut())["notes"] == [], "no screen, no despill"
+
+
+def test_settings_come_from_the_environment_and_from_toml(
+    cut: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text(
+        '[matte]\nthreshold = 0.5\ncrop = "subject"\nmin-area = 20\n'
+    )
+    monkeypatch.setenv("MATTECLI_MARGIN", "0")
+    monkeypatch.setenv("MATTECLI_CHOKE", "2")
+    done = cut("--config", "mine.toml", "--choke", "0")
+    assert set(np.unique(alpha_of(tmp_path))) == {0, 255}
+    assert record_of(done)["crop"] is not None
+    finish = json.loads(done.out.splitlines()[-1])["settings"]["finish"]
+    assert finish["margin"] == "0"
+    assert (finish["threshold"], finish["choke"], finish["min_area"]) == (0.5, 0, 20)
+
+
+class TestRefine:
+    """A network that sees a small photo."""
+
+    SMALL = ("-m", "modnet", "--size", "32", "--json", "-w", "alpha,foreground")
+
+    @pytest.fixture
+    def large(self, tmp_path: Path) -> Path:
+        return save(tmp_path / "p.png", photo(150, 130, seed=5))
+
+    def test_a_large_photo_is_refined_unless_told_otherwise(
+        self, cli: Cli, tmp_path: Path, large: Path, modnet_weights: Path
+    ) -> None:
+        found = {}
+        for choice in ("none", "guided", "auto"):
+            done = cli("matte", large, *self.SMALL, "--weights", modnet_weights, "--refine", choice)
+            assert done.code == 0, done.err
+            found[choice] = alpha_of(tmp_path)
+            said = json.loads(done.out.splitlines()[-1])["settings"]["refine"]
+            assert said == ("none" if choice == "none" else "guided")
+        assert found["none"].shape == (130, 150)
+        assert np.array_equal(found["guided"], found["auto"])
+        assert not np.array_equal(found["guided"], found["none"])
+
+    def test_it_is_said(self, cli: Cli, large: Path, modnet_weights: Path) -> None:
+        done = cli("matte", large, *self.SMALL[:4], "--weights", modnet_weights, "-v")
+        assert "refine guided" in done.err
+
+    def test_a_photo_of_the_networks_size_is_left_alone(
+        self, cli: Cli, tmp_path: Path, modnet_weights: Path
+    ) -> None:
+        save(tmp_path / "p.png", photo(96, 64, seed=5))
+        for choice in ("none", "guided"):
+            done = cli(
+                "matte", "p.png", *self.SMALL, "--size", "64", "--weights", modnet_weights,
+                "--refine", choice, "-o", choice,
+            )  # fmt: skip
+            assert done.code == 0, done.err
+        for name in ("p-alpha.png", "p-foreground.png"):
+            assert np.array_equal(load(tmp_path / "none" / name), load(tmp_path / "guided" / name))
+
+    def test_closed_form_changes_the_band_alone(
+        self, cli: Cli, tmp_path: Path, large: Path, modnet_weights: Path
+    ) -> None:
+        found = {}
+        for choice in ("guided", "closed-form"):
+            done = cli("matte", large, *self.SMALL, "--weights", modnet_weights, "--refine", choice)
+            assert done.code == 0, done.err
+            found[choice] = alpha_of(tmp_path)
+        assert not np.array_equal(found["guided"], found["closed-form"])
+
+    def test_dim_solves_the_band(
+        self, cli: Cli, tmp_path: Path, large: Path, modnet_weights: Path
+    ) -> None:
+        arguments = ("matte", large, *self.SMALL, "--weights", modnet_weights, "--refine", "dim")
+        missing = cli(*arguments)
+        assert missing.code == 3
+        assert "dim, which is to refine, has no weights here" in missing.err
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            network = model_class(find_spec("dim")).fresh()
+        state = {k: v.clone().contiguous() for k, v in network.state_dict().items()}
+        save_file(state, tmp_path / "dim.safetensors")
+        imported = cli("models", "import", "dim.safetensors", "--as", "dim")
+        assert imported.code == 0, imported.err
+        done = cli(*arguments)
+        assert done.code == 0, done.err
+        refined = alpha_of(tmp_path)
+        assert cli(*arguments[:-1], "none").code == 0
+        assert not np.array_equal(refined, alpha_of(tmp_path))
+        seconds = json.loads(done.out.splitlines()[0])["seconds"]
+        assert {"network", "band", "refine", "finish"} <= set(seconds)
+
+    def test_it_is_not_for_a_script_or_a_plate(
+        self, cli: Cli, large: Path, modnet_weights: Path
+    ) -> None:
+        done = cli(
+            "matte", large, "-m", "modnet", "--weights", modnet_weights, "--reference",
+            "--refine", "guided",
+        )  # fmt: skip
+        assert done.code == 2
+        assert "--refine is not for --reference" in done.err
+
+    def test_hidden_colours_of_a_transparent_photo_guide_nothing(
+        self, cli: Cli, tmp_path: Path, modnet_weights: Path
+    ) -> None:
+        """Two files that look alike, and differ where they are transparent, give one alpha."""
+        colours = photo(150, 130, seed=5)
+        own = np.full((130, 150), 255, np.uint8)
+        own[:, 100:] = 0
+        for name, hidden in (("a", 0), ("b", 255)):
+            changed = colours.copy()
+            changed[:, 100:] = hidden
+            save(tmp_path / f"{name}.png", np.dstack([changed, own]))
+        done = cli("matte", "a.png", "b.png", *self.SMALL, "--weights", modnet_weights)
+        assert done.code == 0, done.err
+        first, second = (load(tmp_path / "mattes" / f"{n}-alpha.png") for n in "ab")
+        assert np.array_equal(first, second)
+        assert (first[:, 100:] == 0).all()
+
+
+def test_a_sixteen_bit_gradient_has_no_bands(
+    cli: Cli, tmp_path: Path, modnet_weights: Path
+) -> None:
+    """From file to file: colours and alpha of a slow 16-bit ramp keep steps far below 8 bits."""
+    ramp = np.linspace(12_000, 16_000, 1200).astype(np.uint16)
+    picture = np.broadcast_to(ramp[None, :, None], (96, 1200, 3)).copy()
+    save(tmp_path / "p.png", picture)
+    done = cli("matte", "p.png", "-m", "modnet", "--size", "32", "--weights", modnet_weights)
+    assert done.code == 0, done.err
+    alpha = alpha_of(tmp_path)
+    cutout = load(tmp_path / "mattes" / "p-foreground.png")
+    assert alpha.dtype == cutout.dtype == np.uint16
+    assert len(np.unique(alpha % 257)) > 100, "alpha came through 8 bits"
+    assert np.abs(np.diff(alpha.astype(int), axis=1)).max() < 3000
+    opaque_rows = cutout[..., 0][alpha > 60_000]
+    assert opaque_rows.size == 0 or len(np.unique(opaque_rows % 257)) > 50
+    save(tmp_path / "trimap.png", np.repeat(np.uint8([255, 128, 0]), 400)[None].repeat(96, 0))
+    done = cli("matte", "p.png", "-m", "closed-form", "--trimap", "trimap.png")
+    assert done.code == 0, done.err
+    cutout = load(tmp_path / "mattes" / "p-foreground.png").astype(int)
+    known = cutout[:, :400]
+    assert np.array_equal(known[..., :3], picture[:, :400])
+    band = cutout[:, 400:800]
+    steps = np.abs(np.diff(band[band[..., 3].min(axis=1) > 30_000], axis=1))
+    assert steps.size == 0 or steps[..., :3].max() < 257

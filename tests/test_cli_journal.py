@@ -1,0 +1,144 @@
+"""The journal: what is complete with these settings, what is stale, what failed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Cli, Result, load, photo, save
+
+MASK = np.zeros((20, 30), np.uint8)
+MASK[5:15, 8:20] = 255
+NAME = ".mattecli-journal.jsonl"
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    for number in range(3):
+        save(tmp_path / "masks" / f"m{number}.png", np.roll(MASK, number, axis=1))
+    return tmp_path / "masks"
+
+
+def statuses(done: Result) -> list[str]:
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    return [row["status"] for row in rows if "status" in row]
+
+
+def test_skip_knows_what_is_stale(cli: Cli, masks: Path, tmp_path: Path) -> None:
+    again = ("trimap", masks, "-o", "out", "--existing", "skip", "--json")
+    assert statuses(cli(*again)) == ["done"] * 3
+    assert statuses(cli(*again)) == ["skipped"] * 3
+    assert statuses(cli(*again, "--dilate", "3")) == ["done"] * 3  # other settings
+    assert statuses(cli(*again, "--dilate", "3")) == ["skipped"] * 3
+    time.sleep(0.01)
+    save(masks / "m1.png", np.roll(MASK, 9, axis=1))  # another input under the same name
+    assert statuses(cli(*again, "--dilate", "3", "--dry-run")) == ["skipped", "planned", "skipped"]
+    assert statuses(cli(*again, "--dilate", "3")) == ["skipped", "done", "skipped"]
+    (tmp_path / "out" / "m2-trimap.png").unlink()
+    assert statuses(cli(*again, "--dilate", "3")) == ["skipped", "skipped", "done"]
+
+
+def test_without_an_entry_an_output_that_is_there_is_complete(cli: Cli, masks: Path) -> None:
+    assert cli("trimap", masks, "-o", "out", "--journal", "none").code == 0
+    assert not Path("out", NAME).exists()
+    done = cli("trimap", masks, "-o", "out", "--existing", "skip", "--json", "--dilate", "9")
+    assert statuses(done) == ["skipped"] * 3
+
+
+def test_retry_failed_does_only_what_failed(cli: Cli, masks: Path, tmp_path: Path) -> None:
+    whole = (masks / "m1.png").read_bytes()
+    (masks / "m1.png").write_bytes(whole[:60])
+    assert cli("trimap", masks, "-o", "out").code == 1
+    entries = [json.loads(line) for line in (tmp_path / "out" / NAME).read_text().split("\n")[:-1]]
+    assert [entry["status"] for entry in entries] == ["done", "failed", "done"]
+    assert "m1.png" in entries[1]["error"]
+    retry = ("trimap", masks, "-o", "out", "--retry-failed", "--json")
+    assert statuses(cli(*retry)) == ["failed"]
+    (masks / "m1.png").write_bytes(whole)
+    kept = (tmp_path / "out" / "m0-trimap.png").stat().st_mtime_ns
+    assert statuses(cli(*retry)) == ["done"]
+    assert (tmp_path / "out" / "m0-trimap.png").stat().st_mtime_ns == kept
+    nothing = cli(*retry)
+    assert (nothing.code, statuses(nothing)) == (0, [])
+
+
+def test_other_weights_make_mattes_stale(cli: Cli, tmp_path: Path, modnet_weights: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    save(tmp_path / "in" / "a.png", photo(70, 60))
+    other = tmp_path / "other.safetensors"
+    state = load_file(modnet_weights)
+    state["f_branch.conv_f.1.layers.0.bias"] = state["f_branch.conv_f.1.layers.0.bias"] + 2
+    save_file(state, other)
+    moved = tmp_path / "moved.safetensors"
+    moved.write_bytes(modnet_weights.read_bytes())
+    again = ("matte", "in", "--size", "64", "-w", "alpha", "--existing", "skip", "--json")
+    assert statuses(cli(*again, "--weights", modnet_weights)) == ["done"]
+    assert statuses(cli(*again, "--weights", moved)) == ["skipped"]  # the same in another place
+    before = load(tmp_path / "mattes" / "a-alpha.png")
+    assert statuses(cli(*again, "--weights", other)) == ["done"]
+    assert not np.array_equal(before, load(tmp_path / "mattes" / "a-alpha.png"))
+    assert statuses(cli(*again, "--weights", other, "--choke", "1")) == ["done"]
+
+
+def test_composites_over_several_backgrounds_are_told_apart(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "cut" / "a.png", np.dstack((photo(30, 20), MASK)))
+    for name in ("sky", "wall"):
+        save(tmp_path / "bgs" / f"{name}.png", photo(30, 20, seed=len(name)))
+    again = ("composite", "cut", "-b", "bgs", "--each-background", "-o", "out", "--json")
+    again = (*again, "--existing", "skip")
+    assert statuses(cli(*again)) == ["done"] * 2
+    assert statuses(cli(*again)) == ["skipped"] * 2
+    time.sleep(0.01)
+    save(tmp_path / "bgs" / "wall.png", photo(30, 20, seed=77))
+    assert sorted(statuses(cli(*again))) == ["done", "skipped"]
+
+
+def test_a_torn_or_foreign_line_harms_nothing(cli: Cli, masks: Path, tmp_path: Path) -> None:
+    again = ("trimap", masks, "-o", "out", "--existing", "skip", "--json")
+    cli(*again)
+    journal = tmp_path / "out" / NAME
+    lines = journal.read_bytes().splitlines(keepends=True)
+    noise = b'null\n{"input": 3}\n[[[[\n\xff\xfe\n{"a": {"b": 1}}\n'
+    journal.write_bytes(noise + b"".join(lines)[:-40])  # the last line was being written
+    assert statuses(cli(*again, "--dilate", "2")) == ["done", "done", "skipped"]
+    assert statuses(cli(*again, "--dilate", "2")) == ["skipped"] * 3
+
+
+def test_the_journal_is_no_input_and_no_output(cli: Cli, masks: Path, tmp_path: Path) -> None:
+    named = tmp_path / "log" / "run.jsonl"
+    assert cli("trimap", masks, "-o", masks, "--journal", named).code == 0
+    assert named.read_text().count('"status": "done"') == 3
+    assert cli("trimap", masks, "-o", masks).code == 0
+    assert (masks / NAME).exists()
+    done = cli("trimap", masks, "-o", masks, "--json")
+    assert statuses(done) == ["done"] * 3
+    single = cli("trimap", masks / "m0.png", "-o", "one.png")
+    assert single.code == 0
+    assert not (tmp_path / NAME).exists()
+
+
+def test_what_cannot_be_a_journal_is_refused_before_the_work(
+    cli: Cli, masks: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    done = cli("trimap", masks, "-o", "out", "--journal", "folder")
+    assert done.code == 2
+    assert "folder: the journal cannot be written" in done.err
+    assert not (tmp_path / "out").exists()
+    blind = cli("trimap", masks / "m0.png", "-o", "one.png", "--retry-failed")
+    assert blind.code == 2
+    assert "--journal" in blind.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_journal_that_cannot_grow_costs_no_output(cli: Cli, masks: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / NAME).symlink_to("/dev/full")
+    done = cli("trimap", masks, "-o", "out")
+    assert done.code == 0
+    assert f"{NAME}: not written" in done.err
+    assert len(list((tmp_path / "out").iterdir())) == 4

@@ -1,0 +1,316 @@
+"""Videos that are interrupted, damaged or cut off; disks that are full; resuming."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.video_clips import Identity, ffmpeg, make_clip, read, rgb_of, run_video
+
+TAGS = (
+    "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setparams=colorspace=bt709:range=tv"
+)
+LONG = 140  # frames: two whole pieces and a part
+PIECE = 60
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    sound = ("-c:a", "aac")
+    return make_clip(
+        path, "-c:v", "libx264", "-preset", "ultrafast", "-g", "50",
+        frames=LONG, size=(64, 48), filters=TAGS, sound=sound,
+    )  # fmt: skip
+
+
+@contextmanager
+def started(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """The program at work on a video, in its own process."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.video_program", "0.02", "video"),
+            *(*map(str, arguments), "--piece-frames", str(PIECE)),
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.02)
+
+
+def has_piece(folder: Path) -> bool:
+    """Whether a piece has been completed."""
+    journals = list(folder.glob(".*.mattecli/journal.jsonl"))
+    return bool(journals) and len(journals[0].read_text().splitlines()) > 1
+
+
+def children_of(process: subprocess.Popen[str], role: str) -> list[int]:
+    """The ffmpegs of a run: its decoder reads ``fd:``, its encoders ``pipe:0``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            status = (entry / "status").read_text()
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            mine = re.search(rf"^PPid:\s+{process.pid}$", status, re.MULTILINE)
+            if mine and b"ffmpeg" in words[0] and role.encode() in words:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_file_that_plays_and_a_run_to_resume(
+    number: signal.Signals, long_clip: Path, tmp_path: Path
+) -> None:
+    undisturbed, stopped = tmp_path / "a", tmp_path / "b"
+    for folder in (undisturbed, stopped):
+        folder.mkdir()
+    with started(undisturbed, long_clip, "-o", "out.mov", "-w", "alpha") as process:
+        assert process.wait(timeout=240) == 0
+
+    with started(stopped, long_clip, "-o", "out.mov", "-w", "alpha") as process:
+        wait_for(lambda: has_piece(stopped))
+        process.send_signal(number)
+        words = process.communicate(timeout=60)[1]
+        assert process.returncode == 130, words
+    partial = stopped / "out.partial.mov"
+    assert not (stopped / "out.mov").exists()
+    assert "out.partial.mov holds the first" in words
+    assert "--resume" in words
+    part = read(partial)
+    told = int(re.search(r"holds the first (\d+) frames", words)[1])  # type: ignore[index]
+    assert PIECE <= len(part.frames) == told < LONG
+    assert part.audio  # sound as far as the pictures go
+    whole = read(undisturbed / "out.mov")
+    assert part.times == whole.times[: len(part.times)]
+    assert len(part.audio) < len(whole.audio)
+
+    command = (long_clip, "-o", "out.mov", "-w", "alpha", "--resume")
+    with started(stopped, *command) as process:
+        words = process.communicate(timeout=240)[1]
+        assert process.returncode == 0, words
+    assert (stopped / "out.mov").read_bytes() == (undisturbed / "out.mov").read_bytes()
+    assert sorted(entry.name for entry in stopped.iterdir()) == ["out.mov"]
+
+
+@pytest.mark.parametrize("role", ["fd:", "pipe:0"], ids=["decoder", "encoder"])
+def test_a_killed_ffmpeg_fails_the_video_and_keeps_its_pieces(
+    role: str, long_clip: Path, tmp_path: Path
+) -> None:
+    with started(tmp_path, long_clip, "-o", "out.mkv") as process:
+        wait_for(lambda: has_piece(tmp_path) and children_of(process, role))
+        os.kill(children_of(process, role)[0], signal.SIGKILL)
+        words = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, words
+    assert "(ffmpeg) was killed by signal 9" in words
+    assert "--resume" in words
+    assert not (tmp_path / "out.mkv").exists()
+    with started(tmp_path, long_clip, "-o", "out.mkv", "--resume") as process:
+        assert process.wait(timeout=240) == 0
+    assert len(read(tmp_path / "out.mkv").frames) == LONG
+
+
+def test_a_stalled_decoder_is_noticed(long_clip: Path, tmp_path: Path) -> None:
+    command = (long_clip, "-o", "out.mkv", "--stall-timeout", "2")
+    with started(tmp_path, *command) as process:
+        wait_for(lambda: children_of(process, "fd:"))
+        decoder = children_of(process, "fd:")[0]
+        os.kill(decoder, signal.SIGSTOP)
+        words = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "the decoder (ffmpeg) did nothing for 2 seconds" in words
+
+
+def test_an_input_that_vanishes_meanwhile_does_no_harm(long_clip: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(long_clip.read_bytes())
+    with started(tmp_path, copy, "-o", "out.mkv", "-w", "alpha") as process:
+        wait_for(lambda: children_of(process, "pipe:0"))
+        copy.unlink()
+        words = process.communicate(timeout=240)[1]
+        assert process.returncode == 0, words
+    found = read(tmp_path / "out.mkv")
+    assert (len(found.frames), found.audio) == (LONG, read(long_clip).audio)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_behind(long_clip: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    try:
+        result = run_video(long_clip, disk / "out.mov")
+        assert result.report.failed == 1
+        assert "the disk is full" in str(result.item.error)
+        assert "--resume" in str(result.item.error)
+        assert not (disk / "out.mov").exists()
+        assert not list(disk.glob("*.partial.*"))
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mov"])
+def test_resuming_steadied_alpha_gives_the_same_pixels(suffix: str, tmp_path: Path) -> None:
+    """The pieces of a run that failed in the middle, and the rest by another."""
+    clip = make_clip(tmp_path / "c.mp4", frames=110, size=(64, 48), filters=TAGS, rate="30")
+
+    class Flickering(Identity):
+        """Alpha from the picture, with noise; fails at a frame if told to."""
+
+        def __init__(self, fails_at: int | None = None) -> None:
+            self.seen = 0
+            self.fails_at = fails_at
+            super().__init__(self.alpha)
+
+        def alpha(self, color: np.ndarray) -> np.ndarray:
+            self.seen += 1
+            if self.seen == self.fails_at:
+                raise MemoryError
+            noise = np.random.default_rng(int(color.astype(int).sum())).normal(0, 0.2, (48, 64))
+            return np.clip(color[..., 0] / 255 + noise, 0, 1).astype(np.float32)
+
+    for smooth in ("ofd", "flow"):
+        whole, resumed = tmp_path / f"{smooth}{suffix}", tmp_path / f"{smooth}-resumed{suffix}"
+        assert (
+            run_video(
+                clip, whole, ("alpha",), Flickering(), smooth=smooth, piece_frames=PIECE
+            ).report.done
+            == 1
+        )
+        failed = run_video(
+            clip, resumed, ("alpha",), Flickering(100), smooth=smooth, piece_frames=PIECE
+        )
+        assert failed.report.failed == 1
+        assert not resumed.exists()
+        rest = Flickering()
+        done = run_video(
+            clip, resumed, ("alpha",), rest, smooth=smooth, piece_frames=PIECE, resume=True
+        )
+        assert done.report.done == 1
+        assert rest.seen < 60  # only what was missing, and its neighbours
+        assert resumed.read_bytes() == whole.read_bytes()
+
+
+def test_resuming_with_other_settings_begins_anew(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mp4", frames=80, size=(64, 48), filters=TAGS)
+    out = tmp_path / "out.mkv"
+    count = 0
+
+    def fails(color: np.ndarray) -> np.ndarray:
+        nonlocal count
+        count += 1
+        if count == 75:
+            raise MemoryError
+        return np.ones(color.shape[:2], np.float32)
+
+    assert run_video(clip, out, ("alpha",), Identity(fails), piece_frames=PIECE).report.failed == 1
+    done = run_video(clip, out, ("alpha",), resume=True, smooth="ofd", piece_frames=PIECE)
+    assert done.report.done == 1
+    assert any("begun anew" in note for note in done.item.notes)
+    assert len(read(out).frames) == 80
+
+
+def damaged(path: Path, number: int) -> Path:
+    """A copy of an intra-only file one of whose frames is noise."""
+    import av
+
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    victim = bytes(packets[number])
+    at = data.find(victim)
+    noise = np.random.default_rng(0).integers(0, 256, len(victim), np.uint8).tobytes()
+    data[at : at + len(victim)] = noise
+    copy = path.with_name(f"damaged{path.suffix}")
+    copy.write_bytes(data)
+    return copy
+
+
+def test_a_frame_that_cannot_be_decoded_is_reported_and_repeated(tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "c.mov", "-c:v", "prores_ks", frames=12, filters="format=yuv422p10le"
+    )
+    broken = damaged(clip, 5)
+    done = run_video(broken, tmp_path / "out.mkv", ("fill",))
+    assert done.report.done == 1
+    assert any("1 frame could not be decoded and repeat" in note for note in done.item.notes)
+    found, whole = read(tmp_path / "out.mkv"), read(clip)
+    assert len(found.frames) == 12
+    assert [float(time) for time in found.times] == [float(time) for time in whole.times]
+    colours = [rgb_of(frame, "smpte170m", full=False) for frame in found.frames]
+    assert np.abs(colours[5] - colours[4]).max() == 0
+    assert np.abs(colours[6] - colours[5]).max() > 1
+
+
+def test_a_video_that_ends_early_fails_and_what_there_is_is_written(tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "c.mp4", "-c:v", "libx264", "-movflags", "faststart", "-g", "10",
+        frames=60, filters=TAGS,
+    )  # fmt: skip
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[: clip.stat().st_size * 2 // 3])
+    done = run_video(cut, tmp_path / "out.mov", ("alpha",))
+    assert done.report.failed == 1
+    found = read(tmp_path / "out.mov")
+    assert f"it ends early; its {len(found.frames)} frames of 60 are written" in str(
+        done.item.error
+    )
+    assert done.item.outputs == {"alpha": str(tmp_path / "out.mov")}
+    assert 20 < len(found.frames) < 60
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: path.write_bytes(b""), "no video that can be read"),
+        (lambda path: path.write_bytes(os.urandom(5000)), "no video that can be read"),
+        (lambda path: path.write_text("ffconcat version 1.0\nfile '/etc/passwd'\n"), "no video"),
+        (lambda path: ffmpeg("-f", "lavfi", "-i", "sine=d=0.2", path), "it has no video stream"),
+        (lambda path: None, "it cannot be opened"),
+    ],
+    ids=["empty", "noise", "playlist", "sound alone", "missing"],
+)
+def test_what_is_no_video_is_named_and_the_rest_goes_on(
+    make: Callable[[Path], object], reason: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.mp4"
+    make(bad)
+    good = make_clip(tmp_path / "good.mp4", frames=3, filters=TAGS)
+    done = run_video([bad, good], tmp_path / "out", ("alpha",))
+    assert (done.report.done, done.report.failed) == (1, 1)
+    error = str(done.watcher.items[0].error)
+    assert error.startswith(str(bad))
+    assert reason in error
+    assert (tmp_path / "out" / "good-alpha.mov").exists()
+    assert not list((tmp_path / "out").glob("bad*"))
