@@ -163,7 +163,7 @@ def show(folder: Path, scene: Scene, model: str, chosen: argparse.Namespace) -> 
         print(
             f"{scene.photo.stem:10} {model:14} limit {limit:5} {seconds:7.1f} s {peak:6.2f} GB",
             flush=True,
-        )  # noqa: T201 - what it is for
+        )
 
 
 if __name__ == "__main__":

@@ -322,6 +322,7 @@ def test_a_solver_that_runs_out_of_memory_takes_smaller_tiles(
 
     real: Callable[..., Float32] = rough.solve
     monkeypatch.setattr(rough, "solve", poor)
+    monkeypatch.setattr(rough, "_PIXELS", 5000)
     image, trimap = scene(150, 120)
     solver = SolverEstimator(find_spec("closed-form"), 1, DeviceOptions(), Memory())
     matte = solve(solver, image, trimap)

@@ -13,7 +13,7 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
 from mattecli.engine.memory import Memory
 from mattecli.engine.reference import ReferenceInput, ReferenceScript
 from mattecli.engine.rough import RoughSolution
-from mattecli.engine.tiles import TilePlan, kept_known, tile_side, with_smaller_tiles
+from mattecli.engine.tiles import TilePlan, given_overlap, kept_known, tile_side, with_smaller_tiles
 from mattecli.models.base import MattingModel
 from mattecli.models.classical import region
 from mattecli.models.spec import ModelSpec
@@ -67,7 +67,8 @@ class SolverEstimator(Estimator):
         self._spec = spec
         self._memory = memory
         self._side = tile_side(options)
-        self._overlap = spec.reach + FADE // 2 if options.overlap is None else options.overlap
+        overlap = given_overlap(options)
+        self._overlap = spec.reach + FADE // 2 if overlap is None else overlap
         self.lanes = lanes
         if self._side:  # judged before any photo is
             TileShape(side=self._side, overlap=self._overlap)
@@ -95,7 +96,8 @@ class SolverEstimator(Estimator):
     def plan(self, trimap: Array) -> TilePlan:
         """The tiles for a photo with this trimap: one, as long as that is no burden."""
         whole = max(trimap.shape)
-        alone = TilePlan(TileShape(side=whole, overlap=0), fixed=True)
+        overlap = min(self._overlap, (whole - 1) // 2)  # for smaller tiles, should it come to that
+        alone = TilePlan(TileShape(side=whole, overlap=overlap), fixed=True)
         if self._side == 0 or not self._spec.reach:
             return alone
         if self._side is not None:

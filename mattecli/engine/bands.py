@@ -52,6 +52,7 @@ class BandEstimator(Estimator):
         self._memory = memory
         self._deep = deep
         self.lanes = inner.lanes
+        self.accelerator = inner.accelerator
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo and its plate as they are; bands are cut when their turn comes."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mattecli.errors import UsageError
+from mattecli.media.scratch import give_back_freed
 
 if TYPE_CHECKING:
     import torch
@@ -79,6 +80,7 @@ class Memory:
         """Bytes that can still be taken, of main memory or of a GPU's; not below 0."""
         if device is not None and device.type == "cuda":
             return max(self._gpu_room(device), 0)
+        give_back_freed()  # or it would count as held
         rooms = list(_rooms())
         if self.limit is not None:
             rooms.append(self.limit - resident_bytes())
@@ -179,6 +181,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def release_cached(device: torch.device | None = None) -> None:
     """Give back what is held for later, so that a second try has room."""
     gc.collect()
+    give_back_freed()
     if device is not None and device.type == "cuda":
         import torch
 

@@ -16,7 +16,7 @@ from mattecli.records import Array, Size
 
 __all__ = ["RoughSolution"]
 
-_PIXELS = 400_000
+_PIXELS = 150_000  # of the whole photo, solved at once
 
 
 class RoughSolution:
@@ -63,11 +63,11 @@ class RoughSolution:
         size = Size(*(max(round(side / step), 1) for side in have))
         trimap = cv2.resize(self._trimap, size, interpolation=cv2.INTER_AREA)
         shares = to_float(trimap)
-        trimap = np.full(shares.shape, UNKNOWN, np.uint8)
-        trimap[shares == 0], trimap[shares == 1] = BACKGROUND, FOREGROUND
-        if all((trimap == level).any() for level in (BACKGROUND, FOREGROUND)):
+        certain = np.full(shares.shape, UNKNOWN, np.uint8)
+        certain[shares == 0], certain[shares == 1] = BACKGROUND, FOREGROUND
+        if all((certain == level).any() for level in (BACKGROUND, FOREGROUND)):
             color = cv2.resize(self._color, size, interpolation=cv2.INTER_AREA)
-            return solve(self._name, color, trimap)
+            return solve(self._name, color, certain)
         return shares
 
     def _enlarged(self, tile: Tile) -> Float32:

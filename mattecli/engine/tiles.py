@@ -60,6 +60,17 @@ def tile_side(options: DeviceOptions) -> int | None:
     return int(options.tile)
 
 
+def given_overlap(options: DeviceOptions) -> int | None:
+    """The pixels that ``--overlap`` gives; None: as the model needs.
+
+    Raises:
+        UsageError: it is below 0.
+    """
+    if options.overlap is not None and options.overlap < 0:
+        raise UsageError(f"--overlap {options.overlap} is below 0", remedy="give 0 or more pixels")
+    return options.overlap
+
+
 @dataclass(frozen=True, slots=True)
 class TilePlan:
     """How a photo is worked through.
@@ -176,7 +187,7 @@ class TileEstimator(Estimator):
         self._memory = memory
         self._side = tile_side(options)
         self._full_overlap = spec.reach + FADE // 2
-        self._overlap = options.overlap
+        self._overlap = given_overlap(options)
         self._batch = None if options.batch_size == "auto" else inner.batch
         if self._side:  # judged before any photo is
             self._shape(self._side)

@@ -151,18 +151,13 @@ def make_model(
         ModelUnavailableError: there are no weights, or not these.
         UsageError: the device is missing, or an option makes no sense for the model.
     """
-    memory, zeros = workspace.memory, workspace.zeros
     if spec.kind == "classical":
         from mattecli.engine.alternatives import SolverEstimator
 
-        solver = SolverEstimator(spec, lanes, options.device, memory, zeros)
+        solver = SolverEstimator(spec, lanes, options.device, workspace.memory, workspace.zeros)
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
     from mattecli.engine.alternatives import ReferenceEstimator
-    from mattecli.engine.bands import BandEstimator
-    from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
-    from mattecli.engine.tiles import TileEstimator
-    from mattecli.models.bgmv2 import BGMv2
 
     settings = parse_settings(options.model.set)
     mode = options.model.refine_mode
@@ -177,19 +172,32 @@ def make_model(
         script = find_reference(spec, options.model.size, for_script)
         estimator = ReferenceEstimator(loaded.network, script, options.device)
     else:
-        estimator = NetworkEstimator(
-            loaded.network, spec, options.device, size=options.model.size, lanes=lanes
-        )
-        if spec.reach:
-            estimator = TileEstimator(estimator, spec, options.device, memory, zeros)
-        elif isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:
-            deep = options.pixels.bit_depth == "16"
-            estimator = BandEstimator(estimator, memory, zeros, deep=deep)
+        estimator = _own_way(spec, loaded, options, workspace, lanes)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,
     }
     return ChosenModel(spec=spec, estimator=estimator, facts=facts)
+
+
+def _own_way(
+    spec: ModelSpec, loaded: LoadedModel, options: MatteOptions, workspace: Workspace, lanes: int
+) -> Estimator:
+    """What runs a network as we would: whole, in tiles or in bands."""
+    from mattecli.engine.bands import BandEstimator
+    from mattecli.engine.predict import NetworkEstimator
+    from mattecli.engine.tiles import TileEstimator
+    from mattecli.models.bgmv2 import BGMv2
+
+    memory, zeros = workspace.memory, workspace.zeros
+    inner = NetworkEstimator(
+        loaded.network, spec, options.device, size=options.model.size, lanes=lanes
+    )
+    if spec.reach:
+        return TileEstimator(inner, spec, options.device, memory, zeros)
+    if isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:
+        return BandEstimator(inner, memory, zeros, deep=options.pixels.bit_depth == "16")
+    return inner
 
 
 def _load(spec: ModelSpec, options: ModelOptions, settings: dict[str, str]) -> LoadedModel:

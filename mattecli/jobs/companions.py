@@ -10,6 +10,7 @@ from mattecli.engine.estimator import Photo
 from mattecli.errors import InputError, PlateError, TrimapError
 from mattecli.jobs.plan import Task
 from mattecli.jobs.trimap import trimap_options
+from mattecli.media.decode import Place
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.align import align_plate
 from mattecli.ops.pixels import Float32, to_levels
@@ -29,9 +30,11 @@ class Companions:
 
     Args:
         options: what was given, and the shape of made trimaps.
+        place: where large plates are put.
     """
 
-    def __init__(self, options: MatteOptions) -> None:
+    def __init__(self, options: MatteOptions, place: Place = lambda _shape: None) -> None:
+        self._place = place
         self._model = options.model
         self._shape = trimap_options(options.shape)
         self._max_pixels = options.source.max_pixels
@@ -100,7 +103,7 @@ class Companions:
         if self._model.background is None:
             return None
         path = task.companion("background")
-        plate = read_picture(path, max_pixels=self._max_pixels).color
+        plate = read_picture(path, max_pixels=self._max_pixels, place=self._place).color
         if self._model.align:
             return self._aligned(task, path, plate, color, mask)
         have, want = Size.of(plate), Size.of(color)

@@ -82,7 +82,7 @@ class MatteSteps:
         self._guide = guide
         self._refiner = refiner
         self._options = options
-        self._companions = Companions(options)
+        self._companions = Companions(options, workspace.place)
         self._decontaminate = _decontaminator(estimator)
         self._fill = parse_fill(options.pixels.background_fill)
         self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write)
@@ -123,6 +123,7 @@ class MatteSteps:
             task.source.content(),
             max_pixels=self._options.source.max_pixels,
             short_side=self._short_side(),
+            place=self._workspace.place,
         )
         if self._options.model.reference:
             picture = replace(picture, alpha=None)  # the published scripts ignore it

@@ -18,7 +18,7 @@ _PIXEL_BYTES = 26
 """What a cut-out of an 8-bit photo takes for each pixel when nothing is put aside, network left
 out: photo, alpha, foreground, and the file that is made of them."""
 
-_PROGRAM = 350_000_000  # what Python, PyTorch and a small network take
+_PROGRAM = 420_000_000  # what Python, PyTorch and a small network take
 _FILL = 0.85  # of what may be held: then files' pages are given up
 _SMALL = 4 << 20
 
@@ -67,6 +67,12 @@ class Workspace:
         if fits or self._scratch.has(image):
             return image
         return self._scratch.kept(image)
+
+    def place(self, shape: tuple[int, ...]) -> Array | None:
+        """A file's array of uint8 for a photo of this shape, if it is too large for memory."""
+        if shape[0] * shape[1] <= self.pixels:
+            return None
+        return self._scratch.zeros(shape, np.uint8)
 
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Array:
         """Zeros, likewise."""

@@ -15,6 +15,9 @@ threads use.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 
@@ -25,7 +28,10 @@ from mattecli.media.planes import Planes, inverted, straight
 from mattecli.ops.pixels import levels_max
 from mattecli.records import Array, Size
 
-__all__ = ["decode_planes", "jpeg_reduction"]
+__all__ = ["Place", "decode_planes", "jpeg_reduction"]
+
+Place: TypeAlias = Callable[[tuple[int, ...]], Array | None]
+"""Makes an array of uint8 for a picture of some shape, or None where none is needed."""
 
 _JPEG_SCALES = {
     1: cv2.IMREAD_GRAYSCALE,
@@ -52,29 +58,32 @@ def jpeg_reduction(header: Header, short_side: int | None) -> int:
     return max((1, *(by for by in _JPEG_SCALES if -(-shorter // by) >= short_side)))
 
 
-def decode_planes(data: bytes, header: Header, *, reduction: int = 1) -> Planes:
+def decode_planes(
+    data: bytes, header: Header, *, reduction: int = 1, place: Place = lambda _shape: None
+) -> Planes:
     """The pixels of a file's first picture: not yet upright, alpha straight.
 
     Args:
         data: the file.
         header: its header.
         reduction: 1, or what ``jpeg_reduction`` found.
+        place: asked for an array to put large colours into, so that as little else is made.
 
     Raises:
         ImageReadError: the file is cut off, damaged, or of a kind that is not read.
         ResourceError: memory does not suffice.
     """
-    planes = _decoded(data, header, reduction)
+    planes = _decoded(data, header, reduction, place)
     stored = header.stored
     if Size.of(planes.color) != (-(-stored.width // reduction), -(-stored.height // reduction)):
         raise damaged("its pixels are not of the size that its header claims")
     return planes
 
 
-def _decoded(data: bytes, header: Header, reduction: int) -> Planes:
+def _decoded(data: bytes, header: Header, reduction: int, place: Place) -> Planes:
     match header.format:
         case "jpeg":
-            return _decode_jpeg(data, header, reduction)
+            return _decode_jpeg(data, header, reduction, place)
         case "png":
             return _decode_png(data, header)
         case "tiff":
@@ -100,10 +109,14 @@ def _planes(image: Array) -> Planes:
     return Planes(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), cv2.extractChannel(image, 3))
 
 
-def _decode_jpeg(data: bytes, header: Header, reduction: int) -> Planes:
+def _decode_jpeg(data: bytes, header: Header, reduction: int, place: Place) -> Planes:
     plain = jpeg.pixels_only(data)
     if header.mode == "cmyk":
         return pillow_codecs.decode("jpeg", plain, icc=header.icc)
+    if header.mode == "rgb" and reduction == 1:
+        target = place((header.stored.height, header.stored.width, 3))
+        if target is not None:  # the same pixels; OpenCV makes the picture twice
+            return Planes(pillow_codecs.decode_into("jpeg", plain, target))
     colours = cv2.IMREAD_COLOR_RGB if header.mode == "rgb" else 0
     return Planes(opencv.decode(plain, _JPEG_SCALES[reduction] | colours))
 

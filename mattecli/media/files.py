@@ -22,6 +22,7 @@ if sys.platform != "win32":
 __all__ = ["atomic_path", "read_file", "read_start", "remove_leftovers", "write_atomically"]
 
 _MAX_NAME_BYTES = 255
+_PIPE_BYTES = 1 << 20
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 _LEFTOVER_AGE = 60.0  # seconds; a younger file may belong to a run that has yet to lock it
 
@@ -66,13 +67,27 @@ def read_file(
         head = stream.read(head_bytes)
         check_head(head)
         size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
-        rest = b"" if size > max_bytes else stream.read(max_bytes)
+        rest = b"" if size > max_bytes else _rest(stream, size, max_bytes)
     if max(size, len(head) + len(rest)) > max_bytes:
         raise ImageReadError(
             f"it has more than {max_bytes:,} bytes, which no picture of the permitted size needs",
             remedy="raise --max-pixels if that is right",
         )
     return head + rest
+
+
+def _rest(stream: BinaryIO, size: int, most: int) -> bytes:
+    """What is left of a file of ``size`` bytes, or of a pipe (0), up to ``most`` bytes.
+
+    Never asks for more than is there: the whole of it would be reserved, and a shell's limit hit.
+    """
+    if size:
+        return stream.read(size)
+    parts: list[bytes] = []
+    while most > 0 and (part := stream.read(min(most, _PIPE_BYTES))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
 
 
 def read_start(path: Path, count: int) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mattecli.errors import ImageReadError, MattecliError, ResourceError
 from mattecli.media.containers.header import Header
-from mattecli.media.decode import decode_planes, jpeg_reduction
+from mattecli.media.decode import Place, decode_planes, jpeg_reduction
 from mattecli.media.files import read_file, read_start
 from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
 from mattecli.media.planes import Planes, luminance, upright
@@ -57,6 +57,7 @@ def read_picture(
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     short_side: int | None = None,
+    place: Place = lambda _shape: None,
 ) -> Picture:
     """The photo in a file, upright, as RGB, with its own alpha and profile.
 
@@ -68,6 +69,7 @@ def read_picture(
         max_pixels: a header that claims more is refused.
         short_side: pixels of the shorter side that suffice, for a network that sees no more: a
             JPEG is then decoded at the coarsest of 1/2, 1/4, 1/8 that leaves as many.
+        place: asked for an array to put the colours of a large JPEG into.
 
     Raises:
         ImageReadError: there is no such file, or it cannot be read, is no image, cut off, damaged,
@@ -77,7 +79,8 @@ def read_picture(
     with _about(source):
         data = _content(source, max_pixels)
         header = _checked_header(data, max_pixels)
-        planes = decode_planes(data, header, reduction=jpeg_reduction(header, short_side))
+        reduction = jpeg_reduction(header, short_side)
+        planes = decode_planes(data, header, reduction=reduction, place=place)
         planes = _upright(planes, header)
         color = planes.color
         if color.ndim == 2:

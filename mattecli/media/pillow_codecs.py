@@ -25,9 +25,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
 from mattecli.media.containers.tiff_tags import exif_orientation
 from mattecli.media.planes import Planes
-from mattecli.records import Size
+from mattecli.records import Array, Size
 
-__all__ = ["decode", "read_header"]
+__all__ = ["decode", "decode_into", "read_header"]
+
+_STRIP = 128
 
 _FAILURES = (
     OSError,
@@ -131,6 +133,28 @@ def decode(name: str, data: bytes, *, icc: bytes | None = None) -> Planes:
         pixels = np.asarray(image.convert("RGBA"))
         return Planes(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
     return Planes(np.array(image.convert("L" if image.mode in ("1", "L") else "RGB")))
+
+
+def decode_into(name: str, data: bytes, target: Array) -> Array:
+    """An RGB picture, put into an array strip by strip: nothing else of its size is made but
+    Pillow's own four bytes a pixel.
+
+    Args:
+        name: the format.
+        data: the file.
+        target: uint8 H,W,3 of the picture's size; returned.
+
+    Raises:
+        ImageReadError: the file is cut off or damaged.
+    """
+    with _read_errors(name):
+        image = _OPENERS[name](BytesIO(data))
+        image.load()
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        strip = image.crop((0, top, image.width, bottom)).convert("RGB")
+        target[top:bottom] = np.asarray(strip)
+    return target
 
 
 def _srgb_from_cmyk(image: Image.Image, icc: bytes | None) -> Image.Image:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from mattecli.errors import ResourceError
 from mattecli.records import Array
 
-__all__ = ["Scratch"]
+__all__ = ["Scratch", "give_back_freed"]
 
 _STRIP_BYTES = 32 << 20
 _SECONDS = 0.01  # between two looks at how much is held
@@ -47,7 +47,6 @@ class Scratch:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._trimmed = 0.0
-        self._trim = _heap_trimmer()
         self._guard = threading.Thread(target=self._watch, name="scratch", daemon=True)
 
     def __enter__(self) -> Self:
@@ -118,10 +117,11 @@ class Scratch:
             trims = now - self._trimmed > _TRIM_SECONDS
             self._trimmed = now if trims else self._trimmed
         if trims:
-            self._trim()
+            give_back_freed()
 
 
-def _heap_trimmer() -> Callable[[], object]:
-    """Gives freed memory back that the C library keeps for later, where it can be told to."""
+def give_back_freed() -> None:
+    """Give freed memory back that the C library keeps for later, where it can be told to."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    return (lambda: None) if trim is None else (lambda: trim(0))
+    if trim is not None:
+        trim(0)

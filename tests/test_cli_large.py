@@ -1,0 +1,175 @@
+"""Large photos in little memory, through the real command."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mattecli.models.registry import find_spec, model_class
+from tests.conftest import PICTURES, Cli, load, photo, save
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux keeps them")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the command left."""
+
+    code: int
+    err: str
+    peak: int
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Callable[..., Run]:
+    """Runs the real program in its own process, in an address space of so many bytes."""
+
+    def run(*arguments: str | Path, space: int | None = None) -> Run:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if space is not None:
+                resource.setrlimit(resource.RLIMIT_AS, (space, space))
+
+        with (tmp_path / "err.txt").open("w+b") as err:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "mattecli", *arguments],
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                stderr=err,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                preexec_fn=limit,  # noqa: PLW1509 - nothing but limits is set, before any thread
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            err.seek(0)
+            return Run(process.returncode, err.read().decode(), usage.ru_maxrss * 1024)
+
+    return run
+
+
+def weights(name: str, folder: Path) -> Path:
+    """Random weights, as a safetensors file."""
+    spec = find_spec(name)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = model_class(spec).fresh(spec.variant)
+    path = folder / f"{spec.factory}.safetensors"
+    save_file({k: v.clone().contiguous() for k, v in network.state_dict().items()}, path)
+    return path
+
+
+def portrait(folder: Path, width: int, height: int) -> None:
+    """A photo, its plate, and a trimap whose unknown region is one spot of the outline."""
+    image = cv2.resize(load(PICTURES / "photos" / "astronaut.jpg"), (width, height))
+    mask = cv2.resize(load(PICTURES / "masks" / "astronaut.png"), (width, height))
+    save(folder / "p.png", image)
+    save(folder / "p.jpg", image)
+    save(folder / "plate.png", cv2.GaussianBlur(image, (0, 0), width / 60))
+    trimap = np.where(mask > 127, 255, 0).astype(np.uint8)
+    row = height * 2 // 3
+    column = int(np.flatnonzero(trimap[row])[0])
+    trimap[row - 20 : row + 20, column - 20 : column + 20] = 128
+    save(folder / "trimap.png", trimap)
+
+
+@linux
+@pytest.mark.slow
+def test_a_shell_s_limit_means_smaller_tiles_and_a_line_that_says_so(
+    tmp_path: Path, limited: Callable[..., Run]
+) -> None:
+    portrait(tmp_path, 960, 960)
+    given = (
+        "matte", "p.png", "--model", "dim:segnet", "--trimap", "trimap.png", "-w", "alpha",
+        "--weights", weights("dim:segnet", tmp_path), "--bit-depth", "16",
+    )  # fmt: skip
+    space = 1_700_000_000
+    forced = limited(*given, "--tile", "960", "-o", "forced.png", space=space)
+    assert forced.code == 0, forced.err
+    assert "p.png: memory did not suffice for tiles of 960 pixels; went on with" in forced.err
+    whole = limited(*given, "--tile", "off", "-o", "off.png", space=space)
+    assert whole.code == 1
+    assert not (tmp_path / "off.png").exists()
+    (line,) = whole.err.splitlines()
+    assert "memory does not suffice" in line
+    assert "--tile auto" in line
+    auto = limited(*given, "-o", "auto.png", space=space)  # plans for what there is
+    assert auto.code == 0, auto.err
+    assert auto.err == ""
+    free = limited(*given, "-o", "free.png")
+    assert free.code == 0, free.err
+    unknown = load(tmp_path / "trimap.png") == 128
+    truth = load(tmp_path / "free.png").astype(int)
+    assert truth[unknown].std() > 20
+    for name in ("forced.png", "auto.png"):
+        found = load(tmp_path / name).astype(int)
+        assert np.abs(found - truth)[unknown].mean() < 2e-3 * 65535
+        assert np.array_equal(found[~unknown], truth[~unknown])
+
+
+@linux
+@pytest.mark.parametrize(
+    ("model", "more"), [("modnet", ()), ("bgmv2", ("--background", "plate.png"))]
+)
+def test_max_memory_gives_the_same_file(
+    tmp_path: Path, limited: Callable[..., Run], model: str, more: tuple[str, ...]
+) -> None:
+    portrait(tmp_path, 3000, 2400)
+    given = ("matte", "p.jpg", "--model", model, "--weights", weights(model, tmp_path), *more)
+    free = limited(*given, "-o", "free.png", "-v")
+    assert free.code == 0, free.err
+    assert "memory: " in free.err
+    assert "temporary files" not in free.err
+    tight = limited(*given, "-o", "tight.png", "-v", "--max-memory", "540MB")
+    assert tight.code == 0, tight.err
+    assert "540 MB, the rest in temporary files" in tight.err
+    assert (tmp_path / "tight.png").read_bytes() == (tmp_path / "free.png").read_bytes()
+    assert tight.peak < min(540_000_000 * 1.1, free.peak * 0.9)
+
+
+def test_tiles_by_option_environment_and_file(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portrait(tmp_path, 300, 260)
+    given = ("matte", "p.png", "--model", "closed-form", "--trimap", "trimap.png", "-v")
+    assert "tile 220, overlap 50" in cli(*given, "--tile", "220", "--overlap", "50").err
+    (tmp_path / "m.toml").write_text('tile = "230"\nmax-memory = "2GB"\n[matte]\noverlap = 40\n')
+    told = cli(*given, "--config", "m.toml").err
+    assert "tile 230, overlap 40" in told
+    assert "of 2.0 GB" in told
+    monkeypatch.setenv("MATTECLI_TILE", "240")
+    assert "tile 240" in cli(*given).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--model", "modnet", "--tile", "512"), "--tile is not for"),
+        (("--model", "modnet", "--overlap", "9"), "--overlap is not for"),
+        (("--model", "knn", "--trimap", "t.png", "--tile", "512"), "--tile is not for"),
+        (("--model", "closed-form", "--trimap", "t.png", "--tile", "big"), "no size"),
+        (("--model", "closed-form", "--trimap", "t.png", "--tile", "90"), "no room"),
+        (("--model", "closed-form", "--trimap", "t.png", "--overlap", "-3"), "overlap"),
+        (("--model", "modnet", "--max-memory", "lots"), "no size"),
+        (("--model", "modnet", "--max-memory", "9MB"), "less than the program"),
+    ],
+)
+def test_what_makes_no_sense_is_usage(
+    cli: Cli, tmp_path: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    save(tmp_path / "p.png", photo(40, 30))
+    save(tmp_path / "t.png", np.full((30, 40), 128, np.uint8))
+    done = cli("matte", "p.png", *arguments)
+    assert done.code == 2, done.err
+    assert word in done.err
+    assert done.err.count("\n") == 1
