@@ -172,7 +172,7 @@ def compare_bands(spec: ModelSpec, loaded: MattingModel, scenes: list[Scene]) ->
 def show(title: str, means: list[Any], most: list[Any], seams: list[float]) -> None:
     """One row."""
     seam_text = f"worst seam {max(seams):.1e} of the percentile" if seams else ""
-    print(  # noqa: T201 - what it is for
+    print(
         f"{title:22} mean {np.mean(means):.1e} worst {max(means):.1e} largest {max(most):.1e}"
         f" {seam_text}",
         flush=True,

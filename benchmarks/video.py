@@ -150,7 +150,7 @@ def stages(
 
 def tell(stage: str, value: float) -> None:
     """One line of the result."""
-    print(f"{stage:18} {value:7.1f} frames a second", flush=True)  # noqa: T201
+    print(f"{stage:18} {value:7.1f} frames a second", flush=True)
 
 
 def together(options: VideoOptions, estimator: Estimator) -> int:
@@ -231,7 +231,7 @@ def main() -> int:
         options = video_options(clip, Path(name) / "out.mp4", "alpha")
         matte_videos(options, watcher, estimator=Identity())
         for mark, used in watcher.memory.items():
-            print(f"up to frame {mark:5}: {used:7.1f} MB resident, all processes")  # noqa: T201
+            print(f"up to frame {mark:5}: {used:7.1f} MB resident, all processes")
     return 0
 
 
