@@ -51,14 +51,15 @@ def test_modnet_over_a_folder_with_reports(cli: Cli, modnet_weights: Path, tmp_p
     assert (tmp_path / "r.html").exists()
 
 
+@pytest.mark.parametrize("refine", ["none", "guided"])
 def test_alpha_is_what_matte_finds_for_the_frame(
-    cli: Cli, modnet_weights: Path, tmp_path: Path
+    refine: str, cli: Cli, modnet_weights: Path, tmp_path: Path
 ) -> None:
     """The very frames as pictures, through ``mattecli matte``."""
     for number in range(3):
         picture = np.roll(load(PICTURES / "photos/astronaut.jpg")[:128, :192], number * 3, 1)
         save(tmp_path / f"f_{number}.png", np.ascontiguousarray(picture))
-    model = ("--model", "modnet", "--weights", modnet_weights, "--size", "64")
+    model = ("--model", "modnet", "--weights", modnet_weights, "--size", "64", "--refine", refine)
     assert (
         cli("matte", *sorted(tmp_path.glob("f_*.png")), "-o", "m", "-w", "alpha", *model).code == 0
     )
@@ -150,6 +151,7 @@ def test_earlier_outputs_in_a_folder_are_no_inputs(tmp_path: Path) -> None:
         (("a.mp4", "-w", "mask"), "'mask' is not one of"),
         (("a.mp4", "--piece-frames", "0"), "makes no sense"),
         (("a.mp4", "--crf", "99"), "makes no sense"),
+        (("a.mp4", "--model", "modnet", "--refine", "dim"), "--refine dim is for photos"),
         (("a.mp4", "--model", "bgmv2"), "needs a photo of the empty background"),
         ((), "there is no input"),
     ],

@@ -11,6 +11,7 @@ from typing import Protocol
 from mattecli.engine.estimator import Estimator
 from mattecli.errors import UsageError, VideoReadError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.refining import Refiner, make_refiner
 from mattecli.jobs.runner import Observer, Silent, Work, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.video_backdrop import Backdrop, open_backdrop
@@ -90,18 +91,20 @@ def matte_videos(
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
     stills = as_matte_options(options)
     workers = worker_count(options.run)
-    guide = None
+    guide = refiner = None
     facts: dict[str, object] = {}
     with Workspace(options.device.max_memory) as workspace:
         if estimator is None:
             spec = choose_spec(options.model, options.device)
             chosen = make_model(spec, stills, workspace, workers)
             estimator, facts = chosen.estimator, chosen.facts
+            refiner = make_refiner(spec, stills, workspace)
+            facts["refine"] = stills.model.refine
             guide = make_guide(stills) if needs_guide(spec, options.model) else None
             if options.model.model is None:
                 observer.note(f"model: {spec.name}")
         observer.note(", ".join(f"{key} {value}" for key, value in facts.items()), detail=True)
-        job = _Job(options, observer, estimator, guide, facts)
+        job = _Job(options, observer, _Models(estimator, guide, refiner), facts)
         work = Work(tasks=tasks, stages=(), settings={**facts, "options": asdict(options.pixels)})
         return run_in_turn(work, options.run, observer, job.do)
 
@@ -120,6 +123,15 @@ def _never(_task: VideoTask) -> ItemRecord:
     raise AssertionError("a dry run does nothing")
 
 
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """What frames go through."""
+
+    estimator: Estimator
+    guide: Estimator | None
+    refiner: Refiner | None
+
+
 class _Job:
     """Does one video after the other."""
 
@@ -127,14 +139,12 @@ class _Job:
         self,
         options: VideoOptions,
         observer: VideoObserver,
-        estimator: Estimator,
-        guide: Estimator | None,
+        models: _Models,
         facts: dict[str, object],
     ) -> None:
         self._options = options
         self._observer = observer
-        self._estimator = estimator
-        self._guide = guide
+        self._models = models
         self._facts = facts
         # More would hold more frames, and wait for the one decoder.
         self._workers = options.run.workers or min(worker_count(options.run), _MOST_WORKERS)
@@ -149,7 +159,13 @@ class _Job:
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes
             run = _Run(task, footage, span, targets, self._options)
-            steps = FrameSteps(self._estimator, self._guide, self._options, self._workers)
+            steps = FrameSteps(
+                self._models.estimator,
+                self._models.guide,
+                self._options,
+                self._workers,
+                self._models.refiner,
+            )
             try:
                 return run.through(steps, self._observer, stack)
             except KeyboardInterrupt:

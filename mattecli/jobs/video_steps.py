@@ -11,8 +11,9 @@ import numpy as np
 
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
-from mattecli.errors import TrimapError
+from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.fills import ColourFill, Fill
+from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Cutout, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.trimap import trimap_options
@@ -33,10 +34,19 @@ _NO_FILL = ColourFill((0.0, 0.0, 0.0))
 
 
 def as_matte_options(options: VideoOptions) -> MatteOptions:
-    """What the stills' jobs need to know of a video's options."""
+    """What the stills' jobs need to know of a video's options.
+
+    Frames are refined only where that is asked for: it costs as much as finishing a frame does.
+
+    Raises:
+        UsageError: a way of refining was asked for that is for photos alone.
+    """
+    if options.model.refine == "dim":
+        raise UsageError("--refine dim is for photos", remedy="use guided or closed-form")
+    refine = "none" if options.model.refine == "auto" else options.model.refine
     base = MatteOptions(
         source=options.source,
-        model=options.model,
+        model=replace(options.model, refine=refine),
         shape=options.shape,
         device=options.device,
         run=options.run,
@@ -58,11 +68,18 @@ class FrameSteps:
         guide: the portrait model, where a trimap or a segmentation has to be made first.
         options: all of the command's.
         workers: threads that prepare, and as many that finish.
+        refiner: what gives a small alpha the frame's detail, or None; works without a network.
     """
 
     def __init__(
-        self, estimator: Estimator, guide: Estimator | None, options: VideoOptions, workers: int
+        self,
+        estimator: Estimator,
+        guide: Estimator | None,
+        options: VideoOptions,
+        workers: int,
+        refiner: Refiner | None = None,
     ) -> None:
+        self._refiner = refiner
         self.seconds: dict[str, float] = {}
         self._estimator = estimator
         self._guide = guide
@@ -165,7 +182,7 @@ class FrameSteps:
         if matte is None:
             raise AssertionError("a frame was finished before it was estimated")
         size = Size.of(item.color)
-        whole = self._estimator.restore(matte, size)
+        whole = self._whole(item, matte)
         alpha = whole.alpha if item.trimap is None else keep_known(whole.alpha, item.trimap)
         picture = Picture(color=item.color, full=size)
         cutout = Cutout(
@@ -177,6 +194,13 @@ class FrameSteps:
         )
         item.images = self._pictures(cutout, item.fill or _NO_FILL)
         item.matte = item.seen = item.trimap = item.fill = None
+
+    def _whole(self, item: FrameItem, matte: Matte) -> Matte:
+        """The matte at the frame's size."""
+        size = Size.of(item.color)
+        if self._refiner is None or Size.of(matte.alpha) == size:
+            return self._estimator.restore(matte, size)
+        return Matte(alpha=self._refiner.alpha(item.color, matte))
 
     def _pictures(self, cutout: Cutout, fill: Fill) -> dict[str, Array]:
         kinds = self._options.pixels.write
