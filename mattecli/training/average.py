@@ -13,7 +13,8 @@ __all__ = ["WeightAverage"]
 class WeightAverage:
     """An exponential moving average of parameters and buffers.
 
-    It forgets faster at first, so that the initial weights are gone after some hundred steps.
+    It forgets faster at the beginning of a phase, so that weights which have only begun to learn, or
+    which learn at other sizes from now on, are gone after some hundred steps.
 
     Args:
         network: whose weights are followed; the average starts as a copy.
@@ -26,7 +27,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards the weights after ``step`` (from 0)."""
+        """Move towards the weights after ``step`` of a phase (from 0)."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
         floats: list[Tensor] = []
         targets: list[Tensor] = []

@@ -163,7 +163,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         norm = _clip(network, self.recipe.optimiser)
         optimiser.step()
-        self._state.average.update(network, self.step)
+        self._state.average.update(network, moment.step)
         self._row.add({"loss": loss} | terms | {"gradient": norm}, phase.batch)
         self.step += 1
 
