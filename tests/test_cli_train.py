@@ -98,6 +98,9 @@ def test_a_signal_stops_after_the_step(data: Path, tmp_path: Path, shell: Cli) -
     while not (out / "checkpoint.safetensors").exists():
         assert running.poll() is None
         time.sleep(0.02)
+    second = shell(*command, "--resume")
+    assert second.code == 2
+    assert "another training is at work" in second.err
     running.send_signal(signal.SIGINT)
     printed, said = running.communicate(timeout=120)
     assert running.returncode == 130

@@ -8,6 +8,7 @@ from mattecli.errors import InputError, UsageError
 from mattecli.jobs.models import find_target, weights_path
 from mattecli.jobs.train import (
     TrainReport,
+    alone_in,
     check_not_negative,
     run_settings,
     time_limit,
@@ -63,6 +64,7 @@ def adapt(
     weights = options.weights or weights_path(options.model)
     state = load_network(spec, weights).network.state_dict()
     recipe = soc_recipe(len(photos), options.epochs, options.rate, options.size)
-    trainer = Trainer(SOCSystem(photos, state), recipe, settings)
-    finished = trainer.run(report, time_limit(options.run, stop))
+    with alone_in(options.output):
+        trainer = Trainer(SOCSystem(photos, state), recipe, settings)
+        finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ __all__ = [
     "TrainOptions",
     "TrainReport",
     "adapted",
+    "alone_in",
     "check_not_negative",
     "run_settings",
     "time_limit",
@@ -76,14 +78,38 @@ def train(
     recipe = adapted(row.recipe, options)
     settings = run_settings(options.output, options.run)
     unless_begun(settings)
-    material = Material(
-        store=build_store(options.data, options.output / "store", reading),
-        held_out=options.data / "val",
-        pretrained=options.pretrained,
-    )
-    trainer = Trainer(row.system(material), recipe, settings, weights=options.weights)
-    finished = trainer.run(report, time_limit(options.run, stop))
+    with alone_in(options.output):
+        material = Material(
+            store=build_store(options.data, options.output / "store", reading),
+            held_out=options.data / "val",
+            pretrained=options.pretrained,
+        )
+        trainer = Trainer(row.system(material), recipe, settings, weights=options.weights)
+        finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder, which is made.
+
+    Raises:
+        UsageError: one is at work there.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"another training is at work in {folder}", remedy="choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
