@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3, help="of folders; networks do ten times")
     parser.add_argument("--weights", type=Path, help="MODNet's; random ones without")
-    parser.add_argument("--only", choices=("networks", "folders", "foregrounds"))
+    parser.add_argument("--only", choices=("networks", "alpha", "cut-outs", "foregrounds"))
     parser.add_argument(
         "--threads",
         type=int,
@@ -49,13 +49,11 @@ def main() -> None:
                 options.threads,
             ),
         }
-        kept = {"folders": ("alpha", "cut-outs")}.get(options.only, (options.only,))
-        found = {n: part() for n, part in parts.items() if options.only is None or n in kept}
-    if options.json:
-        sys.stdout.write(json.dumps(found) + "\n")
-        return
-    for name, measured in found.items():
-        sys.stdout.write(table(name, measured))
+        for name in (options.only,) if options.only else parts:
+            measured = parts[name]()
+            text = json.dumps({name: measured}) + "\n" if options.json else table(name, measured)
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def random_weights(place: Path) -> Path:

@@ -89,9 +89,8 @@ class FusedConv(nn.Module):
             y = convolve(x, self.weight, self.bias, *shape, name, scalars, "")
         else:
             unary = "relu" if name == "relu" else None  # no other one may follow a sum
-            y = convolve.binary(
-                x, add, self.weight, self.bias, *shape, "add", None, unary, [], None
-            )
+            bias = None if self.bias is None else self.bias.to(x.dtype)
+            y = convolve.binary(x, add, self.weight, bias, *shape, "add", None, unary, [], None)
             if self.activation == "relu6":
                 y.clamp_(0, 6)
         return y

@@ -1,0 +1,185 @@
+"""The table of a GPU in one call: networks alone against eager float32, and folders end to end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from mattecli.engine.devices import describe_device
+from mattecli.engine.graphs import GraphedForm
+from mattecli.jobs.bench_photos import write_scenes
+from mattecli.jobs.matte import matte_images
+from mattecli.models.base import ModelInput
+from mattecli.models.fused.form import InferenceForm
+from mattecli.models.registry import find_spec, model_class
+from mattecli.models.weights import write_safetensors
+from mattecli.settings import (
+    DeviceOptions,
+    InputOptions,
+    MatteOptions,
+    ModelOptions,
+    OutputOptions,
+    PixelOptions,
+)
+
+FULL_HD, ULTRA_HD = (1080, 1920), (2160, 3840)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network, and the height and width of what it sees."""
+
+    model: str
+    size: tuple[int, int]
+    batch: int
+
+
+ROWS = (
+    Row("modnet", (512, 512), 1),
+    Row("modnet", (512, 512), 32),
+    Row("shm", (320, 320), 32),
+    Row("dim", (800, 800), 1),
+    Row("dim:segnet", (800, 800), 1),
+    Row("bgm", (512, 512), 4),
+    Row("bgmv2", FULL_HD, 1),
+    Row("bgmv2", ULTRA_HD, 1),
+    Row("bgmv2:resnet50", FULL_HD, 1),
+    Row("bgmv2:resnet50", ULTRA_HD, 1),
+)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda", help="cpu tries the script out")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--photos", type=int, default=200, help="of 12 megapixels, end to end")
+    parser.add_argument("--shrink", type=int, default=1, help="divide all sizes, to try it out")
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    sys.stdout.write(f"{describe_device(device)}, PyTorch {torch.__version__}\n\n")
+    sys.stdout.write("| network | seen at | batch | eager fp32, images/s | fp32 | fp16 |")
+    sys.stdout.write(" fp16 / eager |\n|---|---|---|---|---|---|---|\n")
+    for row in ROWS:
+        sys.stdout.write(alone(row, device, options.seconds, options.shrink))
+        sys.stdout.flush()
+    sys.stdout.write("\n| end to end, JPEG to alpha PNG | photos/s | GPU busy |\n|---|---|---|\n")
+    for line in end_to_end(device, options.photos, 12 / options.shrink**2):
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+
+def alone(row: Row, device: torch.device, seconds: float, shrink: int) -> str:
+    """One line: a network's images a second, its inputs being on the device."""
+    spec = find_spec(row.model)
+    network = model_class(spec).fresh(spec.variant).eval()
+    height, width = (-(-side // shrink // 32) * 32 for side in row.size)
+    inputs = inputs_of(row, height, width, device)
+    half = torch.float16 if device.type == "cuda" else torch.bfloat16
+    ways: dict[str, Callable[[], object]] = {}
+    eager = network.to(device)
+    ways["eager"] = lambda: eager.estimate(inputs)
+    for name, dtype in (("fp32", torch.float32), ("fp16", half)):
+        form = InferenceForm(network.cpu(), dtype).to(device)
+        ways[name] = queued(form, inputs, device)
+    network.to(device)
+    rates = {name: row.batch / seconds_of(way, device, seconds) for name, way in ways.items()}
+    cells = " | ".join(f"{rate:.1f}" for rate in rates.values())
+    gain = rates["fp16"] / rates["eager"]
+    return f"| {row.model} | {width}x{height} | {row.batch} | {cells} | {gain:.2f} |\n"
+
+
+def queued(form: InferenceForm, inputs: ModelInput, device: torch.device) -> Callable[[], object]:
+    """The form as the engine runs it on this device."""
+    if device.type != "cuda":
+        return lambda: form.estimate(inputs)
+    lane = GraphedForm(form, device)
+
+    def work() -> object:
+        with lane.running():
+            return lane.estimate(inputs)
+
+    return work
+
+
+def inputs_of(row: Row, height: int, width: int, device: torch.device) -> ModelInput:
+    """Noise of the right shapes."""
+    needs = find_spec(row.model).needs
+
+    def noise(channels: int) -> torch.Tensor:
+        return torch.rand(row.batch, channels, height, width, device=device)
+
+    return ModelInput(
+        src=noise(3),
+        trimap=(noise(1) * 2).round() / 2 if "trimap" in needs else None,
+        bgr=noise(3) if "background" in needs else None,
+        seg=noise(1).round() if "segmentation" in needs else None,
+    )
+
+
+@torch.inference_mode()
+def seconds_of(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Median time of one call; the device is waited for once in ten."""
+
+    def ten() -> float:
+        begin = time.perf_counter()
+        for _ in range(10 if device.type == "cuda" else 1):
+            work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return (time.perf_counter() - begin) / (10 if device.type == "cuda" else 1)
+
+    ten()
+    taken, end = [ten()], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        taken.append(ten())
+    return median(taken)
+
+
+def end_to_end(device: torch.device, photos: int, megapixels: float) -> Iterator[str]:
+    """Lines for precisions; busy is the share of the time in which a kernel ran."""
+    with tempfile.TemporaryDirectory(prefix="mattecli-gpu-") as folder:
+        place = Path(folder)
+        write_scenes(place, megapixels, photos)
+        weights = place / "random.safetensors"
+        write_safetensors(weights, model_class(find_spec("modnet")).fresh().state_dict(), {}, {})
+        half = "fp16" if device.type == "cuda" else "bf16"
+        for precision in ("fp32", half):
+            options = MatteOptions(
+                source=InputOptions(inputs=(str(place / "photos"),)),
+                target=OutputOptions(output=str(place / "out")),
+                model=ModelOptions(model="modnet", weights=weights),
+                pixels=PixelOptions(write=("alpha",)),
+                device=DeviceOptions(device=str(device), precision=precision),
+            )
+            matte_images(options)  # files are in the system's cache, libraries are loaded
+            begin = time.perf_counter()
+            report = matte_images(options)
+            rate = report.done / (time.perf_counter() - begin)
+            yield f"| modnet, {precision} | {rate:.1f} | {busy(options, device)} |\n"
+
+
+def busy(options: MatteOptions, device: torch.device) -> str:
+    """From a second run, under the profiler."""
+    if device.type != "cuda":
+        return ""
+    from torch.profiler import ProfilerActivity, profile
+
+    begin = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CUDA]) as found:
+        matte_images(options)
+    wall = time.perf_counter() - begin
+    kernels = sum(event.self_device_time_total for event in found.key_averages())
+    return f"{kernels / 1e6 / wall:.0%}"
+
+
+if __name__ == "__main__":
+    main()
