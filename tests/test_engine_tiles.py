@@ -40,12 +40,19 @@ Float32 = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
 
+class Calls(list[tuple[int, ...]]):
+    """Shapes that a network was given; all copies of it write here."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Calls:
+        return self
+
+
 class Blur(MattingModel):
     """A network of known reach: nine pixels, and as far again after a pooling."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[int, ...]] = []
+        self.calls = Calls()
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:

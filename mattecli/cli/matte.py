@@ -21,5 +21,6 @@ def matte(options: MatteOptions) -> None:
     from mattecli.engine.allocator import keep_freed_memory
     from mattecli.jobs.matte import matte_images
 
-    keep_freed_memory()
+    if options.device.max_memory is None:
+        keep_freed_memory()
     raise typer.Exit(matte_images(options, Console(options.run)).exit_code)

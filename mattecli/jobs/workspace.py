@@ -35,7 +35,8 @@ class Workspace:
 
     def __init__(self, max_memory: str | None) -> None:
         self.memory = Memory(None if max_memory is None else parse_bytes(max_memory))
-        self._most = resident_bytes() + self.memory.room()
+        most = resident_bytes() + self.memory.room()
+        self._most = min(most, self.memory.limit or most)
         self._scratch = Scratch(resident_bytes, int(self._most * _FILL))
 
     def __enter__(self) -> Self:
