@@ -119,8 +119,8 @@ def test_reduced_decoding_changes_an_alpha_little(
     assert np.abs(reduced.astype(int) - full.astype(int)).mean() < 2
 
 
-def test_without_weights_modnet_says_how_to_get_them(cli: Cli, photos: Path) -> None:
-    done = cli("matte", photos, "--model", "modnet")
+def test_without_weights_a_model_says_how_to_get_them(cli: Cli, photos: Path) -> None:
+    done = cli("matte", photos, "--model", "modnet:webcam")
     assert done.code == 3
     assert done.err.count("\n") == 1
     assert "--weights" in done.err

@@ -148,7 +148,7 @@ def test_adapts_to_photos(cli: Cli, tmp_path: Path, modnet_weights: Path) -> Non
     for number in range(2):
         save(tmp_path / "look" / f"{number}.png", photo(90, 70, seed=number))
     adapt = ("adapt", "look", "-o", "out", "--size", "64", "--epochs", "2", "--workers", "0")
-    nothing = cli(*adapt[:3], "none")
+    nothing = cli(*adapt[:3], "none", "--model", "modnet:webcam")
     assert nothing.code == 3
     assert "models pull" in nothing.err or "--weights" in nothing.err
     done = cli(*adapt, "--weights", modnet_weights)
