@@ -21,7 +21,7 @@ _MODNET_KEYS: dict[str, tuple[int | None, ...]] = {
 }
 
 
-def _modnet(name: str, title: str, weights: str = "") -> ModelSpec:
+def _modnet(name: str, title: str, *, weights: str = "", built_in: str = "") -> ModelSpec:
     return ModelSpec(
         name=name,
         title=title,
@@ -35,6 +35,7 @@ def _modnet(name: str, title: str, weights: str = "") -> ModelSpec:
         signature=_MODNET_KEYS,
         licence="Apache-2.0",
         weights=weights,
+        built_in=built_in,
     )
 
 
@@ -157,9 +158,13 @@ def _classical(
 
 
 _ROWS = (
-    _modnet("modnet", "people, from the photo alone"),
-    _modnet("modnet:photographic", "MODNet's authors' weights for photos", "modnet:photographic"),
-    _modnet("modnet:webcam", "MODNet's authors' weights for webcams", "modnet:webcam"),
+    _modnet("modnet", "people, from the photo alone", built_in="modnet.safetensors"),
+    _modnet(
+        "modnet:photographic",
+        "MODNet's authors' weights for photos",
+        weights="modnet:photographic",
+    ),
+    _modnet("modnet:webcam", "MODNet's authors' weights for webcams", weights="modnet:webcam"),
     _SHM,
     _DIM_VGG,
     _DIM_SEGNET,
