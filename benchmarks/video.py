@@ -159,6 +159,9 @@ def together(options: VideoOptions, estimator: Estimator) -> int:
     report = matte_videos(options, watcher, estimator=estimator)
     if report.done != 1:
         raise SystemExit("the run failed")
+    busy = max(report.stages, key=lambda stage: report.stages[stage])
+    share = report.stages[busy] / report.seconds
+    print(f"  {busy} was at work for {share:.0%} of {report.seconds:.1f} s")  # noqa: T201
     return watcher.done
 
 
