@@ -63,7 +63,8 @@ def _lines(found: Bench) -> list[str]:
     ]
     lines += [
         f"| {', '.join(whole.writes)} | {whole.refine} | {whole.photos}"
-        f" | {whole.seconds / whole.photos:.3f} | {whole.core_seconds / whole.photos:.3f} | {whole.busy:.0%} |"
+        f" | {whole.seconds / whole.photos:.3f} | {whole.core_seconds / whole.photos:.3f}"
+        f" | {whole.busy:.0%} |"
         for whole in found.wholes
     ]
     return lines
