@@ -144,8 +144,10 @@ def folders(kind: str, place: Path, weights: Path, options: argparse.Namespace) 
         write_scenes(place, MEGAPIXELS, options.photos)
     photos, output = str(place / "photos"), str(place / "out")
     model = str(onnx_file(place, weights, 320))
+    os.environ["U2NET_HOME"] = str(place)  # rembg takes models from its own folder alone
     python = sys.executable
-    ours = [python, "-m", "mattecli", "matte", photos, "--model", "modnet", "-q", "-w", kind]
+    ours = [python, "-m", "mattecli", "matte", photos, "--model", "modnet", "-q"]
+    ours += ["-w", kind, "--refine", "none"]  # the others enlarge what the network found, too
     ours += ["--weights", str(weights), "--precision", options.precision, "-o", output]
     commands = {
         "rembg": [python, str(HERE / "rembg_way.py"), kind, photos, model, output],

@@ -29,7 +29,9 @@ def test_json_has_every_stage_and_the_whole(cli: Cli, model: str) -> None:
         assert stage["seconds"] > 0
     expected = found["gflop"] * 1e9 / found["ceilings"]["flops"]
     assert stages["network"]["floor"] == pytest.approx(expected)
-    assert [whole["writes"] for whole in found["wholes"]] == [["alpha"], ["alpha", "foreground"]]
+    ways = [(whole["refine"], whole["writes"]) for whole in found["wholes"]]
+    assert ways[-2:] == [("auto", ["alpha"]), ("auto", ["alpha", "foreground"])]
+    assert ways[:-2] == ([("none", ["alpha"])] if model == "modnet" else [])
     for whole in found["wholes"]:
         assert whole["photos"] == 3
         busy = whole["core_seconds"] / whole["seconds"] / found["cores"]
@@ -49,7 +51,7 @@ def test_the_table_shows_weights_that_are_given(cli: Cli, modnet_weights: Path) 
     assert done.code == 0, done.err
     assert b"modnet, float32, cpu" in done.out
     assert b"| network |" in done.out
-    assert b"| alpha, foreground | 3 |" in done.out
+    assert b"| alpha, foreground | auto | 3 |" in done.out
 
 
 @pytest.mark.parametrize(

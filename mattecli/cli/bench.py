@@ -10,7 +10,7 @@ from mattecli.cli.options import takes
 from mattecli.settings.bench import BenchOptions
 
 if TYPE_CHECKING:
-    from mattecli.jobs.bench import Bench
+    from mattecli.jobs.bench_results import Bench
 
 __all__ = ["bench"]
 
@@ -58,12 +58,13 @@ def _lines(found: Bench) -> list[str]:
         )
     lines += [
         "",
-        "| all together | photos | s a photo | core seconds a photo | cores busy |",
-        "|---|---|---|---|---|",
+        "| all together | refined | photos | s a photo | core seconds a photo | cores busy |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {', '.join(whole.writes)} | {whole.photos} | {whole.seconds / whole.photos:.3f}"
-        f" | {whole.core_seconds / whole.photos:.3f} | {whole.busy:.0%} |"
+        f"| {', '.join(whole.writes)} | {whole.refine} | {whole.photos}"
+        f" | {whole.seconds / whole.photos:.3f} | {whole.core_seconds / whole.photos:.3f}"
+        f" | {whole.busy:.0%} |"
         for whole in found.wholes
     ]
     return lines

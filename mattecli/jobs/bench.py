@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from mattecli.engine.estimator import Matte, Photo, Prepared
 from mattecli.engine.predict import NetworkEstimator, model_input
 from mattecli.errors import UsageError
 from mattecli.jobs.bench_photos import make_scene, write_scenes
+from mattecli.jobs.bench_results import Bench, StageTime, WholeTime
 from mattecli.jobs.matte import matte_images
 from mattecli.media.decode import jpeg_reduction
 from mattecli.media.encode import encode_image
@@ -43,7 +45,7 @@ from mattecli.settings import (
 from mattecli.settings.bench import BenchOptions
 from mattecli.settings.matte import Kind
 
-__all__ = ["Bench", "StageTime", "WholeTime", "bench"]
+__all__ = ["bench"]
 
 _CPU = torch.device("cpu")
 _DECODERS = {
@@ -52,74 +54,6 @@ _DECODERS = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StageTime:
-    """One stage for one photo, on one core (on a GPU: until it is done).
-
-    Attributes:
-        name: of the stage.
-        seconds: median.
-        floor: seconds that it takes at best; None where nothing tells.
-        reason: what the floor is.
-    """
-
-    name: str
-    seconds: float
-    floor: float | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WholeTime:
-    """A folder of photos, from files to files, without start-up.
-
-    Attributes:
-        writes: kinds of output.
-        photos: number.
-        seconds: wall time.
-        core_seconds: of all threads on the CPU's cores.
-        busy: share of the cores' time that was used, 0..1.
-    """
-
-    writes: tuple[str, ...]
-    photos: int
-    seconds: float
-    core_seconds: float
-    busy: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What was measured.
-
-    Attributes:
-        model: name.
-        device, precision: where and how the network ran.
-        size: of the photos.
-        seen: what the network saw.
-        cores: that this process may use.
-        gflop: of one estimate, in the authors' layers.
-        ceilings: of one core in this precision, or of the GPU.
-        stages: each apart.
-        wholes: all together.
-    """
-
-    model: str
-    device: str
-    precision: str
-    size: Size
-    seen: Size
-    cores: int
-    gflop: float
-    ceilings: Ceilings
-    stages: tuple[StageTime, ...]
-    wholes: tuple[WholeTime, ...]
-
-    def as_json(self) -> dict[str, object]:
-        """For ``--json``."""
-        return asdict(self)
 
 
 def bench(options: BenchOptions) -> Bench:
@@ -192,7 +126,7 @@ class _Measurement:
             gflop=flops / 1e9,
             ceilings=ceilings,
             stages=tuple(self._stages),
-            wholes=tuple(self._whole(kinds) for kinds in (("alpha",), ("alpha", "foreground"))),
+            wholes=tuple(self._wholes()),
         )
 
     def _stage(
@@ -275,11 +209,17 @@ class _Measurement:
         floor = self._alone(lambda: cv2.imencode(".png", swapped))
         self._stage(name, lambda: encode_image(image, "png"), floor, "OpenCV's encoder alone")
 
-    def _whole(self, writes: tuple[Kind, ...]) -> WholeTime:
+    def _wholes(self) -> Iterator[WholeTime]:
+        if self._spec.size_rule == "short-side":
+            yield self._whole(("alpha",), "none")
+        yield self._whole(("alpha",), "auto")
+        yield self._whole(("alpha", "foreground"), "auto")
+
+    def _whole(self, writes: tuple[Kind, ...], refine: Literal["none", "auto"]) -> WholeTime:
         options = MatteOptions(
             source=InputOptions(inputs=(str(self._place / "photos"),)),
             target=OutputOptions(output=str(self._place / "out")),
-            model=self._model_options(),
+            model=replace(self._model_options(), refine=refine),
             pixels=PixelOptions(write=writes),
             device=self._options.device,
             run=RunOptions(workers=self._task.workers),
@@ -290,7 +230,7 @@ class _Measurement:
         if report.failed:
             raise UsageError(f"{report.failed} of {report.total} photos failed")
         cores = len(os.sched_getaffinity(0))
-        return WholeTime(writes, report.done, seconds, used, used / seconds / cores)
+        return WholeTime(writes, refine, report.done, seconds, used, used / seconds / cores)
 
     def _model_options(self) -> ModelOptions:
         needs = self._spec.needs
