@@ -161,7 +161,7 @@ def together(options: VideoOptions, estimator: Estimator) -> int:
         raise SystemExit("the run failed")
     busy = max(report.stages, key=lambda stage: report.stages[stage])
     share = report.stages[busy] / report.seconds
-    print(f"  {busy} was at work for {share:.0%} of {report.seconds:.1f} s")  # noqa: T201
+    print(f"  {busy} was at work for {share:.0%} of {report.seconds:.1f} s")
     return watcher.done
 
 
