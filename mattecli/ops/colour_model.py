@@ -100,7 +100,7 @@ def _solved(lower: list[list[Float32]], right: Float32) -> Float32:
     )
     solved = [sum(entry * right[j] for j, entry in enumerate(row)) for row in adjugate]
     gain: Float32 = np.stack([np.asarray(plane) for plane in solved])
-    gain /= determinant
+    gain /= np.maximum(determinant, np.float32(_REGULARISATION**3))  # less is rounding
     return gain
 
 
