@@ -84,7 +84,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="large",
-            steps=300,
+            steps=480,
             batch=8,
             sizes=_LARGE,
             rate=Rate(peak=5e-4, shape="cosine", end=0.02),

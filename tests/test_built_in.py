@@ -1,0 +1,61 @@
+"""The weights inside the package: they are there, said to be, and cut people out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PICTURES, Cli, load
+
+from mattecli.models.registry import MODELS
+from mattecli.models.store import built_in_weights, model_card
+
+BUILT_IN = [spec for spec in MODELS.values() if spec.built_in]
+
+
+def test_they_are_small_enough_to_come_along() -> None:
+    files = [built_in_weights(spec) for spec in BUILT_IN]
+    assert files
+    assert all(path is not None for path in files)
+    assert sum(path.stat().st_size for path in files if path is not None) < 15e6
+
+
+@pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.name)
+def test_each_has_its_card(spec: object, cli: Cli) -> None:
+    name = spec.name  # type: ignore[attr-defined]  # a row of the registry
+    card = model_card(MODELS[name])
+    for subject in ("Data", "Labels", "Training", "Quality", "Known failures", "Licence"):
+        assert f"## {subject}" in card
+    shown = cli("models", "info", name)
+    assert shown.code == 0
+    assert card.splitlines()[0] in shown.out.decode()
+    facts = json.loads(cli("models", "info", name, "--json").out)
+    assert facts["weights"] == "built in"
+    assert facts["commercial"] is True
+    assert facts["card"] == card
+
+
+def test_the_listed_row_says_built_in(cli: Cli) -> None:
+    rows = {r["name"]: r for r in map(json.loads, cli("models", "list", "--json").out.splitlines())}
+    assert rows["modnet"]["weights"] == "built in"
+    assert Path(cli("models", "path", "modnet").out.decode().strip()).is_file()
+
+
+def test_a_portrait_is_cut_out_without_anything_else(cli: Cli, tmp_path: Path) -> None:
+    photo = PICTURES / "photos" / "astronaut.jpg"
+    done = cli("matte", photo, "-w", "alpha,foreground", "-o", "out/", "-v")
+    assert done.code == 0, done.err
+    alpha = load(tmp_path / "out" / "astronaut-alpha.png") / 255
+    mask = load(PICTURES / "masks" / "astronaut.png") >= 128
+    found = alpha >= 0.5
+    assert np.count_nonzero(found & mask) / np.count_nonzero(found | mask) > 0.85
+    assert load(tmp_path / "out" / "astronaut-foreground.png").shape == (*mask.shape, 4)
+
+
+def test_own_weights_take_their_place(cli: Cli, modnet_weights: Path) -> None:
+    assert cli("models", "import", modnet_weights).code == 0
+    facts = json.loads(cli("models", "info", "modnet", "--json").out)
+    assert facts["weights"] == "here"
+    assert facts["card"] == ""
