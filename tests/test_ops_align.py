@@ -137,7 +137,7 @@ def test_a_plate_of_another_place_is_refused(
     given = scene(name, cover=cover)
     found = align_plate(place(other), given.photo, mask=given.mask if masked else None)
     assert not found.trusted
-    assert "does not show the photo's background" in found.reason
+    assert "not seen to show the photo's background" in found.reason
     assert "new background" in found.remedy
 
 

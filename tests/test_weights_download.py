@@ -173,6 +173,15 @@ def test_a_server_that_stalls_is_given_up_and_its_bytes_are_kept(
     assert server.sent == len(BODY)
 
 
+def test_a_server_that_brings_a_few_bytes_each_time_is_given_up(
+    server: Script, order: Order
+) -> None:
+    server.cuts = [200_000, *[100] * 500]
+    with pytest.raises(ModelUnavailableError, match=r"ended after 200,\d00 of"):
+        fetch(order, Log())
+    assert len(server.asked) == order.tries
+
+
 def test_a_server_that_is_not_there_is_given_up_at_once(tmp_path: Path) -> None:
     with serving(Script(BODY)) as script:
         address = script.address

@@ -108,9 +108,35 @@ def test_half_a_second_backbone_is_refused() -> None:
     state = MODNet().state_dict()
     twins = {f"lr_branch.{key}": state[key] for key in state if key.startswith("backbone.")}
     MODNet.from_state({**state, **twins})
-    twins.popitem()
+    counters = [key for key in twins if key.endswith("num_batches_tracked")]
+    without = {key: value for key, value in twins.items() if key not in counters}
+    MODNet.from_state({**state, **without})  # as old files lack them
+    del twins["lr_branch.backbone.model.features.0.0.weight"]
     with pytest.raises(CheckpointError, match="one of its two copies of the backbone lacks"):
         MODNet.from_state({**state, **twins})
+
+
+def test_a_bit_that_flipped_in_a_zip_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.arange(5000.0), "b": torch.ones(100)}, path)
+    read_checkpoint(path)
+    sound = bytearray(path.read_bytes())
+    place = sound.index(torch.arange(5000.0).numpy().tobytes()[4000:4100])
+    flipped = bytes(sound[:place]) + bytes([sound[place] ^ 1]) + bytes(sound[place + 1 :])
+    path.write_bytes(flipped)
+    with pytest.raises(CheckpointError, match="another check sum"):
+        read_checkpoint(path)
+
+
+def test_a_zip_without_check_sums_is_read(tmp_path: Path) -> None:
+    """PyTorch writes such where it is told to save the time."""
+    path = tmp_path / "a.pth"
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.arange(50.0)}, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(read_checkpoint(path).state["a"], torch.arange(50.0))
 
 
 def test_a_zip_with_far_too_many_entries_is_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from mattecli.models.store import disk_errors, file_digest
 
 __all__ = ["Order", "Progress", "fetch"]
 
+_LEAST_SHARE = 64  # of what is there: more than this part must come to count as progress
 _CHUNK = 2**18
 _MOST_BYTES = 2**31
 _OTHER_FILE = "it is not the published file: get it from another address"
@@ -63,8 +64,10 @@ def fetch(order: Order, progress: Progress) -> str:
             _receive(order, progress)
             return _checked_digest(order)
         except _InterruptedError as error:
-            # A connection that brought the file further is the first of a new series of tries.
-            failures = 1 if _size(order.part) > furthest else failures + 1
+            # A connection that brought the file further is the first of a new series of tries; a
+            # few bytes each time would take for ever.
+            gained = _size(order.part) - furthest
+            failures = 1 if gained > furthest // _LEAST_SHARE else failures + 1
             furthest = max(furthest, _size(order.part))
             if failures >= order.tries:
                 raise ModelUnavailableError(

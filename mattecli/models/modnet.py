@@ -252,7 +252,7 @@ def _with_one_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     second = {key.removeprefix("lr_branch.") for key in state if key.startswith(_SECOND_BACKBONE)}
     first = {key for key in state if key.startswith("backbone.")}
-    unpaired = sorted(first ^ second) if first and second else []
+    unpaired = sorted(filter(_is_needed, first ^ second)) if first and second else []
     if unpaired:
         raise CheckpointError(f"one of its two copies of the backbone lacks {unpaired[0]}")
     single: dict[str, Tensor] = {}
@@ -262,6 +262,11 @@ def _with_one_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if other is not value and not torch.equal(other, value):
             raise CheckpointError(f"its two copies of {name} differ")
     return single
+
+
+def _is_needed(key: str) -> bool:
+    """Old files lack the counters of batch norms, which inference ignores."""
+    return not key.endswith("num_batches_tracked")
 
 
 def _enlarge(x: Tensor) -> Tensor:

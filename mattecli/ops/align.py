@@ -26,6 +26,7 @@ __all__ = ["Alignment", "align_plate"]
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+_FEW_MATCHES = 15  # fewer say nothing: the picture is too plain, or another
 _LEAST_INLIERS = 8
 _LEAST_COVERAGE = 0.6
 _MOST_ERROR = 0.002  # median reprojection error as a share of the photo's diagonal
@@ -126,6 +127,8 @@ def align_plate(
 def _fault(found: Registration, plate: Size, photo: Size) -> str:
     """Why a registration is not to be believed, or ""."""
     # More inliers than chance explains: Brown and Lowe, IJCV 2007, section 3.2.
+    if found.matches < _FEW_MATCHES:
+        return f"only {found.matches} features match, too few to tell"
     if found.inliers < max(_LEAST_INLIERS, 5.9 + 0.22 * found.matches):
         return f"of {found.matches} matching features {found.inliers} fit together"
     error = float(np.median(found.errors))
@@ -149,7 +152,7 @@ def _verdict(seen: Comparison, fault: str, *, masked: bool) -> _Verdict:
         found = fault or f"{seen.agreement:.0%} of it has the plate's colours"
         return _Verdict(
             trusted=False,
-            reason=f"the plate does not show the photo's background ({found})",
+            reason=f"the plate is not seen to show the photo's background ({found})",
             remedy=_ANOTHER_PLACE,
         )
     if float(seen.covered.mean()) < _LEAST_COVERAGE:

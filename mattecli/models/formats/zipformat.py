@@ -8,6 +8,8 @@ import re
 import struct
 import sys
 import zipfile
+import zlib
+from collections.abc import Sequence
 from itertools import islice
 from typing import IO, cast
 
@@ -41,13 +43,15 @@ def read_zip(data: mmap.mmap) -> Container:
         raise CheckpointError("written by a machine with another byte order")
     unpickler = Unpickler()
     root = unpickler.read(io.BytesIO(_bytes(data, entries[pickles[0]])))
-    spans = {}
+    spans, used = {}, [entries[pickles[0]]]
     for key, storage in unpickler.storages.items():
         entry = entries.get(f"{folder}data/{key}")
         if entry is None:
             raise CheckpointError(f"damaged: storage {shown_name(key)} is missing")
         place = _place(data, entry)
         spans[key] = checked_span(storage, place.start, place.stop)
+        used.append(entry)
+    _check_sums(data, used)
     scripted = any(name.startswith(f"{folder}code/") for name in entries)
     return Container("torchscript" if scripted else "pytorch", root, spans)
 
@@ -82,6 +86,26 @@ def _place(data: mmap.mmap, entry: zipfile.ZipInfo) -> range:
     if signature != b"PK\x03\x04" or start + entry.file_size > len(data):
         raise CheckpointError(f"cut short or damaged: entry {name} lies outside the file")
     return range(start, start + entry.file_size)
+
+
+def _check_sums(data: mmap.mmap, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse bytes that are not those that were written.
+
+    PyTorch can be told to write no check sums: then none is right, and nothing can be said.
+    """
+    wrong = [entry for entry in entries if _sum(data, entry) != entry.CRC]
+    if wrong and len(wrong) < len(entries):
+        name = shown_name(wrong[0].filename)
+        raise CheckpointError(
+            f"damaged: entry {name} has another check sum than when it was written",
+            remedy="get the file again",
+        )
+
+
+def _sum(data: mmap.mmap, entry: zipfile.ZipInfo) -> int:
+    place = _place(data, entry)
+    with memoryview(data) as whole, whole[place.start : place.stop] as part:
+        return zlib.crc32(part)
 
 
 def _bytes(data: mmap.mmap, entry: zipfile.ZipInfo) -> bytes:
