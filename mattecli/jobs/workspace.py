@@ -18,7 +18,7 @@ _PIXEL_BYTES = 26
 """What a cut-out of an 8-bit photo takes for each pixel when nothing is put aside, network left
 out: photo, alpha, foreground, and the file that is made of them."""
 
-_PROGRAM = 420_000_000  # what Python, PyTorch and a small network take
+_PROGRAM = 480_000_000  # what Python, PyTorch and a small network take
 _FILL = 0.85  # of what may be held: then files' pages are given up
 _SMALL = 4 << 20
 

@@ -75,4 +75,6 @@ def test_modnets_matte(case: Case) -> None:
 def test_a_folded_network(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = MODULES[case.fixture.name]
     monkeypatch.setattr(adapter, "_network", folded(adapter._network, torch.float32))
+    outputs = [name for name in case.entry["outputs"] if not name.endswith(".aspp")]
+    case = Case(case.fixture, {**case.entry, "outputs": outputs})  # no map inside: folding moves it
     check(case, ADAPTERS[case.fixture.name].compute(case))
