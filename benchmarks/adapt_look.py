@@ -61,7 +61,9 @@ def make_look(photos: list[Path], folder: Path) -> None:
     for path in photos:
         photo = cv2.imread(str(path), cv2.IMREAD_COLOR).astype(np.float64) / 255
         dark = photo**GAMMA * GAINS * 255 + rng.normal(0, NOISE, photo.shape)
-        cv2.imwrite(str(folder / f"{path.stem}.png"), np.clip(np.rint(dark), 0, 255))
+        cv2.imwrite(
+            str(folder / f"{path.stem}.png"), np.clip(np.rint(dark), 0, 255).astype(np.uint8)
+        )
 
 
 def score(photos: Path, truth: Path, mattes: Path, *options: str) -> dict[str, float]:
