@@ -11,12 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT
 from tests.video_clips import Identity, make_clip, read, run_video
+
+T = TypeVar("T")
 
 TAGS = (
     "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setparams=colorspace=bt709:range=tv"
@@ -57,12 +60,13 @@ def started(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[s
         process.communicate()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    """Wait until something is so."""
+def wait_for(condition: Callable[[], T], seconds: float = 120) -> T:
+    """Wait until something is so; what it then is."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.02)
+    return found
 
 
 def has_piece(folder: Path) -> bool:
@@ -126,8 +130,9 @@ def test_a_killed_ffmpeg_fails_the_video_and_keeps_its_pieces(
     role: str, long_clip: Path, tmp_path: Path
 ) -> None:
     with started(tmp_path, long_clip, "-o", "out.mkv") as process:
-        wait_for(lambda: has_piece(tmp_path) and children_of(process, role))
-        os.kill(children_of(process, role)[0], signal.SIGKILL)
+        # Looked up once: the next moment it may have ended by itself.
+        found = wait_for(lambda: children_of(process, role) if has_piece(tmp_path) else [])
+        os.kill(found[0], signal.SIGKILL)
         words = process.communicate(timeout=60)[1]
     assert process.returncode == 1, words
     assert "(ffmpeg) was killed by signal 9" in words
@@ -141,8 +146,7 @@ def test_a_killed_ffmpeg_fails_the_video_and_keeps_its_pieces(
 def test_a_stalled_decoder_is_noticed(long_clip: Path, tmp_path: Path) -> None:
     command = (long_clip, "-o", "out.mkv", "--stall-timeout", "2")
     with started(tmp_path, *command) as process:
-        wait_for(lambda: children_of(process, "fd:"))
-        decoder = children_of(process, "fd:")[0]
+        decoder = wait_for(lambda: children_of(process, "fd:"))[0]
         os.kill(decoder, signal.SIGSTOP)
         words = process.communicate(timeout=60)[1]
     assert process.returncode == 1
