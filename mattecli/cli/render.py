@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from mattecli.engine.interruption import interrupt
 from mattecli.errors import MattecliError, UsageError, shown_path
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def catch_signals() -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         signal.signal(signal.SIGTERM, lambda *_: os._exit(130))
-        raise KeyboardInterrupt
+        interrupt()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

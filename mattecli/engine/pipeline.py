@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, S
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from mattecli.engine.interruption import Hold
 from mattecli.errors import UsageError
 
 __all__ = ["Outcome", "Stage", "run_stages"]
@@ -107,7 +108,7 @@ class _Run(Generic[T]):
         self.queues: list[queue.SimpleQueue[_Ticket[T] | None]] = [
             queue.SimpleQueue() for _ in stages
         ]
-        self.done: queue.SimpleQueue[_Ticket[T] | int | BaseException] = queue.SimpleQueue()
+        self.done: queue.SimpleQueue[_Ticket[T] | int | BaseException | None] = queue.SimpleQueue()
         self.early: dict[int, Outcome[T]] = {}
 
     def feed(self, items: Iterable[T], cost: Callable[[T], int]) -> None:
@@ -195,6 +196,7 @@ def run_stages(
     budget: int,
     cost: Callable[[T], int] = lambda _item: 1,
     unclaimed: Callable[[Outcome[T]], None] = lambda _outcome: None,
+    hold: Hold | None = None,
 ) -> Generator[Outcome[T]]:
     """Send ``items`` through ``stages`` and yield their outcomes in order.
 
@@ -208,6 +210,7 @@ def run_stages(
         cost: what one item takes of the budget while it is under way.
         unclaimed: is given, in order, what had ended but was not yielded when the iterator was
             closed or interrupted.
+        hold: an interrupt noted by it ends the wait for an outcome, and the outcomes.
 
     Raises:
         UsageError: without stages.
@@ -216,6 +219,8 @@ def run_stages(
     if not stages:
         raise UsageError("a pipeline needs at least one stage")
     run = _Run(stages, budget)
+    if hold is not None:
+        hold.on_request(lambda: run.done.put(_END))
     threads = [threading.Thread(target=run.feed, args=(items, cost), name="feed", daemon=True)]
     threads += [
         threading.Thread(target=run.serve, args=(number,), name=stage.name, daemon=True)
@@ -253,6 +258,8 @@ def _in_order(run: _Run[T]) -> Iterator[Outcome[T]]:
     turn = 0
     while expected is None or turn < expected:
         message = run.done.get()
+        if message is _END:
+            return
         if isinstance(message, int):
             expected = message
         elif isinstance(message, BaseException):

@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 import cv2
 
+from mattecli.engine.interruption import Hold
 from mattecli.engine.memory import is_out_of_memory
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import MattecliError, UsageError, shown_path
@@ -133,10 +134,11 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     observer.started(len(work.tasks))
     _share_cores(len(work.tasks))
     try:
-        with closing(_settled(work, run)) as tasks:
+        with Hold() as hold, closing(_settled(work, run, hold)) as tasks:
             for task in tasks:
                 account.add(task)
-                if task.settled is not None and task.settled.status == "failed" and run.fail_fast:
+                failed = task.settled is not None and task.settled.status == "failed"
+                if hold.requested or (failed and run.fail_fast):
                     break
     except KeyboardInterrupt:
         account.report = replace(account.report, interrupted=True)
@@ -227,23 +229,28 @@ class Account:
         return self.report
 
 
-def _settled(work: Work[T], run: RunOptions) -> Generator[T]:
-    """All tasks in order, each with its record."""
+def _settled(work: Work[T], run: RunOptions, hold: Hold) -> Generator[T]:
+    """All tasks in order, each with its record; an interrupt ends them early."""
     if run.dry_run:
         for task in work.tasks:
             task.settled = task.settled or task.record("planned")
             yield task
         return
     waiting = [task for task in work.tasks if task.settled is None]
-    outcomes = _outcomes(waiting, work.stages, min(work.pixels, _PIXELS_UNDER_WAY))
+    outcomes = _outcomes(waiting, work.stages, min(work.pixels, _PIXELS_UNDER_WAY), hold)
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
-                _settle(next(outcomes))
+                outcome = next(outcomes, None)
+                if outcome is None:
+                    return
+                _settle(outcome)
             yield task
 
 
-def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]], budget: int) -> Generator[Outcome[T]]:
+def _outcomes(
+    tasks: Iterable[T], stages: Sequence[Stage[T]], budget: int, hold: Hold
+) -> Generator[Outcome[T]]:
     workers = max(stage.workers * stage.group for stage in stages)
     least_cost = budget // (_TASKS_PER_WORKER * workers)
     return run_stages(
@@ -252,6 +259,7 @@ def _outcomes(tasks: Iterable[T], stages: Sequence[Stage[T]], budget: int) -> Ge
         budget=budget,
         cost=lambda task: max(task.source_pixels(), least_cost),
         unclaimed=_settle,
+        hold=hold,
     )
 
 

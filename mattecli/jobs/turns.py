@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from mattecli.engine.interruption import Hold
 from mattecli.jobs.plan import Task
 from mattecli.jobs.runner import Account, Observer, Work, check_places, reason
 from mattecli.records import ItemRecord, Report
@@ -40,7 +41,8 @@ def run_in_turn(
             if task.settled is None:
                 task.wants_thumbs = account.wants_pictures
                 task.settled = task.record("planned") if run.dry_run else _settled(task, do)
-            account.add(task)
+            with Hold():
+                account.add(task)
             if task.settled.status == "failed" and run.fail_fast:
                 break
     except KeyboardInterrupt:

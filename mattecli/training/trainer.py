@@ -174,7 +174,7 @@ class Trainer:
 
     def _logged(self) -> Progress:
         phase, _ = self.recipe.position(self.step - 1)
-        rate = self._state.optimiser.param_groups[-1]["lr"]
+        rate = max(group["lr"] for group in self._state.optimiser.param_groups)
         values = self._row.finish()
         self._log.add({"step": self.step, "phase": phase.name, "rate": rate, **values})
         speed = values["pictures_per_second"]

@@ -1,0 +1,57 @@
+"""Interrupts that wait for a safe moment, so that nothing is done twice or left out of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+__all__ = ["Hold", "interrupt"]
+
+_holds: list[Hold] = []  # the main thread's alone, as signal handlers are
+
+
+def interrupt() -> None:
+    """What a signal handler calls: ``KeyboardInterrupt``, at once or when the hold ends.
+
+    Raises:
+        KeyboardInterrupt: nothing holds it back.
+    """
+    if not _holds:
+        raise KeyboardInterrupt
+    _holds[-1].request()
+
+
+class Hold:
+    """While entered, ``interrupt`` is only noted; leaving the block normally raises it.
+
+    For the main thread. Interrupts that do not come through ``interrupt`` are not held.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._wake: Callable[[], None] = lambda: None
+
+    def on_request(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called at a request, from a signal handler; at once if there was one."""
+        self._wake = wake
+        if self.requested:
+            wake()
+
+    def request(self) -> None:
+        """Note an interrupt."""
+        self.requested = True
+        self._wake()
+
+    def __enter__(self) -> Hold:
+        _holds.append(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        _holds.remove(self)
+        if self.requested and kind is None:
+            raise KeyboardInterrupt
