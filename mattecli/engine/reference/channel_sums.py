@@ -1,4 +1,4 @@
-"""A network whose 1x1 convolutions add their channels one after the other.
+"""Networks whose 1x1 convolutions add their channels one after the other.
 
 How a library groups such a sum follows the caches of the machine that it runs on. Where recorded
 numbers lie behind many layers, that grouping is all that is left of a difference; the plain order
@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+__all__ = ["channels_in_order"]
+
 
 @contextmanager
 def channels_in_order(network: nn.Module) -> Iterator[None]:
@@ -26,7 +28,6 @@ def channels_in_order(network: nn.Module) -> Iterator[None]:
         and module.groups == 1
         and module.bias is None
     ]
-    assert chosen
     hooks = [module.register_forward_hook(_summed_in_order) for module in chosen]
     try:
         yield
