@@ -169,7 +169,9 @@ def finish(command: Callable[[], object], usage_error: type[Exception], *, debug
     except KeyboardInterrupt:
         say("mattecli: interrupted")
         return 130
-    except BrokenPipeError:
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):  # which the parser keeps to itself
+            raise
         _silence_stdout()
         _explain("standard output was closed by its reader", debug=debug)
         return 1

@@ -25,6 +25,7 @@ __all__ = ["Checkpoint", "read_checkpoint"]
 
 _MOST_BYTES = 2**31  # the largest published file has 300 MB
 _LONGEST_NAME = 300
+_REMEDY = "copy or download the file again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         _check_names(checkpoint.state)
     except CheckpointError as error:
         error.path = path
+        error.remedy = error.remedy or _REMEDY
         raise
     return checkpoint
 
@@ -84,7 +86,9 @@ def _mapped(path: Path) -> mmap.mmap:
                 raise CheckpointError(what)
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror or error})") from error
+        raise CheckpointError(
+            f"cannot be read ({error.strerror or error})", remedy="check its name and permissions"
+        ) from error
 
 
 def _read(path: Path, data: mmap.mmap) -> Checkpoint:

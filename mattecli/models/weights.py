@@ -108,6 +108,7 @@ def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -
         network = model_class(spec).from_stored(checkpoint.state, options)
     except CheckpointError as error:
         error.path = checkpoint.path
+        error.remedy = error.remedy or f"see 'mattecli models info {spec.name}'"
         raise
     return network.eval()
 
@@ -132,6 +133,7 @@ def recognise(checkpoint: Checkpoint) -> ModelSpec:
         raise CheckpointError(
             f"belongs to no network that this program knows (entries: {names}, ...)",
             path=checkpoint.path,
+            remedy="'mattecli models list' names those it knows",
         )
     return min(rows, key=lambda spec: spec.name != spec.system)
 
