@@ -16,7 +16,7 @@ from parity.core import parity_folder
 from mattecli.ops.align import Alignment, align_plate
 from mattecli.ops.exposure import Exposure, fit_exposure
 from mattecli.ops.plates import check_plate
-from mattecli.ops.registration import geometry_fault, register, scaling
+from mattecli.ops.registration import geometry_fault, register, register_plain, scaling
 from mattecli.records import Size
 from tests.conftest import PICTURES, load
 
@@ -184,6 +184,49 @@ def test_an_even_scene_is_used_where_it_is() -> None:
     assert found.exposure.gain == pytest.approx(1.2, rel=0.05)
 
 
+def _plain(seed: int, size: Size) -> npt.NDArray[np.float64]:
+    """A soft gradient with a few soft discs, 0..1: hardly anything for features."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0.35, 0.75, size.width)[None, :, None] * np.array([1.0, 0.9, 0.8])
+    picture = np.repeat(ramp, size.height, axis=0)
+    for _ in range(90):
+        disc = np.zeros((size.height, size.width), np.float32)
+        at = (int(rng.integers(size.width)), int(rng.integers(size.height)))
+        cv2.circle(disc, at, int(rng.integers(14, 50)), 1, cv2.FILLED, cv2.LINE_AA)
+        disc = cv2.GaussianBlur(disc, (0, 0), 3)[..., None]
+        picture = picture + disc * rng.uniform(-0.09, 0.09)
+    return np.clip(picture, 0, 1)
+
+
+def _plain_scene(seed: int, gain: float) -> tuple[Rgb, Rgb, Rgb]:
+    """Photo, plate moved by 5 % and exposed by ``gain``, and the mask of the person."""
+    wide, rng = _plain(seed, Size(720, 480)), np.random.default_rng(seed)
+    portrait, person = _person(Size(640, 420), 0.3)
+    photo = np.where(person[..., None], portrait, wide[30:450, 40:680])
+    plate = _shot(wide[9:429, 8:648] * gain, rng)
+    return _shot(photo, rng), plate, person.astype(np.uint8) * 255
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("gain", [1.2, 1 / 1.2])
+def test_a_plain_scene_is_registered_by_what_little_it_shows(gain: float, masked: bool) -> None:
+    photo, plate, mask = _plain_scene(1, gain)
+    assert register(plate, photo).matches < 15
+    found = align_plate(plate, photo, mask=mask if masked else None)
+    assert found.trusted, found.reason
+    moved = np.array([[1, 0, 8 - 40], [0, 1, 9 - 30], [0, 0, 1]], float)
+    assert displacement(found, moved, Size(640, 420)) < 2
+    assert found.median_error < 0.8  # borders that soft
+    assert found.exposure.gain == pytest.approx(1 / gain, rel=0.05)
+
+
+def test_another_plain_scene_is_not_registered() -> None:
+    photo, _, mask = _plain_scene(1, 1.0)
+    for seed in range(2, 6):
+        other = _plain_scene(seed, 1.0)[1]
+        assert register_plain(other, photo, mask=mask).inliers < 8
+
+
 def test_a_plate_that_shows_a_part_only_is_refused() -> None:
     given = scene("coffee", cover=0.1, shift=0)
     part = cv2.resize(given.plate[60:360, 100:550], Size(640, 420))
@@ -281,6 +324,16 @@ def test_exposure_is_found_although_half_is_something_else() -> None:
     found = fit_exposure(plate, photo, np.ones((80, 100), bool))
     assert found.gain == pytest.approx(gain, abs=0.02)
     assert found.bias == pytest.approx(bias, abs=0.01)
+
+
+def test_what_was_cut_off_at_white_is_a_bound_for_the_exposure() -> None:
+    rng = np.random.default_rng(4)
+    photo = np.full((80, 100, 3), 0.9, np.float32)
+    photo[:20] = rng.uniform(0.5, 0.95, (20, 100, 3)) * [1.0, 0.7, 0.3]
+    plate = np.minimum(photo * 1.2, 1)
+    found = fit_exposure(plate, photo, np.ones((80, 100), bool))
+    assert found.gain == pytest.approx(np.full(3, 1 / 1.2), rel=0.05)
+    assert found.bias == pytest.approx(np.zeros(3), abs=0.03)
 
 
 def test_exposure_is_applied_in_float_and_clamped() -> None:

@@ -16,6 +16,7 @@ from mattecli.ops.registration import (
     covered_by,
     geometry_fault,
     register,
+    register_plain,
     scaling,
     warp,
 )
@@ -86,7 +87,8 @@ def align_plate(
 ) -> Alignment:
     """Register ``plate`` to ``photo``, and bring it to the photo's exposure.
 
-    A scene too even for features is used where it is, if it lines up already.
+    In a plain scene corners are followed; one too even for that is used where it is, if it lines
+    up already.
 
     Args:
         plate: H,W,3 RGB of any size; uint8, uint16 or float.
@@ -100,10 +102,14 @@ def align_plate(
     given, size = Size.of(plate), Size.of(photo)
     found = register(plate, photo, mask=mask)
     fault = _fault(found, given, size)
+    if fault:
+        followed = register_plain(plate, photo, mask=mask)
+        if not _fault(followed, given, size):
+            found, fault = followed, ""
     homography = scaling(given, size) if fault else found.homography
     moved = warp(plate, homography, size)
     covered = covered_by(given, homography, size)
-    seen = compare(moved, photo, covered, mask)
+    seen = compare(moved, photo, covered, mask, found.places[: 0 if fault else None])
     verdict = _verdict(seen, fault, masked=mask is not None)
     exposed = (seen.exposure if exposure else Exposure.same()).apply(moved)
     background = _likely_background(seen, mask, size)

@@ -14,10 +14,12 @@ from mattecli.records import Array, Size
 
 __all__ = ["Comparison", "compare"]
 
+Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _LONG_SIDE = 480
 _TOLERANCE = 0.08  # of 0..1; compression, noise and half a pixel of shift stay below it
+_SURROUNDINGS = 10  # pixels, of the small size
 _LEAST_SUBJECT = 0.001  # share of the picture
 
 
@@ -50,13 +52,17 @@ class Comparison:
         return float(differs.mean()) < _LEAST_SUBJECT / 3  # the erosion takes its share
 
 
-def compare(plate: Array, photo: Array, covered: Mask, mask: Array | None) -> Comparison:
+def compare(
+    plate: Array, photo: Array, covered: Mask, mask: Array | None, places: Float64
+) -> Comparison:
     """Compare a registered plate with its photo.
 
     Args:
         plate, photo: H,W,3 of one size, any type of pixels.
         covered: H,W; where the plate reaches.
         mask: of the photo's subject, H,W, above 0 is subject; None: unknown.
+        places: where the photo surely shows the plate's scene, K,2 (x, y); exposure is told from
+            their surroundings, unless there are none.
     """
     full = Size.of(photo)
     scale = min(1.0, _LONG_SIDE / max(full))
@@ -66,13 +72,24 @@ def compare(plate: Array, photo: Array, covered: Mask, mask: Array | None) -> Co
     background = inside
     if mask is not None:
         background = inside & (_shrunk((mask > 0).astype(np.float32), size) == 0)
-    exposure = fit_exposure(small_plate, small_photo, background)
+    near = background & _around(places, full, size)
+    known = near if near.any() else background
+    thin = (slice(None, None, 2),) * 2
+    exposure = fit_exposure(small_plate[thin], small_photo[thin], known[thin])
     brighter = small_photo - exposure.apply(small_plate)
     # Where the plate is cut off at white or black, the photo may lie beyond.
     brighter[(small_plate > 1 - CLIPPED) & (brighter > 0)] = 0
     brighter[(small_plate < CLIPPED) & (brighter < 0)] = 0
     agrees = (np.abs(brighter).max(axis=2) < _TOLERANCE) & inside
     return Comparison(exposure, agrees, background, inside)
+
+
+def _around(places: Float64, full: Size, size: Size) -> Mask:
+    """The surroundings of places in a picture of size ``full``, at the small size."""
+    seen = np.zeros((size.height, size.width), np.uint8)
+    for x, y in places * (np.array(size) / np.array(full)):
+        cv2.circle(seen, (round(x), round(y)), _SURROUNDINGS, 1, cv2.FILLED)
+    return seen > 0
 
 
 def _shrunk(image: Array, size: Size) -> Array:

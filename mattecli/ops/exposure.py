@@ -12,13 +12,17 @@ from mattecli.records import Array
 
 __all__ = ["CLIPPED", "Exposure", "fit_exposure"]
 
+Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 CLIPPED = 0.02
 """Values this near to black or white may have been cut off."""
 _TOLERANCES = (0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.05, 0.05)
-_STIFFNESS = 1e-4  # variance of the colours at which gain and bias count as told apart
+_STARTS = (1.0, 0.8, 1.25, 0.65, 1.5)  # gains
+_STIFFNESS = 1e-4  # variance of the colours at which a gain counts as told
+_BIAS_STIFFNESS = 0.01  # likewise of a bias: exposure is a gain above all
+_GAINS = (0.4, 2.5)  # a fit beyond has lost the scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,24 +58,68 @@ def fit_exposure(plate: Float32, photo: Float32, usable: Mask) -> Exposure:
     """The exposure that brings ``plate`` to ``photo``, by robust least squares.
 
     A pixel counts while all its channels are explained; the tolerance shrinks from 0.3 to 0.05, so
-    that a subject in one of the two pictures is left out, even one that covers half.
+    that a subject in one of the two pictures is left out, even one that covers half. Of several
+    beginnings the one that explains most in the end is taken.
 
     Args:
         plate, photo: H,W,3, 0..1, registered; a few ten thousand pixels are enough.
         usable: H,W; False where a picture does not show the scene.
     """
-    inside = (np.minimum(plate, photo) > CLIPPED) & (np.maximum(plate, photo) < 1 - CLIPPED)
-    kept = usable & inside.all(axis=2)
-    x, y = plate[kept].astype(np.float64), photo[kept].astype(np.float64)
-    gain, bias = np.ones(3), np.zeros(3)
+    pairs = _Pairs(plate[usable].astype(np.float64), photo[usable].astype(np.float64))
+    fits = [_robust_fit(pairs, start) for start in _STARTS]
+    return max(fits, key=lambda fit: np.count_nonzero(pairs.explained(fit, _TOLERANCES[-1])))
+
+
+class _Pairs:
+    """Colours of the plate and of the photo in the same places, K,3 each.
+
+    A value that was cut off at white or black is a bound: it counts only against a fit that
+    oversteps it.
+    """
+
+    def __init__(self, plate: Float64, photo: Float64) -> None:
+        self.plate, self.photo = plate, photo
+        self._may_be_lower = (plate < CLIPPED) | (photo > 1 - CLIPPED)  # the photo, than the fit
+        self._may_be_higher = (plate > 1 - CLIPPED) | (photo < CLIPPED)
+
+    def excess(self, fit: Exposure) -> Float64:
+        """How much brighter than the photo the plate becomes, K,3; NaN where nothing is told."""
+        excess: Float64 = fit.gain * self.plate + fit.bias - self.photo
+        silent = self._may_be_higher & (excess <= 0) | self._may_be_lower & (excess >= 0)
+        excess[silent] = np.nan
+        return excess
+
+    def explained(self, fit: Exposure, tolerance: float) -> Mask:
+        """Which pixels tell something in a channel at least, and nothing against the fit, K."""
+        excess = self.excess(fit)
+        told = ~np.isnan(excess)
+        against = np.abs(excess) >= tolerance
+        return np.asarray(told.any(axis=1) & ~against.any(axis=1), bool)
+
+
+def _robust_fit(pairs: _Pairs, start: float) -> Exposure:
+    """Beginning with a gain of ``start``."""
+    fit = Exposure(np.full(3, start, np.float32), np.zeros(3, np.float32))
     for tolerance in _TOLERANCES:
-        explained = (np.abs(gain * x + bias - y) < tolerance).all(axis=1)
-        if explained.sum() < 3:
+        counted = pairs.explained(fit, tolerance)
+        if counted.sum() < 3:
             break
-        p, q = x[explained], y[explained]
-        centred = p - p.mean(axis=0)
-        # Stiff towards gain 1, for scenes too even to tell gain from bias.
-        covariance = (centred * (q - q.mean(axis=0))).mean(axis=0) + _STIFFNESS
-        gain = covariance / ((centred**2).mean(axis=0) + _STIFFNESS)
-        bias = q.mean(axis=0) - gain * p.mean(axis=0)
+        told = ~np.isnan(pairs.excess(fit)) & counted[:, None]
+        fit = _least_squares(pairs.plate, pairs.photo, told)
+    return fit
+
+
+def _least_squares(x: Float64, y: Float64, told: Mask) -> Exposure:
+    """From colours ``x`` to ``y`` (K,3) where ``told``, held near gain 1 and bias 0.
+
+    The hold decides for scenes too even to tell one from the other.
+    """
+    count = np.maximum(told.sum(axis=0), 1)
+    mean, goal, square, product = (
+        np.where(told, values, 0).sum(axis=0) / count for values in (x, y, x * x, x * y)
+    )
+    held = mean / (1 + _BIAS_STIFFNESS)
+    square, product = square + _STIFFNESS - held * mean, product + _STIFFNESS - held * goal
+    gain = np.clip(product / square, *_GAINS)
+    bias = (goal - gain * mean) / (1 + _BIAS_STIFFNESS)
     return Exposure(gain.astype(np.float32), bias.astype(np.float32))

@@ -9,9 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.ops.pixels import to_float, to_levels
+from mattecli.ops.tracking import track_corners
 from mattecli.records import Array, Size
 
-__all__ = ["Registration", "covered_by", "geometry_fault", "register", "scaling", "warp"]
+__all__ = [
+    "Registration",
+    "covered_by",
+    "geometry_fault",
+    "register",
+    "register_plain",
+    "scaling",
+    "warp",
+]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -32,11 +41,13 @@ class Registration:
         matches: pairs of features that look alike.
         errors: how far each match that obeys the homography is off, K, in pixels of the fixed
             picture.
+        places: of these matches in the fixed picture, K,2 (x, y).
     """
 
     homography: Float64
     matches: int
     errors: Float64
+    places: Float64
 
     @property
     def inliers(self) -> int:
@@ -68,10 +79,21 @@ def register(moved: Array, fixed: Array, *, mask: Array | None = None) -> Regist
     from_fixed = _features(detector, fixed, mask)
     pairs = _mutual_matches(from_moved.descriptors, from_fixed.descriptors, norm)
     start, end = from_moved.points[pairs[:, 0]], from_fixed.points[pairs[:, 1]]
-    reach = _REACH / _work_scale(Size.of(fixed))
-    homography, obeys = _robust_homography(start, end, Size.of(moved), reach)
+    return _registration(start, end, Size.of(moved), Size.of(fixed))
+
+
+def register_plain(moved: Array, fixed: Array, *, mask: Array | None = None) -> Registration:
+    """As ``register``, for scenes with hardly any features: corners are followed instead."""
+    start, end = track_corners(moved, fixed, mask)
+    return _registration(start, end, Size.of(moved), Size.of(fixed))
+
+
+def _registration(start: Float64, end: Float64, moved: Size, fixed: Size) -> Registration:
+    """What matching points, K,2 each, say of the pictures they are in."""
+    reach = _REACH / _work_scale(fixed)
+    homography, obeys = _robust_homography(start, end, moved, reach)
     errors = np.linalg.norm(_project(homography, start[obeys]) - end[obeys], axis=1)
-    return Registration(homography, len(pairs), errors)
+    return Registration(homography, len(start), errors, end[obeys])
 
 
 def scaling(start: Size, end: Size) -> Float64:
