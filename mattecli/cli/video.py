@@ -18,6 +18,9 @@ def video(options: VideoOptions) -> None:
     Outputs go to the folder mattes/ unless -o says otherwise. Example:
     mattecli video interview.mp4 -o interview-cutout.mov
     """
+    from mattecli.engine.allocator import keep_freed_memory
     from mattecli.jobs.video import matte_videos
 
+    if options.device.max_memory is None:
+        keep_freed_memory()
     raise typer.Exit(matte_videos(options, VideoConsole(options.run)).exit_code)

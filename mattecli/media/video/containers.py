@@ -210,8 +210,10 @@ def _vp9(info: ClipInfo, content: str, crf: int | None) -> Codec:
 
 def _h264(info: ClipInfo, content: str, crf: int | None) -> Codec:
     quality = str(crf if crf is not None else 10 if content == "grey" else 16)
+    # A matte is smooth: twice the speed costs it a tenth in size.
+    speed = "veryfast" if content == "grey" else "fast"
     # Without B-frames decoding times are the frames' own, so that pieces join exactly.
-    arguments = ("libx264", "-preset", "fast", "-crf", quality, "-bf", "0")
+    arguments = ("libx264", "-preset", speed, "-crf", quality, "-bf", "0")
     return Codec(name="h264", arguments=arguments, pixels=_halved(info))
 
 
