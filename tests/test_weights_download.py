@@ -229,6 +229,7 @@ def test_more_bytes_than_any_weights_have_are_refused(
     server.lengths = False
     with pytest.raises(ModelUnavailableError, match="sends more than 1,000 bytes"):
         fetch(order, Log())
+    assert not order.part.exists()
 
 
 def test_a_disk_that_takes_nothing_is_said(order: Order, tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def _copy(
         while chunk := _read(response, order.stall):
             done += len(chunk)
             if done > most:
+                _discard(order)
                 raise ModelUnavailableError(
                     f"{order.address} sends more than {most:,} bytes", remedy=_OTHER_FILE
                 )
