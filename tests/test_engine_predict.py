@@ -84,7 +84,7 @@ def test_auto_takes_half_precision_only_where_units_and_proof_are(
 ) -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     for has_units in (True, False):
-        monkeypatch.setattr(devices, "cpu_has_bf16", lambda has=has_units: has)
+        monkeypatch.setattr(devices, "cpu_bf16_unit", lambda has=has_units: "AMX" if has else "")
         expected = torch.bfloat16 if has_units else torch.float32
         assert find_precision("auto", cpu, half_is_sound=True) == expected
         assert find_precision("auto", cpu, half_is_sound=False) == torch.float32

@@ -7,7 +7,7 @@ import torch
 from mattecli.errors import UsageError
 from mattecli.settings.common import DeviceOptions, Precision
 
-__all__ = ["cpu_has_bf16", "describe_device", "find_devices", "find_precision", "use_threads"]
+__all__ = ["cpu_bf16_unit", "describe_device", "find_devices", "find_precision", "use_threads"]
 
 
 def find_devices(options: DeviceOptions) -> list[torch.device]:
@@ -93,13 +93,16 @@ def find_precision(
 def _fastest(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.float16  # as fast as bfloat16, and three bits finer
-    return torch.bfloat16 if device.type == "cpu" and cpu_has_bf16() else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and cpu_bf16_unit() else torch.float32
 
 
-def cpu_has_bf16() -> bool:
-    """Whether this processor has units for bfloat16; without, it is slower than float32."""
-    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in checks)
+def cpu_bf16_unit() -> str:
+    """What multiplies bfloat16 on this processor, "" for nothing: it is slower than float32 then.
+
+    PyTorch has no public name for it.
+    """
+    probes = (("_is_amx_tile_supported", "AMX"), ("_is_avx512_bf16_supported", "AVX-512"))
+    return next((unit for name, unit in probes if getattr(torch.cpu, name, bool)()), "")
 
 
 def use_threads(count: int) -> None:

@@ -156,28 +156,39 @@ def make_model(
 
         solver = SolverEstimator(spec, lanes, options.device, workspace.memory, workspace.zeros)
         return ChosenModel(spec=spec, estimator=solver, facts=_facts(spec, solver))
-    from mattecli.engine.alternatives import ReferenceEstimator
-    from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
-
-    settings = parse_settings(options.model.set)
-    mode = options.model.refine_mode
-    if mode != "auto" and settings.setdefault("mode", mode) != mode:
-        raise UsageError("--refine-mode and --set mode=... say different things")
-    names = SCRIPT_SETTINGS.get(spec.name, frozenset()) if options.model.reference else frozenset()
-    for_script = {name: text for name, text in settings.items() if name in names}
-    for_network = {name: text for name, text in settings.items() if name not in names}
-    loaded = _load(spec, options.model, for_network)
-    estimator: Estimator
-    if options.model.reference:
-        script = find_reference(spec, options.model.size, for_script)
-        estimator = ReferenceEstimator(loaded.network, script, options.device)
-    else:
-        estimator = _own_way(spec, loaded, options, workspace, lanes)
+    loaded, estimator = _network(spec, options, workspace, lanes)
     facts = _facts(spec, estimator) | {
         "weights": str(loaded.path),
         "weights_sha256": loaded.sha256,
     }
     return ChosenModel(spec=spec, estimator=estimator, facts=facts)
+
+
+def _network(
+    spec: ModelSpec, options: MatteOptions, workspace: Workspace, lanes: int
+) -> tuple[LoadedModel, Estimator]:
+    """A network's weights, and what runs it: its authors' script or ours."""
+    from mattecli.engine.alternatives import ReferenceEstimator
+    from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
+
+    settings = _settings(options.model)
+    names = SCRIPT_SETTINGS.get(spec.name, frozenset()) if options.model.reference else frozenset()
+    for_script = {name: text for name, text in settings.items() if name in names}
+    for_network = {name: text for name, text in settings.items() if name not in names}
+    loaded = _load(spec, options.model, for_network)
+    if not options.model.reference:
+        return loaded, _own_way(spec, loaded, options, workspace, lanes)
+    script = find_reference(spec, options.model.size, for_script)
+    return loaded, ReferenceEstimator(loaded.network, script, options.device)
+
+
+def _settings(model: ModelOptions) -> dict[str, str]:
+    """What the user set of a network or script, ``--refine-mode`` too."""
+    settings = parse_settings(model.set)
+    mode = model.refine_mode
+    if mode != "auto" and settings.setdefault("mode", mode) != mode:
+        raise UsageError("--refine-mode and --set mode=... say different things")
+    return settings
 
 
 def _own_way(

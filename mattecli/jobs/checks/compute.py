@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from mattecli.engine.devices import cpu_bf16_unit
 from mattecli.jobs.checks.finding import Finding
 
 __all__ = ["compute_findings"]
@@ -32,7 +33,9 @@ def _processor() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     capability = torch.backends.cpu.get_cpu_capability()
     threads = torch.get_num_threads()
-    detail = f"{cores} cores, {capability}, bf16 {_bf16_units()}, {threads} threads for networks"
+    unit = cpu_bf16_unit()
+    bf16 = f"by {unit}" if unit else "emulated"
+    detail = f"{cores} cores, {capability}, bf16 {bf16}, {threads} threads for networks"
     if cores and threads < cores:
         return Finding(
             subject="CPU",
@@ -41,16 +44,6 @@ def _processor() -> Finding:
             remedy="set OMP_NUM_THREADS to the number of cores, or leave it unset",
         )
     return Finding(subject="CPU", detail=detail)
-
-
-def _bf16_units() -> str:
-    """Whether this processor multiplies bfloat16 by itself; PyTorch has no public name for it."""
-    probes = (("_is_amx_tile_supported", "AMX"), ("_is_avx512_bf16_supported", "AVX-512"))
-    for name, unit in probes:
-        probe = getattr(torch.cpu, name, None)
-        if probe is not None and probe():
-            return f"by {unit}"
-    return "emulated"
 
 
 def _gpu(index: int) -> Finding:

@@ -6,13 +6,12 @@ larger map, and where a kernel is large most of the arithmetic.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.fused.convolution import FusedConv
+from mattecli.models.parts.tap_products import enlarged_sum, tap_weights
 
 __all__ = ["EnlargedConv", "PhasedConv"]
 
@@ -41,35 +40,15 @@ class EnlargedConv(nn.Module):
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.out_channels, in_channels, self.kernel, _ = weight.shape
-        taps = weight.permute(3, 2, 0, 1).reshape(-1, in_channels, 1, 1)
+        taps = tap_weights(weight)
         self.products = FusedConv(taps, None, nn.Conv2d(in_channels, len(taps), 1))
         self.bias = nn.Parameter(bias.detach(), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """N,in,H,W to N,out,2H,2W, channels last."""
-        count, _, height, width = x.shape
-        k, channels = self.kernel, self.out_channels
-        products = self.products(x).permute(0, 2, 3, 1)  # N,H,W,(kx,ky,out)
-        along_x = _spread(width, k, x.dtype, x.device)
-        along_y = _spread(height, k, x.dtype, x.device)
-        rows = along_x @ products.reshape(count * height, width * k, k * channels)
-        rows = rows.view(count, height, 2 * width, k, channels).transpose(2, 3)
-        grown = along_y @ rows.reshape(count, height * k, 2 * width * channels)
-        grown = grown.view(count, 2 * height, 2 * width, channels)
+        grown = enlarged_sum(self.products(x), self.kernel, self.out_channels)
         y: Tensor = grown.add_(self.bias).permute(0, 3, 1, 2)
         return y
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def _spread(length: int, kernel: int, kind: torch.dtype, device: torch.device) -> Tensor:
-    """2*length, (length,kernel): from taps' products to the enlarged, shifted sum."""
-    basis = torch.eye(length, dtype=torch.float64)[None]
-    enlarge = F.interpolate(basis, scale_factor=2, mode="linear", align_corners=False)[0].T
-    reach = kernel // 2
-    padded = F.pad(enlarge, (0, 0, reach, reach))
-    shifted = [padded[tap : tap + 2 * length] for tap in range(kernel)]
-    return torch.stack(shifted, dim=2).reshape(2 * length, -1).to(device, kind)
 
 
 class PhasedConv(nn.Module):
