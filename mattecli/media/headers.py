@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 
 from mattecli.errors import ImageReadError
-from mattecli.media import pillow_codecs
+from mattecli.media import isolation, pillow_codecs
 from mattecli.media.containers import exr, jpeg, png, tiff, webp
 from mattecli.media.containers.header import Header, damaged, unsupported
 
@@ -25,7 +25,6 @@ _READERS: MappingProxyType[str, Callable[[bytes], Header]] = MappingProxyType(
         "exr": exr.read_header,
         "bmp": partial(pillow_codecs.read_header, "bmp"),
         "gif": partial(pillow_codecs.read_header, "gif"),
-        "avif": partial(pillow_codecs.read_header, "avif"),
     }
 )
 _SIGNATURES = (
@@ -84,13 +83,20 @@ def _sniff_boxes(head: bytes) -> str:
     raise unsupported("a video or audio file", remedy="give an image here")
 
 
-def read_header(data: bytes) -> Header:
+def read_header(
+    data: bytes, *, avif: Callable[[bytes], Header] = isolation.read_avif_header
+) -> Header:
     """The header of an image file, whatever its name.
+
+    Args:
+        data: the file.
+        avif: reads the header of an AVIF file.
 
     Raises:
         ImageReadError: it is no image, damaged, or of a kind that is not read.
     """
-    header = _READERS[sniff(data[:SNIFFED_BYTES])](data)
+    name = sniff(data[:SNIFFED_BYTES])
+    header = avif(data) if name == "avif" else _READERS[name](data)
     if min(header.stored) < 1:
         raise damaged(f"its header claims {header.stored} pixels")
     return header

@@ -18,6 +18,7 @@ from mattecli.media.containers.header import Header
 from mattecli.media.decode import Place, decode_planes, jpeg_reduction
 from mattecli.media.files import read_file, read_start
 from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
+from mattecli.media.isolation import decode_apart, is_safe_here
 from mattecli.media.planes import Planes, luminance, upright
 from mattecli.records import Array, Picture
 
@@ -80,7 +81,11 @@ def read_picture(
         data = _content(source, max_pixels)
         header = _checked_header(data, max_pixels)
         reduction = jpeg_reduction(header, short_side)
-        planes = decode_planes(data, header, reduction=reduction, place=place)
+        planes = (
+            decode_planes(data, header, reduction=reduction, place=place)
+            if is_safe_here(header)
+            else decode_apart(data)
+        )
         planes = _upright(planes, header)
         color = planes.color
         if color.ndim == 2:
@@ -102,7 +107,8 @@ def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -
     with _about(source):
         data = _content(source, max_pixels)
         header = _checked_header(data, max_pixels)
-        planes = _upright(decode_planes(data, header), header)
+        planes = decode_planes(data, header) if is_safe_here(header) else decode_apart(data)
+        planes = _upright(planes, header)
         if planes.alpha is None or (_is_opaque(planes.alpha) and _is_grey(planes.color)):
             return luminance(planes.color)
         return planes.alpha

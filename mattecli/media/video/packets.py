@@ -6,8 +6,9 @@ import heapq
 import os
 import subprocess
 
+from mattecli.media.child_process import child_environment
 from mattecli.media.video.clip import Clip
-from mattecli.media.video.probe import child_command, child_environment
+from mattecli.media.video.probe import child_command
 
 __all__ = ["PacketTimes", "count_before", "pts_of_frame"]
 

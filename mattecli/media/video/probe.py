@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import mattecli
 from mattecli.errors import VideoReadError
+from mattecli.media.child_process import child_environment, module_command
 from mattecli.media.video.records import ClipInfo, Colour, OtherStream
 from mattecli.records import Size
 
-__all__ = ["child_command", "child_environment", "probe"]
+__all__ = ["child_command", "probe"]
 
 _SECONDS = 60.0
 _MOST_SIDE = 65_536
@@ -47,13 +45,7 @@ _TRANSFERS = MappingProxyType(
 
 def child_command(task: str, descriptor: int) -> list[str]:
     """The command line of the child for ``probe`` or ``index``."""
-    return [sys.executable, "-P", "-m", "mattecli.media.video.child", task, str(descriptor)]
-
-
-def child_environment() -> dict[str, str]:
-    """An environment in which the child finds this package, wherever it was imported from."""
-    places = [str(Path(mattecli.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in places if place)}
+    return module_command("mattecli.media.video.child", task, str(descriptor))
 
 
 def probe(descriptor: int, path: Path, *, max_pixels: int) -> ClipInfo:
