@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mattecli.engine.interruption import Hold, interrupt
-from mattecli.engine.pipeline import Stage, run_stages
+from mattecli.engine.pipeline import Control, Stage, run_stages
 from mattecli.jobs.runner import Silent
 from mattecli.jobs.trimap import make_trimaps
 from mattecli.records import ItemRecord, Report
@@ -81,7 +81,7 @@ def test_a_wait_for_an_outcome_ends(handled: None) -> None:
                 [Stage(name="wait", work=work)],
                 budget=1,
                 unclaimed=lambda outcome: ended.append(outcome.item),
-                hold=hold,
+                control=Control(hold=hold),
             )
         )
 

@@ -13,53 +13,21 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from mattecli.engine.interruption import Hold
+from mattecli.engine.stage import Control, Limit, Outcome, Stage
+from mattecli.engine.watch import GivenUp, Shift, Watch, is_lost
 from mattecli.errors import UsageError
 
-__all__ = ["Outcome", "Stage", "run_stages"]
+__all__ = ["Control", "Limit", "Outcome", "Stage", "run_stages"]
 
 T = TypeVar("T")
 _END = None
+_LOOK_SECONDS = 0.2
 _KEYS_AT_ONCE = 4  # how many kinds of items may be waiting for company
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage(Generic[T]):
-    """One step of the pipeline.
-
-    Attributes:
-        name: what ``seconds`` of an outcome are booked under.
-        work: called with a group of 1 to ``group`` items of equal ``key``; changes them in place.
-            An exception fails every item of the group.
-        workers: number of threads.
-        group: the largest group.
-        key: items with equal keys may share a group.
-    """
-
-    name: str
-    work: Callable[[Sequence[T]], None]
-    workers: int = 1
-    group: int = 1
-    key: Callable[[T], Hashable] = field(default=lambda _item: None)
-
-
-@dataclass(slots=True)
-class Outcome(Generic[T]):
-    """What became of one item.
-
-    Attributes:
-        item: the item as the last stage left it.
-        error: what a stage raised, or None.
-        seconds: time spent by stage name; a group's time is shared equally.
-    """
-
-    item: T
-    error: Exception | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 class _Budget:
@@ -98,11 +66,15 @@ class _Ticket(Generic[T]):
     index: int
     cost: int
     outcome: Outcome[T]
+    is_given_up: bool = False
 
 
 class _Run(Generic[T]):
-    def __init__(self, stages: Sequence[Stage[T]], budget: int) -> None:
+    def __init__(self, stages: Sequence[Stage[T]], budget: int, limit: Limit[T] | None) -> None:
         self.stages = stages
+        self.limit = limit
+        self.watch = None if limit is None else Watch(limit.seconds)
+        self.threads: list[threading.Thread] = []
         self.budget = _Budget(budget)
         self.stopping = threading.Event()
         self.queues: list[queue.SimpleQueue[_Ticket[T] | None]] = [
@@ -129,8 +101,27 @@ class _Run(Generic[T]):
         self.budget.give(ticket.cost)
         self.done.put(ticket)
 
-    def serve(self, number: int) -> None:
-        """Body of one worker thread of stage ``number``."""
+    def start(self, number: int) -> None:
+        """One more worker thread for stage ``number``."""
+        name = self.stages[number].name
+        thread = threading.Thread(target=self._serve, args=(number,), name=name, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def join(self) -> None:
+        """Wait for all threads but those that were left behind."""
+        for thread in self.threads:
+            while thread.is_alive() and not is_lost(thread):
+                thread.join(_LOOK_SECONDS if self.watch is not None else None)
+        if self.watch is not None:
+            self.watch.close()
+
+    def _serve(self, number: int) -> None:
+        """Body of a worker thread."""
+        with suppress(GivenUp):
+            self._serve_until_the_end(number)
+
+    def _serve_until_the_end(self, number: int) -> None:
         stage, inbox = self.stages[number], self.queues[number]
         waiting: deque[_Ticket[T]] = deque()
         while True:
@@ -141,7 +132,8 @@ class _Run(Generic[T]):
                     return
                 waiting.append(ticket)
             self._collect(stage, inbox, waiting)
-            self._process(number, self._take_group(stage, waiting))
+            if not self._process(number, self._take_group(stage, waiting), waiting):
+                return
 
     @staticmethod
     def _collect(
@@ -168,25 +160,59 @@ class _Run(Generic[T]):
             waiting.remove(ticket)
         return group
 
-    def _process(self, number: int, group: list[_Ticket[T]]) -> None:
+    def _process(self, number: int, group: list[_Ticket[T]], waiting: deque[_Ticket[T]]) -> bool:
+        """Do the work of stage ``number`` on a group; False if the thread was left behind."""
         stage = self.stages[number]
         if self.stopping.is_set():
-            return
+            return True
+        shift = Shift(
+            lambda seconds: self._give_up(group, seconds / len(group)),
+            lambda: self._replace(number, waiting),
+        )
         begin = time.perf_counter()
         error: Exception | None = None
+        if self.watch is not None:
+            self.watch.begin(shift)
         try:
             stage.work([ticket.outcome.item for ticket in group])
         except Exception as caught:  # noqa: BLE001 - the boundary: one item's failure is recorded
             error = caught
+        finally:
+            is_mine = self.watch is None or self.watch.end(shift)
+        if not is_mine:
+            return False
         share = (time.perf_counter() - begin) / len(group)
         last = number + 1 == len(self.stages)
         for ticket in group:
+            if ticket.is_given_up:
+                continue
             ticket.outcome.seconds[stage.name] = share
             ticket.outcome.error = error
             if last or error is not None:
                 self.leave(ticket)
             else:
                 self.queues[number + 1].put(ticket)
+        return True
+
+    def _give_up(self, group: Sequence[_Ticket[T]], seconds: float) -> bool:
+        """Let those of a group leave that take too long; whether all have now."""
+        limit = self.limit
+        if limit is None:
+            return False
+        for ticket in group:
+            outcome = ticket.outcome
+            late = sum(outcome.seconds.values()) + seconds > limit.seconds
+            if late and not ticket.is_given_up and limit.give_up(outcome.item):
+                ticket.is_given_up = True
+                outcome.error = limit.error(outcome.item)
+                self.leave(ticket)
+        return all(ticket.is_given_up for ticket in group)
+
+    def _replace(self, number: int, waiting: deque[_Ticket[T]]) -> None:
+        """A thread was left behind: another takes its place, and what waited for it."""
+        while waiting:
+            self.queues[number].put(waiting.popleft())
+        self.start(number)
 
 
 def run_stages(
@@ -196,7 +222,7 @@ def run_stages(
     budget: int,
     cost: Callable[[T], int] = lambda _item: 1,
     unclaimed: Callable[[Outcome[T]], None] = lambda _outcome: None,
-    hold: Hold | None = None,
+    control: Control[T] | None = None,
 ) -> Generator[Outcome[T]]:
     """Send ``items`` through ``stages`` and yield their outcomes in order.
 
@@ -210,7 +236,7 @@ def run_stages(
         cost: what one item takes of the budget while it is under way.
         unclaimed: is given, in order, what had ended but was not yielded when the iterator was
             closed or interrupted.
-        hold: an interrupt noted by it ends the wait for an outcome, and the outcomes.
+        control: what may end an item's or all work early.
 
     Raises:
         UsageError: without stages.
@@ -218,17 +244,16 @@ def run_stages(
     """
     if not stages:
         raise UsageError("a pipeline needs at least one stage")
-    run = _Run(stages, budget)
-    if hold is not None:
-        hold.on_request(lambda: run.done.put(_END))
-    threads = [threading.Thread(target=run.feed, args=(items, cost), name="feed", daemon=True)]
-    threads += [
-        threading.Thread(target=run.serve, args=(number,), name=stage.name, daemon=True)
-        for number, stage in enumerate(stages)
-        for _ in range(stage.workers)
-    ]
-    for thread in threads:
-        thread.start()
+    control = control or Control()
+    run = _Run(stages, budget, control.limit)
+    if control.hold is not None:
+        control.hold.on_request(lambda: run.done.put(_END))
+    feeder = threading.Thread(target=run.feed, args=(items, cost), name="feed", daemon=True)
+    run.threads.append(feeder)
+    feeder.start()
+    for number, stage in enumerate(stages):
+        for _ in range(stage.workers):
+            run.start(number)
     try:
         yield from _in_order(run)
     finally:
@@ -236,8 +261,7 @@ def run_stages(
         run.budget.close()
         for inbox in run.queues:
             inbox.put(_END)
-        for thread in threads:
-            thread.join()
+        run.join()
         for outcome in _left_over(run):
             unclaimed(outcome)
 

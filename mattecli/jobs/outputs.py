@@ -35,6 +35,7 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
         task.show(kind, picture)
         profile = icc if kind in _COLOUR_KINDS else None
         encoded.append((target, encode_image(picture, task.format, icc=profile)))
+    task.begin_writing()
     for target, data in encoded:
         if target is None:
             sys.stdout.buffer.write(data)

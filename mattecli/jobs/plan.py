@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
+from mattecli.errors import ImageWriteError, InputError, MattecliError, UsageError, shown_path
 from mattecli.media.formats import Format, writable_format
 from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
@@ -55,6 +56,7 @@ class Task:
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
         crop: the part of the photo that its outputs show, where it is not all of it.
+        min_free: bytes of the outputs' disk that have to stay free.
     """
 
     source: Source
@@ -68,6 +70,9 @@ class Task:
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
     crop: Box | None = None
+    min_free: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+    _fate: Literal["open", "written", "given up"] = "open"
 
     @property
     def shown(self) -> str:
@@ -89,6 +94,24 @@ class Task:
         """Keep a small picture for the report, if one shows pictures."""
         if self.wants_thumbs:
             self.thumbs[caption] = thumbnail(np.asarray(image))
+
+    def give_up(self) -> bool:
+        """Nothing of it shall be written any more; False if it is being written already."""
+        with self._turn:
+            if self._fate == "open":
+                self._fate = "given up"
+            return self._fate == "given up"
+
+    def begin_writing(self) -> None:
+        """From now on it cannot be given up.
+
+        Raises:
+            InputError: it was.
+        """
+        with self._turn:
+            if self._fate == "given up":
+                raise InputError("it was given up", path=self.source.path)
+            self._fate = "written"
 
     def source_pixels(self) -> int:
         """The photo's pixels, as far as its header tells before it is its turn to fail."""

@@ -14,9 +14,11 @@ import cv2
 
 from mattecli.engine.interruption import Hold
 from mattecli.engine.memory import is_out_of_memory
-from mattecli.engine.pipeline import Outcome, Stage, run_stages
+from mattecli.engine.pipeline import run_stages
+from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.jobs.journal import Journal
+from mattecli.jobs.limits import time_limit
 from mattecli.jobs.plan import Task
 from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
@@ -126,6 +128,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     """
     begin = time.perf_counter()
     check_places(work.tasks, run)
+    limit: Limit[T] | None = time_limit(run)
     if work.journal is not None and not run.dry_run:
         work.journal.open()
     account = Account(work, run, observer)
@@ -134,7 +137,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     observer.started(len(work.tasks))
     _share_cores(len(work.tasks))
     try:
-        with Hold() as hold, closing(_settled(work, run, hold)) as tasks:
+        with Hold() as hold, closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks:
             for task in tasks:
                 account.add(task)
                 failed = task.settled is not None and task.settled.status == "failed"
@@ -229,7 +232,7 @@ class Account:
         return self.report
 
 
-def _settled(work: Work[T], run: RunOptions, hold: Hold) -> Generator[T]:
+def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T]:
     """All tasks in order, each with its record; an interrupt ends them early."""
     if run.dry_run:
         for task in work.tasks:
@@ -237,7 +240,7 @@ def _settled(work: Work[T], run: RunOptions, hold: Hold) -> Generator[T]:
             yield task
         return
     waiting = [task for task in work.tasks if task.settled is None]
-    outcomes = _outcomes(waiting, work.stages, min(work.pixels, _PIXELS_UNDER_WAY), hold)
+    outcomes = _outcomes(waiting, work.stages, min(work.pixels, _PIXELS_UNDER_WAY), control)
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
@@ -249,7 +252,10 @@ def _settled(work: Work[T], run: RunOptions, hold: Hold) -> Generator[T]:
 
 
 def _outcomes(
-    tasks: Iterable[T], stages: Sequence[Stage[T]], budget: int, hold: Hold
+    tasks: Iterable[T],
+    stages: Sequence[Stage[T]],
+    budget: int,
+    control: Control[T],
 ) -> Generator[Outcome[T]]:
     workers = max(stage.workers * stage.group for stage in stages)
     least_cost = budget // (_TASKS_PER_WORKER * workers)
@@ -259,7 +265,7 @@ def _outcomes(
         budget=budget,
         cost=lambda task: max(task.source_pixels(), least_cost),
         unclaimed=_settle,
-        hold=hold,
+        control=control,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from mattecli.engine.estimator import Estimator
 from mattecli.errors import UsageError, VideoReadError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.limits import seconds_allowed, took_too_long
 from mattecli.jobs.refining import Refiner, make_refiner
 from mattecli.jobs.runner import Observer, Silent, Work, worker_count
 from mattecli.jobs.turns import run_in_turn
@@ -110,6 +111,7 @@ def matte_videos(
 
 
 def _check_numbers(options: VideoOptions) -> None:
+    seconds_allowed(options.run)
     clip = options.clip
     if not 1 <= clip.piece_frames <= 100_000:
         raise UsageError(f"--piece-frames {clip.piece_frames} makes no sense", remedy="try 250")
@@ -207,12 +209,18 @@ class _Run:
         source = self._source(frames, point, stack)
         with closing(steps.run(source)) as finished:
             for item in finished:
+                self._check_time()
                 self._write(item)
                 self._tell(observer, steps, reader)
         for output in self._targets.outputs.values():
             output.finish()
         self._tell(observer, steps, reader, now=True)
         return self._record(reader, source, steps)
+
+    def _check_time(self) -> None:
+        allowed = self._options.run.timeout
+        if allowed is not None and time.perf_counter() - self._begin > allowed:
+            raise took_too_long(self._task, allowed)
 
     def _span_from(self, point: ResumePoint) -> Span:
         if not point.context:

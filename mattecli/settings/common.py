@@ -86,6 +86,12 @@ class RunOptions:
     workers: int = option(
         0, "--workers", help="Threads that decode, and as many that finish; 0 is one a core"
     )
+    timeout: float | None = option(
+        None,
+        "--timeout",
+        help="Give up an input that takes longer, and go on with the next",
+        metavar="SECONDS",
+    )
     fail_fast: bool = option(False, "--fail-fast", help="Stop at the first input that fails")
     dry_run: bool = option(
         False, "--dry-run", help="List what would be read and written, and do nothing", env=False
