@@ -64,16 +64,16 @@ def run(arguments: Sequence[str]) -> int:
     Args:
         arguments: the command line without the program's name.
     """
-    catch_signals()
-    command = typer.main.get_command(app)
-    usage_error = typer.BadParameter.__mro__[2]  # the parser's root, whichever one Typer carries
     debug = "--debug" in arguments or bool(os.environ.get("MATTECLI_DEBUG"))
     try:
+        catch_signals()
+        command = typer.main.get_command(app)
+        usage_error = typer.BadParameter.__mro__[2]  # the parser's root, whichever Typer carries
         return finish(
             lambda: command.main(list(arguments), prog_name="mattecli", standalone_mode=False),
             usage_error,
             debug=debug,
         )
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         say("mattecli: interrupted")
         return 130

@@ -25,6 +25,7 @@ __all__ = [
     "Memory",
     "is_out_of_memory",
     "parse_bytes",
+    "parse_size",
     "release_cached",
     "resident_bytes",
     "shown_bytes",
@@ -39,19 +40,32 @@ _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60  # control groups of version 1 write a number near 2**63
 
 
-def parse_bytes(text: str) -> int:
+def parse_size(text: str, flag: str) -> int:
     """A size such as ``800M``, ``1GB`` (10^9 bytes) or ``1.5GiB`` (2^30 each).
 
+    Args:
+        text: the size.
+        flag: the option that it was given with, for messages.
+
     Raises:
-        UsageError: it is none, or less than the program itself takes.
+        UsageError: it is none.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise UsageError(
-            f"--max-memory {text!r} is no size", remedy="give one such as 1GB, 800M or 1.5GiB"
+            f"{flag} {text!r} is no size", remedy="give one such as 1GB, 800M or 1.5GiB"
         )
     base = 1024 if match[3] else 1000
-    size = int(float(match[1]) * base ** _POWERS[match[2].lower()])
+    return int(float(match[1]) * base ** _POWERS[match[2].lower()])
+
+
+def parse_bytes(text: str) -> int:
+    """``--max-memory``.
+
+    Raises:
+        UsageError: it is no size, or less than the program itself takes.
+    """
+    size = parse_size(text, "--max-memory")
     if size < _LEAST:
         raise UsageError(
             f"--max-memory {text} is less than the program itself takes",

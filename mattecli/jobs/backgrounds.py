@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mattecli.jobs.fills import Fill, PictureFill, parse_fill
 from mattecli.media.images import read_picture
+from mattecli.media.paths import is_folder
 from mattecli.media.sources import InputRequest, find_inputs
 from mattecli.settings.composite import Fit
 
@@ -55,7 +56,7 @@ def list_backgrounds(text: str, fit: Fit, max_pixels: int) -> list[Background]:
     """
     if text == "transparent":
         return [Background(label="transparent")]
-    if not Path(text).is_dir():
+    if not is_folder(Path(text)):
         return [Background(label=Path(text).stem, given=parse_fill(text, fit))]
     sources = find_inputs(InputRequest(paths=(text,)))
     for source in sources:

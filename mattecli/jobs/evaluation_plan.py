@@ -9,6 +9,7 @@ from pathlib import Path
 from mattecli.errors import MattecliError, PairingError
 from mattecli.jobs.plan import Task
 from mattecli.media.pairing import pair_companions
+from mattecli.media.paths import is_folder
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.ops.scoring import Scores
 from mattecli.records import ItemRecord, Status
@@ -56,7 +57,7 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
     for task in tasks:
         _settle_unmatched(task)
     _link_frames(tasks)
-    if Path(options.pred).is_dir() and Path(options.truth).is_dir():
+    if is_folder(Path(options.pred)) and is_folder(Path(options.truth)):
         tasks += _missing(tasks, outputs_of_kind(_found(options.truth, options), "alpha"))
     return tasks
 

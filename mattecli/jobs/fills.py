@@ -10,6 +10,7 @@ import numpy as np
 
 from mattecli.errors import UsageError
 from mattecli.media.images import read_picture
+from mattecli.media.paths import is_ordinary_file
 from mattecli.ops.colours import parse_colour
 from mattecli.ops.composite import blurred, fit_background
 from mattecli.ops.pixels import to_levels
@@ -82,7 +83,7 @@ def parse_fill(text: str, fit: Fit = "cover") -> Fill:
     if text == "blur":
         return BlurFill()
     path = Path(text)
-    if path.is_file():
+    if is_ordinary_file(path):
         return PictureFill(read_picture(path).color, fit)
     try:
         return ColourFill(parse_colour(text))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
-from mattecli.engine.stage import Limit
-from mattecli.errors import InputError, UsageError
+from mattecli.engine.memory import parse_size, shown_bytes
+from mattecli.engine.stage import Limit, Stage
+from mattecli.errors import InputError, ResourceError, UsageError
 from mattecli.jobs.plan import Task
+from mattecli.media.disk import free_bytes, require_room
 from mattecli.settings import RunOptions
 
-__all__ = ["seconds_allowed", "time_limit", "took_too_long"]
+__all__ = ["Room", "checked_first", "seconds_allowed", "time_limit", "took_too_long"]
 
 T = TypeVar("T", bound=Task)
 
+_FIRST_LOOK = 20  # inputs, whose outputs tell what the rest will take
 _LONGEST = 1e7  # seconds; a third of a year
 
 
@@ -50,3 +56,75 @@ def time_limit(run: RunOptions) -> Limit[T] | None:
         give_up=lambda task: task.give_up(),
         error=lambda task: took_too_long(task, seconds),
     )
+
+
+def checked_first(stages: Sequence[Stage[T]]) -> list[Stage[T]]:
+    """Stages of which the first refuses a task whose outputs have no room: no work is wasted."""
+    if not stages:
+        return []
+    first, *rest = stages
+
+    def work(group: Sequence[T]) -> None:
+        for task in group:
+            place = _place(task)
+            if place is not None:
+                require_room(place, 1, task.min_free)
+        first.work(group)
+
+    return [replace(first, work=work), *rest]
+
+
+class Room:
+    """Watches the disk of a run's outputs.
+
+    Args:
+        tasks: of the run.
+        run: says how much has to stay free.
+        tell: is told once when the disk will not do.
+
+    Raises:
+        UsageError: what has to stay free is no size.
+        ResourceError: there is less already.
+    """
+
+    def __init__(self, tasks: Sequence[Task], run: RunOptions, tell: Callable[[str], None]) -> None:
+        self._least = parse_size(run.min_free, "--min-free")
+        self._tell = tell
+        self._left = sum(task.settled is None for task in tasks)
+        self._done = self._bytes = 0
+        self._next_look = _FIRST_LOOK
+        self._place = next(filter(None, map(_place, tasks)), None)
+        for task in tasks:
+            task.min_free = self._least
+        if self._place is None or run.dry_run or not self._left:
+            return
+        free = free_bytes(self._place.parent)
+        if free is not None and free < self._least:
+            raise ResourceError(
+                f"its disk has {shown_bytes(free)} free, less than --min-free {run.min_free}",
+                path=self._place.parent,
+                remedy="free some space, or choose another output folder",
+            )
+
+    def after(self, task: Task) -> None:
+        """A task has ended: from time to time, see whether the rest has room."""
+        self._left -= 1
+        if not task.written:
+            return
+        self._done += 1
+        self._bytes += task.written
+        if self._done < self._next_look or self._place is None:
+            return
+        self._next_look *= 2
+        free = free_bytes(self._place.parent)
+        needed = self._left * self._bytes // self._done
+        if free is not None and free - self._least < needed:
+            self._next_look = 1 << 62
+            self._tell(
+                f"the disk will be full before the end: {shown_bytes(free)} are free, the"
+                f" {self._left} inputs that are left may take {shown_bytes(needed)}"
+            )
+
+
+def _place(task: Task) -> Path | None:
+    return next((path for path in task.outputs.values() if path is not None), None)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from mattecli.jobs.plan import Task
+from mattecli.media.disk import require_room
 from mattecli.media.encode import encode_image
 from mattecli.media.files import write_atomically
 from mattecli.ops.lazy import LazyImage
@@ -41,4 +42,6 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
+            require_room(target, len(data), task.min_free)
             write_atomically(target, data)
+            task.written += len(data)

@@ -18,6 +18,7 @@ from mattecli.media.formats import Format, writable_format
 from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
+from mattecli.media.paths import is_there
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.thumbnails import thumbnail
 from mattecli.ops.lazy import LazyImage
@@ -57,6 +58,7 @@ class Task:
         thumbs: small pictures for a report, by caption.
         crop: the part of the photo that its outputs show, where it is not all of it.
         min_free: bytes of the outputs' disk that have to stay free.
+        written: bytes of its outputs.
     """
 
     source: Source
@@ -71,6 +73,7 @@ class Task:
     thumbs: dict[str, bytes] = field(default_factory=dict)
     crop: Box | None = None
     min_free: int = 0
+    written: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _fate: Literal["open", "written", "given up"] = "open"
 
@@ -280,7 +283,7 @@ def _settle_existing(task: Task, target: OutputOptions) -> None:
     """Outputs appear whole, so one that is there is complete."""
     if target.existing == "overwrite" or not task.outputs:
         return
-    there = [path for path in task.outputs.values() if path is not None and path.exists()]
+    there = [path for path in task.outputs.values() if path is not None and is_there(path)]
     if target.existing == "skip" and len(there) == len(task.outputs):
         task.settled = task.record("skipped")
     if target.existing == "error" and there:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.jobs.journal import Journal
-from mattecli.jobs.limits import time_limit
+from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.plan import Task
 from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
@@ -131,6 +131,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     limit: Limit[T] | None = time_limit(run)
     if work.journal is not None and not run.dry_run:
         work.journal.open()
+    room = Room(work.tasks, run, observer.note)
     account = Account(work, run, observer)
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
@@ -140,6 +141,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         with Hold() as hold, closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks:
             for task in tasks:
                 account.add(task)
+                room.after(task)
                 failed = task.settled is not None and task.settled.status == "failed"
                 if hold.requested or (failed and run.fail_fast):
                     break
@@ -239,8 +241,7 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
             task.settled = task.settled or task.record("planned")
             yield task
         return
-    waiting = [task for task in work.tasks if task.settled is None]
-    outcomes = _outcomes(waiting, work.stages, min(work.pixels, _PIXELS_UNDER_WAY), control)
+    outcomes = _outcomes(work, control)
     with closing(outcomes):
         for task in work.tasks:
             if task.settled is None:
@@ -251,12 +252,10 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
             yield task
 
 
-def _outcomes(
-    tasks: Iterable[T],
-    stages: Sequence[Stage[T]],
-    budget: int,
-    control: Control[T],
-) -> Generator[Outcome[T]]:
+def _outcomes(work: Work[T], control: Control[T]) -> Generator[Outcome[T]]:
+    tasks = [task for task in work.tasks if task.settled is None]
+    stages = checked_first(work.stages)
+    budget = min(work.pixels, _PIXELS_UNDER_WAY)
     workers = max(stage.workers * stage.group for stage in stages)
     least_cost = budget // (_TASKS_PER_WORKER * workers)
     return run_stages(

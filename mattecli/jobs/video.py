@@ -11,11 +11,11 @@ from typing import Protocol
 from mattecli.engine.estimator import Estimator
 from mattecli.errors import UsageError, VideoReadError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
-from mattecli.jobs.limits import seconds_allowed, took_too_long
 from mattecli.jobs.refining import Refiner, make_refiner
 from mattecli.jobs.runner import Observer, Silent, Work, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.video_backdrop import Backdrop, open_backdrop
+from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_frames import FrameItem, FrameSource, ResumePoint, Tracks
 from mattecli.jobs.video_plan import VideoTask, plan_videos
 from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
@@ -111,8 +111,8 @@ def matte_videos(
 
 
 def _check_numbers(options: VideoOptions) -> None:
-    seconds_allowed(options.run)
     clip = options.clip
+    VideoBounds(options)
     if not 1 <= clip.piece_frames <= 100_000:
         raise UsageError(f"--piece-frames {clip.piece_frames} makes no sense", remedy="try 250")
     if not clip.stall_timeout > 0:
@@ -157,6 +157,7 @@ class _Job:
             footage = Footage.open(task.source, self._options)
             stack.callback(footage.close)
             task.size = footage.info.size
+            VideoBounds(self._options).check(task, footage.info.frames or 0, time.perf_counter())
             span = parse_span(self._options.clip, footage)
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes
@@ -202,6 +203,7 @@ class _Run:
 
     def through(self, steps: FrameSteps, observer: VideoObserver, stack: ExitStack) -> ItemRecord:
         """All frames, then the record."""
+        bounds = VideoBounds(self._options)
         point = self._targets.point
         reader = self._footage.reader(self._span_from(point))
         frames = iter(reader)
@@ -209,18 +211,13 @@ class _Run:
         source = self._source(frames, point, stack)
         with closing(steps.run(source)) as finished:
             for item in finished:
-                self._check_time()
+                bounds.check(self._task, self._targets.point.done + self._written + 1, self._begin)
                 self._write(item)
                 self._tell(observer, steps, reader)
         for output in self._targets.outputs.values():
             output.finish()
         self._tell(observer, steps, reader, now=True)
         return self._record(reader, source, steps)
-
-    def _check_time(self) -> None:
-        allowed = self._options.run.timeout
-        if allowed is not None and time.perf_counter() - self._begin > allowed:
-            raise took_too_long(self._task, allowed)
 
     def _span_from(self, point: ResumePoint) -> Span:
         if not point.context:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mattecli.errors import VideoReadError
 from mattecli.jobs.fills import Fill, PictureFill, parse_fill
 from mattecli.jobs.video_sources import Footage, is_moving
+from mattecli.media.paths import is_there
 from mattecli.media.video.records import Frame, Span
 from mattecli.ops.composite import fit_background
 from mattecli.ops.pixels import to_levels
@@ -129,6 +130,6 @@ def open_backdrop(options: VideoOptions, size: Size) -> Backdrop:
     """
     text = options.pixels.background_fill
     path = Path(text)
-    if text != "blur" and path.exists() and is_moving(path):
+    if text != "blur" and is_there(path) and is_moving(path):
         return MovingBackdrop(path, options.pixels.background_end, options)
     return StillBackdrop(parse_fill(text, options.pixels.fit), size)

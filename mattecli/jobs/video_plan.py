@@ -14,6 +14,7 @@ from mattecli.errors import ImageReadError, UsageError, VideoReadError, VideoWri
 from mattecli.jobs.plan import Task, is_piped, shard_part
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
+from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 from mattecli.media.video.containers import CONTAINERS
 from mattecli.media.video.numbered import timecodes_path
@@ -79,7 +80,7 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
 def _is_file(out: str) -> bool:
     """Whether ``-o`` names one video or numbered images, rather than a folder."""
     path = Path(out)
-    if out.endswith("/") or path.is_dir():
+    if out.endswith("/") or is_folder(path):
         return False
     if path.suffix.lower().removeprefix(".") in CONTAINERS or is_pattern(path):
         return True
@@ -164,7 +165,7 @@ def _refuse_overwriting(
     model = options.model
     others = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
     read = [*given, *(Path(text) for text in others if text)]
-    refuse_overwriting(plans, [path for path in read if path.is_file()])
+    refuse_overwriting(plans, [path for path in read if is_ordinary_file(path)])
     for target in (target for plan in plans for target in plan.values() if target is not None):
         if is_pattern(target) and any(_overlaps(path, target) for path in read):
             raise UsageError(
@@ -176,10 +177,12 @@ def _refuse_overwriting(
 
 def _overlaps(read: Path, pattern: Path) -> bool:
     """Whether images that are read bear names that a pattern gives."""
-    if not (read.is_dir() or is_pattern(read)):
+    if not (is_folder(read) or is_pattern(read)):
         return False
-    folder = read if read.is_dir() else read.parent
-    if os.path.realpath(folder) != os.path.realpath(pattern.parent) or not pattern.parent.is_dir():
+    folder = read if is_folder(read) else read.parent
+    if os.path.realpath(folder) != os.path.realpath(pattern.parent) or not is_folder(
+        pattern.parent
+    ):
         return False
     with suppress(VideoReadError):
         ours = {path.name for path in list_images(pattern)}
@@ -211,7 +214,7 @@ def _by_argument(name: str, recursive: bool, excluded: str) -> list[Source]:
     if "\0" in name or not name:
         raise UsageError("an input is empty or holds a NUL byte", remedy="check the names")
     path = Path(name)
-    if path.is_dir():
+    if is_folder(path):
         return _in_directory(path, recursive, excluded)
     if _MAGIC.search(name) and not os.path.lexists(name):
         matches = sorted(glob.glob(name, recursive=True), key=natural_key)  # noqa: PTH207
@@ -255,7 +258,7 @@ def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
     if existing == "overwrite" or not task.outputs:
         return
     marks = [timecodes_path(p) if is_pattern(p) else p for p in task.outputs.values() if p]
-    there = [path for path in marks if path.exists()]
+    there = [path for path in marks if is_there(path)]
     if existing == "skip" and len(there) == len(task.outputs):
         task.settled = task.record("skipped")
     if existing == "error" and there:

@@ -12,6 +12,7 @@ from mattecli.errors import PairingError, UsageError, VideoReadError
 from mattecli.jobs.video_plan import VIDEO_SUFFIXES
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
+from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
 from mattecli.media.video.clip import Clip
 from mattecli.media.video.decode import ClipReader
@@ -34,7 +35,7 @@ _ANIMATED = (".gif", ".webp", ".avif")  # may be either; here they are pictures
 def is_moving(path: Path) -> bool:
     """Whether a file has frames of its own: a video, a folder or a pattern of images."""
     suffix = path.suffix.lower()
-    if path.is_dir() or is_pattern(path):
+    if is_folder(path) or is_pattern(path):
         return True
     return suffix in VIDEO_SUFFIXES and suffix not in _ANIMATED
 
@@ -91,7 +92,7 @@ class Footage:
     def at(cls, path: Path, options: VideoOptions) -> Footage:
         """Open a file, a folder of images or a pattern."""
         limit = options.source.max_pixels
-        if path.is_dir() or is_pattern(path):
+        if is_folder(path) or is_pattern(path):
             rate = parse_rate(options.clip.fps)
             images = SequenceReader(path, rate, max_pixels=limit)
             return cls(path, None, images.info, options)
@@ -237,11 +238,11 @@ def companion_path(source: Source, given: str, role: str) -> Path:
         UsageError: it is not there.
     """
     path = Path(given)
-    if is_pattern(path) and not path.exists():
+    if is_pattern(path) and not is_there(path):
         return path
-    if not path.exists():
+    if not is_there(path):
         raise UsageError(f"there is no such {role}", path=path, remedy="check the name")
-    if not path.is_dir():
+    if not is_folder(path):
         return path
     stem = Path(source.name).stem
     names = (f"{stem}-{role}", f"{stem}_{role}", stem)

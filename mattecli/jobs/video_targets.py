@@ -16,6 +16,7 @@ from mattecli.jobs.video_frames import ResumePoint
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_sources import Footage, is_moving
 from mattecli.media.formats import writable_format
+from mattecli.media.paths import is_folder, is_ordinary_file
 from mattecli.media.video.containers import CONTAINERS, Codec, choose_codec
 from mattecli.media.video.encode import EncoderPlan
 from mattecli.media.video.join import JoinPlan, sound_notes
@@ -274,10 +275,10 @@ def _fingerprint(
 
 def _identity(path: Path) -> str:
     """A file by its size, time and beginning; a folder by its listing; else the text itself."""
-    if path.is_dir():
+    if is_folder(path):
         names = sorted(entry.name for entry in path.iterdir())
         return hashlib.blake2b("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
-    if not path.is_file():
+    if not is_ordinary_file(path):
         return os.fspath(path)
     status = path.stat()
     with path.open("rb") as stream:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mattecli.errors import ImageReadError, ImageWriteError
+from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 
 if sys.platform != "win32":
     import fcntl
@@ -34,6 +35,8 @@ _READ_CAUSES = {
     errno.EPERM: ("it may not be read", "change its permissions"),
     errno.ELOOP: ("it is a symbolic link that leads to itself", "mend the link"),
     errno.ENAMETOOLONG: ("its name is too long", "check the name"),
+    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
 }
 _WRITE_CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space and run again with --existing skip"),
@@ -45,6 +48,8 @@ _WRITE_CAUSES = {
     errno.EISDIR: ("it is a folder", "choose another name"),
     errno.ENOTDIR: ("a part of its path is a file", "choose another output folder"),
     errno.EEXIST: ("a part of its path is a file", "choose another output folder"),
+    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
     errno.EFBIG: ("it is too large for the file system", "choose another output folder"),
 }
 
@@ -236,7 +241,7 @@ def _temporary_name(name: str) -> str:
 
 def _is_special(path: Path) -> bool:
     """Whether there is something under this name that is neither file nor folder."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    return is_there(path) and not is_ordinary_file(path) and not is_folder(path)
 
 
 @contextmanager

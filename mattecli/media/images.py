@@ -6,6 +6,7 @@ wrong extension does no harm. Only the first picture of a file is read.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,8 +132,22 @@ def _about(source: Path | bytes) -> Iterator[None]:
 def _content(source: Path | bytes, max_pixels: int) -> bytes:
     if isinstance(source, bytes):
         return source
-    limit = max_pixels * _MAX_BYTES_PER_PIXEL + _METADATA_BYTES
+    limit = _claimed_pixels(source, max_pixels) * _MAX_BYTES_PER_PIXEL + _METADATA_BYTES
     return read_file(source, max_bytes=limit, head_bytes=SNIFFED_BYTES, check_head=sniff)
+
+
+def _claimed_pixels(source: Path, max_pixels: int) -> int:
+    """Pixels that a large file's first bytes claim, if they tell, so that no more is read."""
+    try:
+        if source.stat().st_size <= _METADATA_BYTES:
+            return max_pixels
+        start = read_start(source, _START_BYTES)
+        if start.startswith(b"\x89PNG"):
+            width, height = struct.unpack_from(">II", start, 16)
+            return min(max_pixels, int(width) * int(height))
+        return min(max_pixels, read_header(start).stored.pixels)
+    except (ImageReadError, OSError, ValueError, struct.error):
+        return max_pixels  # what is wrong is found out by reading
 
 
 def _checked_header(data: bytes, max_pixels: int) -> Header:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mattecli.errors import UsageError, shown_path
 from mattecli.media.formats import EXTENSIONS
+from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source, stem_with_suffix
 
 __all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs", "refuse_overwriting"]
@@ -80,11 +81,11 @@ def names_a_file(out: str | Path) -> bool:
     """Whether ``-o`` names a file rather than a folder."""
     text = os.fspath(out)
     path = Path(text)
-    if path.is_dir() or text.endswith("/"):
+    if is_folder(path) or text.endswith("/"):
         return False
     if path.suffix.lower() in EXTENSIONS:
         return True
-    if path.exists():
+    if is_there(path):
         raise UsageError("it is a file, not a folder", path=path, remedy="choose another -o")
     return False
 

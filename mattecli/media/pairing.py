@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from mattecli.errors import PairingError, UsageError, shown_path
 from mattecli.media.formats import EXTENSIONS
+from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import KINDS, Source, natural_key
 
 __all__ = ["pair_companions"]
@@ -49,9 +50,9 @@ def pair_companions(
     Raises:
         UsageError: ``companion`` is not there, or the folder cannot be read.
     """
-    if companion.exists() and not companion.is_dir():  # also a pipe
+    if is_there(companion) and not is_folder(companion):  # also a pipe
         return [companion] * len(sources)
-    if not companion.is_dir():
+    if not is_folder(companion):
         raise UsageError(f"there is no such {what}", path=companion, remedy="check the name")
     listings: dict[PurePath, Mapping[str, list[Path]]] = {}
     found: list[Path | PairingError] = []

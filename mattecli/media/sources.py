@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from mattecli.errors import ImageReadError, UsageError
 from mattecli.media.formats import EXTENSIONS
+from mattecli.media.paths import is_folder
 
 __all__ = ["KINDS", "InputRequest", "Source", "find_inputs", "natural_key", "stem_with_suffix"]
 
@@ -184,7 +185,7 @@ class _Search:
 
     def by_path(self, path: Path) -> list[Source]:
         """A folder's images, or the file itself."""
-        if not path.is_dir():
+        if not is_folder(path):
             return [Source(path=path)]
         found = list(self._in_folder(path, PurePath()))
         if found:
@@ -201,7 +202,7 @@ class _Search:
             folder = PurePath(os.path.relpath(match.parent, base))
             if ".." in folder.parts:  # a pattern that climbs has no structure to keep
                 folder = PurePath()
-            if match.is_dir():
+            if is_folder(match):
                 if self._recursive and self._is_searched(match):
                     found += self._in_folder(match, folder / match.name)
                 continue

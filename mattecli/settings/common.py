@@ -92,6 +92,12 @@ class RunOptions:
         help="Give up an input that takes longer, and go on with the next",
         metavar="SECONDS",
     )
+    min_free: str = option(
+        "0",
+        "--min-free",
+        help="Fail outputs that would leave less than this of their disk free, such as 5GB",
+        metavar="SIZE",
+    )
     fail_fast: bool = option(False, "--fail-fast", help="Stop at the first input that fails")
     dry_run: bool = option(
         False, "--dry-run", help="List what would be read and written, and do nothing", env=False

@@ -103,6 +103,9 @@ class ClipOptions:
         help="Frames of a piece: what a stop can cost a run that is resumed",
         metavar="N",
     )
+    max_frames: int = option(
+        10_000_000, "--max-frames", help="Refuse videos of more frames", metavar="N"
+    )
     stall_timeout: float = option(
         60.0,
         "--stall-timeout",

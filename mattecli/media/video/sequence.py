@@ -10,6 +10,7 @@ from pathlib import Path
 from mattecli.errors import VideoReadError
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
+from mattecli.media.paths import is_folder
 from mattecli.media.sources import natural_key
 from mattecli.media.video.decode import Damage
 from mattecli.media.video.records import ClipInfo, Colour, Frame, Span
@@ -33,7 +34,7 @@ def list_images(path: Path) -> list[Path]:
     Raises:
         VideoReadError: there are none, or the folder cannot be read.
     """
-    folder = path if path.is_dir() else path.parent
+    folder = path if is_folder(path) else path.parent
     try:
         entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
     except OSError as error:
@@ -41,7 +42,7 @@ def list_images(path: Path) -> list[Path]:
             f"the folder cannot be read ({error.strerror})", path=folder, remedy="check the name"
         ) from error
     found = [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".")]
-    if not path.is_dir():
+    if not is_folder(path):
         before, after = _NUMBER.split(path.name)[0], _NUMBER.split(path.name)[-1]
         fits = re.compile(re.escape(before) + r"\d+" + re.escape(after))
         found = [entry for entry in found if fits.fullmatch(entry.name)]

@@ -1,0 +1,40 @@
+"""How much room there is where outputs go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mattecli.errors import ImageWriteError
+
+__all__ = ["free_bytes", "require_room"]
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes that the disk of a file, or of what will be one, has left; None where nobody tells."""
+    for place in (path, *path.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
+
+
+def require_room(path: Path, needed: int, min_free: int) -> None:
+    """Refuse to write what has no room.
+
+    Args:
+        path: of the file.
+        needed: its bytes.
+        min_free: bytes that have to stay free.
+
+    Raises:
+        ImageWriteError: the disk is full, or nearly so.
+    """
+    free = free_bytes(path.parent)
+    if free is None or free - needed >= min_free:
+        return
+    cause = "the disk is full" if free <= needed else "the disk is nearly full (--min-free)"
+    raise ImageWriteError(
+        cause, path=path, remedy="free some space and run again with --existing skip"
+    )
