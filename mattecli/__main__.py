@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -18,13 +21,20 @@ def main() -> None:
     status = run(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):  # all is done and said
         signal.signal(number, signal.SIG_IGN)
-    watch = sys.modules.get("mattecli.engine.watch")  # not loaded by every command
-    if watch is not None and watch.has_lost_threads():
+    if status == _INTERRUPTED or _has_lost_threads():
+        # An orderly end would wait for threads that were left behind; and Python ends as if by
+        # SIGINT when that came amid the making of a class, handled or not.
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
-                stream.flush()
-        os._exit(status)  # an orderly end would wait for them
+                with suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(status)
     sys.exit(status)
+
+
+def _has_lost_threads() -> bool:
+    watch = sys.modules.get("mattecli.engine.watch")  # not loaded by every command
+    return watch is not None and watch.has_lost_threads()
 
 
 if __name__ == "__main__":

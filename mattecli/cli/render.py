@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -185,7 +186,8 @@ def finish(command: Callable[[], object], usage_error: type[Exception], *, debug
 def _silence_stdout() -> None:
     """Nothing more can be said on standard output, not even by the interpreter's own flush."""
     if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):  # no descriptor is left: then nothing can be written there either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: Exception) -> str:
