@@ -1,23 +1,38 @@
-"""Pieces of the HTML reports: one file, without script, that opens from disk and loads nothing.
+"""Pieces of the HTML reports: one file that opens from disk and loads nothing.
 
-Pictures are part of the text, and a policy in the page forbids every request. Whatever comes from
-outside (names, messages) is escaped here, so callers pass plain text and get HTML.
+Pictures are part of the text, and a policy in the page forbids every request, and every script but
+the one of this package, by its digest. Whatever comes from outside (names, messages) is escaped
+here, so callers pass plain text and get HTML.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from types import MappingProxyType
 
 from mattecli.errors import shown_path
 
-__all__ = ["article", "fold", "heading", "page", "paged", "paragraphs", "picture", "table", "text"]
+__all__ = [
+    "article",
+    "fold",
+    "heading",
+    "page",
+    "paged",
+    "paragraphs",
+    "picture",
+    "sheet",
+    "table",
+    "text",
+]
 
 _PAGE_ROWS = 50
 _KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_SCRIPT_POLICY = "; script-src 'sha256-{}'"
 
 
 def text(words: object) -> str:
@@ -25,22 +40,33 @@ def text(words: object) -> str:
     return html.escape(shown_path(str(words)))
 
 
-def page(title: str, sections: Iterable[str]) -> str:
+def page(title: str, sections: Iterable[str], *, script: str = "") -> str:
     """A whole document.
 
     Args:
         title: plain text.
         sections: HTML.
+        script: a file of this package that runs in the page, or "".
     """
-    style = resources.files("mattecli.media").joinpath("report.css").read_text("ascii")
+    style = _resource("report.css")
     body = "\n".join(section for section in sections if section)
+    policy, code = _POLICY, ""
+    if script:
+        text_of = _resource(script)
+        digest = base64.b64encode(hashlib.sha256(text_of.encode("ascii")).digest())
+        policy += _SCRIPT_POLICY.format(digest.decode("ascii"))
+        code = f"<script>{text_of}</script>\n"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{text(title)}</title>\n<style>\n{style}</style>\n</head>\n"
-        f"<body>\n<h1>{text(title)}</h1>\n{body}\n</body>\n</html>\n"
+        f"<body>\n<h1>{text(title)}</h1>\n<main>\n{body}\n</main>\n{code}</body>\n</html>\n"
     )
+
+
+def _resource(name: str) -> str:
+    return resources.files("mattecli.media").joinpath(name).read_text("ascii")
 
 
 def heading(words: str) -> str:
@@ -48,15 +74,22 @@ def heading(words: str) -> str:
     return f"<h2>{text(words)}</h2>"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of plain text; an empty string if there are no rows."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, kind: str = "") -> str:
+    """A table of plain text; an empty string if there are no rows.
+
+    Args:
+        columns: their headings.
+        rows: their cells.
+        kind: a class for the script.
+    """
     body = "\n".join(
         "<tr>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     if not body:
         return ""
     head = "".join(f"<th>{text(column)}</th>" for column in columns)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    mark = f' class="{text(kind)}"' if kind else ""
+    return f"<table{mark}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
 def picture(image: bytes, caption: str) -> str:
@@ -84,7 +117,14 @@ def paragraphs(lines: Iterable[str]) -> str:
     return "".join(f"<p>{text(line)}</p>" for line in lines if line)
 
 
-def article(title: str, facts: Iterable[str], pictures: Iterable[str] = (), alert: str = "") -> str:
+def article(
+    title: str,
+    facts: Iterable[str],
+    pictures: Iterable[str] = (),
+    *,
+    alert: str = "",
+    data: Mapping[str, object] = MappingProxyType({}),
+) -> str:
     """One input: its name, what is known about it, its pictures.
 
     Args:
@@ -92,11 +132,22 @@ def article(title: str, facts: Iterable[str], pictures: Iterable[str] = (), aler
         facts: plain text, one line each; empty ones are left out.
         pictures: HTML of ``picture``.
         alert: plain text that stands out, such as an error.
+        data: for the script, by name.
     """
     urgent = f'<p class="alert">{text(alert)}</p>' if alert else ""
     shown = "".join(pictures)
     row = f'<div class="row">{shown}</div>' if shown else ""
-    return f"<article><h3>{text(title)}</h3>{urgent}{paragraphs(facts)}{row}</article>"
+    marks = "".join(f' data-{name}="{text(value)}"' for name, value in data.items())
+    return f"<article{marks}><h3>{text(title)}</h3>{urgent}{paragraphs(facts)}{row}</article>"
+
+
+def sheet(title: str, articles: Sequence[str]) -> str:
+    """Articles under a heading with their number; an empty string without any."""
+    if not articles:
+        return ""
+    return (
+        f'<section class="sheet">{heading(f"{title}: {len(articles)}")}{paged(articles)}</section>'
+    )
 
 
 def fold(title: str, body: str, *, opened: bool = False) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mattecli.media.html_page import article, fold, heading, page, paged, picture, table
+from mattecli.media.html_page import article, fold, page, picture, sheet, table
 from mattecli.records import ItemRecord, Report
 
 __all__ = ["PICTURED_ROWS", "ReportRow", "html_report"]
 
 PICTURED_ROWS = 2000
-"""How many inputs a page shows in pictures, at about 20 kB each; more would not open well."""
+"""How many inputs a page shows in pictures, at about 30 kB each; more would not open well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,9 @@ def html_report(rows: Sequence[ReportRow], report: Report) -> str:
     """The page of a run.
 
     Failed inputs come first, then those with pictures in folds of 50, then the names of those
-    without. Callers make no pictures after the first ``PICTURED_ROWS`` inputs.
+    without. Where scripts run, they can be filtered by status and words, sorted and paged, and a
+    picture that is clicked is shown large, with a slider over all of its input. Callers make no
+    pictures after the first ``PICTURED_ROWS`` inputs.
 
     Args:
         rows: the inputs, in order.
@@ -40,17 +42,17 @@ def html_report(rows: Sequence[ReportRow], report: Report) -> str:
     failed = [row for row in rows if row.record.status == "failed"]
     pictured = [row for row in rows if row.thumbs and row.record.status != "failed"]
     plain = [row.record for row in rows if not row.thumbs and row.record.status != "failed"]
-    names = table(("input", "status", "outputs"), (_name_row(record) for record in plain))
+    names = table(
+        ("input", "status", "outputs"), (_name_row(record) for record in plain), kind="names"
+    )
     sections = [
         table(("inputs", ""), _counts(report)),
-        heading(f"Failed: {len(failed)}") if failed else "",
-        paged([_sheet_row(row) for row in failed]),
-        heading(f"Pictures: {len(pictured)}") if pictured else "",
-        paged([_sheet_row(row) for row in pictured]),
+        sheet("Failed", [_sheet_row(row) for row in failed]),
+        sheet("Pictures", [_sheet_row(row) for row in pictured]),
         fold(f"Without pictures: {len(plain)}", names, opened=not pictured),
         fold("Settings", table(("setting", "value"), report.settings.items())),
     ]
-    return page("mattecli report", sections)
+    return page("mattecli report", sections, script="report.js")
 
 
 def _counts(report: Report) -> list[tuple[str, object]]:
@@ -75,7 +77,13 @@ def _sheet_row(row: ReportRow) -> str:
     outputs = [f"{kind}: {path}" for kind, path in record.outputs.items()]
     facts = [f"{record.status}{size}", *record.notes, *outputs, stages]
     pictures = [picture(image, caption) for caption, image in row.thumbs.items()]
-    return article(record.source, facts, pictures, alert=record.error or "")
+    return article(
+        record.source,
+        facts,
+        pictures,
+        alert=record.error or "",
+        data={"status": record.status, "seconds": round(sum(record.seconds.values()), 3)},
+    )
 
 
 def _name_row(record: ItemRecord) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from mattecli.records import Array, Size
 
 __all__ = ["THUMBNAIL_SIDE", "fitted", "thumbnail"]
 
-THUMBNAIL_SIDE = 240
+THUMBNAIL_SIDE = 320
 _SAMPLES = 4  # a thumbnail's pixel is the mean of at least 4 x 4; more cost time and change nothing
 _QUALITY = 80
 
