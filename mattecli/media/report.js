@@ -23,7 +23,7 @@
   const state = { status: "all", order: "failed first", words: "", page: 0 };
 
   const sheet = document.createElement("section");
-  document.querySelector("main").before(sheet);
+  document.querySelector("main > table").after(sheet);
   const bar = make("div", sheet, "", "bar");
   const list = make("div", sheet);
   const foot = make("div", sheet, "", "bar");

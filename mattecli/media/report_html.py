@@ -10,8 +10,8 @@ from mattecli.records import ItemRecord, Report
 
 __all__ = ["PICTURED_ROWS", "ReportRow", "html_report"]
 
-PICTURED_ROWS = 2000
-"""How many inputs a page shows in pictures, at about 30 kB each; more would not open well."""
+PICTURED_ROWS = 1000
+"""How many inputs a page shows in pictures, at about 45 kB each; more would not open well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
