@@ -9,6 +9,7 @@ from pathlib import Path
 from mattecli.jobs.fills import Fill, PictureFill, parse_fill
 from mattecli.media.images import read_picture
 from mattecli.media.sources import InputRequest, find_inputs
+from mattecli.media.stores.place import as_path
 from mattecli.settings.composite import Fit
 
 __all__ = ["Background", "list_backgrounds"]
@@ -55,8 +56,8 @@ def list_backgrounds(text: str, fit: Fit, max_pixels: int) -> list[Background]:
     """
     if text == "transparent":
         return [Background(label="transparent")]
-    if not Path(text).is_dir():
-        return [Background(label=Path(text).stem, given=parse_fill(text, fit))]
+    if not as_path(text).is_dir():
+        return [Background(label=as_path(text).stem, given=parse_fill(text, fit))]
     sources = find_inputs(InputRequest(paths=(text,)))
     for source in sources:
         if source.error is not None:

@@ -10,6 +10,7 @@ from mattecli.errors import MattecliError, PairingError
 from mattecli.jobs.plan import Task
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.stores.place import as_path
 from mattecli.ops.scoring import Scores
 from mattecli.records import ItemRecord, Status
 from mattecli.settings.evaluate import PairOptions
@@ -56,7 +57,7 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
     for task in tasks:
         _settle_unmatched(task)
     _link_frames(tasks)
-    if Path(options.pred).is_dir() and Path(options.truth).is_dir():
+    if as_path(options.pred).is_dir() and as_path(options.truth).is_dir():
         tasks += _missing(tasks, outputs_of_kind(_found(options.truth, options), "alpha"))
     return tasks
 
@@ -73,7 +74,7 @@ def _join(tasks: Sequence[Task], role: str, given: str | None, what: str) -> Non
     """Give each task its file of a role; ``what`` it holds says how it may be called."""
     if given is None:
         return
-    found = pair_companions([task.source for task in tasks], Path(given), what)
+    found = pair_companions([task.source for task in tasks], as_path(given), what)
     for task, companion in zip(tasks, found, strict=True):
         task.companions[role] = companion
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mattecli.errors import UsageError
 from mattecli.media.images import read_picture
+from mattecli.media.stores.place import as_path
 from mattecli.ops.colours import parse_colour
 from mattecli.ops.composite import blurred, fit_background
 from mattecli.ops.pixels import to_levels
@@ -81,7 +81,7 @@ def parse_fill(text: str, fit: Fit = "cover") -> Fill:
     """
     if text == "blur":
         return BlurFill()
-    path = Path(text)
+    path = as_path(text)
     if path.is_file():
         return PictureFill(read_picture(path).color, fit)
     try:

@@ -18,6 +18,8 @@ from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.stores.path import list_ahead
+from mattecli.media.stores.place import as_path
 from mattecli.media.thumbnails import thumbnail
 from mattecli.ops.lazy import LazyImage
 from mattecli.ops.segmentation import Box
@@ -160,7 +162,7 @@ def plan_tasks(
         out,
         template=target.name,
         ext=row.suffixes[0],
-        protected=[Path(text) for text in rule.protected if text is not None],
+        protected=[as_path(text) for text in rule.protected if text is not None],
     )
     # All inputs are named before the shard is cut out: no two shards write the same name.
     tasks = shard_part(
@@ -170,6 +172,8 @@ def plan_tasks(
         ],
         source.shard,
     )
+    if target.existing != "overwrite":
+        list_ahead(path for task in tasks for path in task.outputs.values() if path is not None)
     for task in tasks:
         _settle_existing(task, target)
     return tasks
@@ -193,7 +197,7 @@ def pair(tasks: Sequence[Task], role: str, given: str | None) -> None:
     """Find the file of each task that ``--trimap`` and the like give, if given."""
     if given is None:
         return
-    found = pair_companions([task.source for task in tasks], Path(given), role)
+    found = pair_companions([task.source for task in tasks], as_path(given), role)
     for task, companion in zip(tasks, found, strict=True):
         task.companions[role] = companion
 
@@ -229,7 +233,7 @@ def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> 
         recursive=options.recursive,
         files_from=options.files_from,
         null_separated=options.null,
-        excluded=tuple(Path(text) for text in folders if text is not None and text != "-"),
+        excluded=tuple(as_path(text) for text in folders if text is not None and text != "-"),
     )
     return find_inputs(request)
 

@@ -20,6 +20,7 @@ from mattecli.jobs.video_plan import VideoTask, plan_videos
 from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
 from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
+from mattecli.jobs.video_stored import by_way_of_here, refuse_unstorable
 from mattecli.jobs.video_targets import Targets, open_targets
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.video.records import Frame, Span
@@ -87,6 +88,7 @@ def matte_videos(
     observer = observer or SilentVideo()
     _check_numbers(options)
     tasks = plan_videos(options)
+    refuse_unstorable(tasks, options)
     if options.run.dry_run:
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
     stills = as_matte_options(options)
@@ -106,7 +108,7 @@ def matte_videos(
         observer.note(", ".join(f"{key} {value}" for key, value in facts.items()), detail=True)
         job = _Job(options, observer, _Models(estimator, guide, refiner), facts)
         work = Work(tasks=tasks, stages=(), settings={**facts, "options": asdict(options.pixels)})
-        return run_in_turn(work, options.run, observer, job.do)
+        return run_in_turn(work, options.run, observer, by_way_of_here(job.do))
 
 
 def _check_numbers(options: VideoOptions) -> None:
@@ -170,7 +172,7 @@ class _Job:
                 return run.through(steps, self._observer, stack)
             except KeyboardInterrupt:
                 for left in [output.stop() for output in targets.outputs.values()]:
-                    if left:
+                    if left and not task.is_staged:
                         self._observer.note(f"interrupted: {left}; --resume goes on")
                 raise
             except BaseException:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mattecli.errors import ImageWriteError, UsageError
 from mattecli.media.files import atomic_path, write_atomically
 from mattecli.media.report_html import PICTURED_ROWS, ReportRow, html_report
+from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord, Report
 
 __all__ = ["LineReport", "PageReport", "ReportFile", "as_json", "open_report", "summary_as_json"]
@@ -72,6 +73,7 @@ def open_report(path: Path, settings: Mapping[str, object]) -> ReportFile:
         UsageError: the name ends otherwise.
         ImageWriteError: the file cannot be made.
     """
+    path = as_path(path)
     if path.suffix.lower() == ".html":
         return PageReport(path)
     if path.suffix.lower() == ".jsonl":
