@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -107,9 +108,15 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     pytest.fail("the S3 server did not start")
 
 
-def make_bucket(address: str, name: str) -> Bucket:
+@contextmanager
+def new_bucket(address: str) -> Iterator[Bucket]:
+    """A bucket of its own; what the program held open for it is closed at the end."""
     from botocore.session import Session
+    from s3fs import S3FileSystem
 
+    from mattecli.media.stores import service
+
+    name = f"b{uuid4().hex[:12]}"
     client = Session().create_client(
         "s3",
         endpoint_url=address,
@@ -118,4 +125,8 @@ def make_bucket(address: str, name: str) -> Bucket:
         aws_secret_access_key="test",
     )
     client.create_bucket(Bucket=name)
-    return Bucket(name, client)
+    yield Bucket(name, client)
+    client.close()
+    for used in service._services.values():
+        S3FileSystem.close_session(used._files.loop, used._files._s3)
+    service._services.clear()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,27 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
-from mattecli.media.stores import service
 from tests.conftest import Cli, load, outputs_in, photo, save
-from tests.store_server import PLACE, Bucket, make_bucket, s3_server
+from tests.store_server import PLACE, Bucket
 
 pytest.importorskip("moto", reason="the S3 server of the tests (moto) is not installed")
 pytest.importorskip("s3fs", reason="mattecli[cloud] is not installed")
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    for name, value in PLACE.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    monkeypatch.setattr(service, "_services", {})  # what another test's server was asked through
-    return make_bucket(address, f"b{uuid4().hex[:12]}")
 
 
 def masks(folder: Path, count: int, side: int = 40) -> None:
@@ -117,7 +100,8 @@ def test_mixed_places_companions_and_reports(cli: Cli, tmp_path: Path, bucket: B
     assert load(tmp_path / "here" / "a-foreground-composite.png").shape == (50, 60, 3)
     assert b"a-foreground-composite.png" in bucket.get("page.html")
 
-    scored = cli("evaluate", f"{bucket.url}/cut", f"{bucket.url}/cut", "--json")
+    bucket.put("truth/a.png", bucket.get("cut/a-alpha.png"))
+    scored = cli("evaluate", f"{bucket.url}/cut", f"{bucket.url}/truth", "--json")
     assert scored.code == 0, scored.err
     assert json.loads(scored.out.splitlines()[0])["input"] == f"{bucket.url}/cut/a-alpha.png"
 

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from mattecli.media.stores import service
 from tests.conftest import Cli
-from tests.store_server import PLACE, Bucket, make_bucket, s3_server
+from tests.store_server import Bucket
 from tests.test_cli_video import small_clip
 
 pytest.importorskip("moto", reason="the S3 server of the tests (moto) is not installed")
 pytest.importorskip("s3fs", reason="mattecli[cloud] is not installed")
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(address: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    for name, value in PLACE.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    monkeypatch.setattr(service, "_services", {})
-    return make_bucket(address, f"b{uuid4().hex[:12]}")
 
 
 def test_clips_of_a_bucket_are_cut_out_as_here(

@@ -86,19 +86,19 @@ class LineReport(ReportFile):
 
     Args:
         path: the final name.
-        settings: what every item was done with, repeated in each record.
+        settings: what every item was done with, repeated in each record; may still be added to.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._path = path
-        self._settings = dict(settings)
+        self._settings = settings
         self._stack = ExitStack()
         partial = self._stack.enter_context(atomic_path(path))
         self._stream = self._stack.enter_context(partial.open("w", encoding="ascii"))
 
     def add(self, record: ItemRecord, thumbs: Mapping[str, bytes]) -> None:
         """One more line."""
-        self._write({**as_json(record), "settings": self._settings})
+        self._write({**as_json(record), "settings": dict(self._settings)})
 
     def close(self, report: Report) -> None:
         """The summary; then the file takes its name."""
