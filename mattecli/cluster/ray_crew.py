@@ -1,8 +1,13 @@
-"""Tasks on Ray Data: groups of them stream through a pool of workers, and answers come back.
+"""Tasks on Ray Data: groups of them stream through workers, and answers come back.
 
-Ray restarts workers that are lost, and does their groups again; writing is atomic and gives the
-same bytes, and of each task the first answer counts. A task that keeps killing its worker is given
-up when its group and then it alone have failed.
+Where a worker or a machine is lost, Ray does its groups again elsewhere; writing is atomic and
+gives the same bytes, and of each task the first answer counts. A task that keeps killing its worker
+is given up when its group and then it alone have failed.
+
+On CPUs the workers are tasks, whose processes Ray uses again with all that they have set up. Actors
+would be lost with their machine, and the groups that they had taken would wait for a machine with
+room for them again; a full cluster has none. GPUs need actors: a task would give up its GPU, and
+what it had loaded there, each time.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from mattecli import __version__
 from mattecli.cluster.parcels import Answer, Order, Reply, grouped, take
 from mattecli.cluster.session import Places, connected, places
-from mattecli.cluster.worker import Worker
+from mattecli.cluster.worker import Worker, work
 from mattecli.engine.interruption import Hold
 from mattecli.errors import MattecliError, ResourceError, UsageError
 from mattecli.jobs.crew import Recipe
@@ -36,7 +41,6 @@ T = TypeVar("T", bound=Task)
 
 _LARGEST_GROUP = 64
 _GROUPS_PER_WORKER = 16  # so that none is left with much when the others have ended
-_ATTEMPTS = 3  # of a group whose worker was lost, after the first
 _END = None
 
 
@@ -148,15 +152,18 @@ class _Stream:
     def _answered(self, rows: list[dict[str, bytes]]) -> ray.data.Dataset:
         _calm()
         room = self._room
-        return ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        groups = ray.data.from_items(rows, override_num_blocks=len(rows))
+        if not room.gpus:
+            return groups.map_batches(
+                work, fn_args=(self._order,), batch_size=1, num_cpus=room.cpus
+            )
+        return groups.map_batches(
             Worker,
             fn_constructor_args=(self._order,),
             batch_size=1,
             compute=ActorPoolStrategy(size=min(room.count, len(rows))),
             num_cpus=room.cpus,
-            num_gpus=room.gpus or None,
-            max_restarts=-1,
-            max_task_retries=_ATTEMPTS,
+            num_gpus=room.gpus,
         )
 
 
@@ -228,7 +235,7 @@ def _settle(task: Task, answer: Answer | None) -> None:
         take(task, answer)
         return
     error = ResourceError(
-        f"its worker died {2 * (_ATTEMPTS + 1)} times",
+        "each worker that took it died",
         path=task.source.path,
         remedy="it may need more memory than a machine of the cluster has; give fewer --workers",
     )

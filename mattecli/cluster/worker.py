@@ -1,4 +1,4 @@
-"""The process that does whole tasks, as an actor of Ray Data.
+"""The process that does whole tasks, as a task or an actor of Ray Data.
 
 It decodes, runs the network, finishes and writes in one place, through the same stages as on one
 machine: between machines travel names and records, never pixels.
@@ -21,9 +21,22 @@ from mattecli.jobs.crew import Bench
 from mattecli.jobs.plan import Task
 from mattecli.jobs.runner import settle_here, share_cores
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "work"]
 
 _MANY = 1 << 30  # tasks: photos side by side keep the cores busy
+
+
+_here: dict[bytes, Worker] = {}  # this process's, by order
+
+
+def work(batch: dict[str, Any], order: bytes) -> dict[str, Any]:
+    """The replies to a batch of groups; what they need stays with the process for the next."""
+    if order not in _here:
+        for former in _here.values():
+            former.close()
+        _here.clear()
+        _here[order] = Worker(order)
+    return _here[order](batch)
 
 
 class Worker:
@@ -42,6 +55,10 @@ class Worker:
         """The replies to a batch of groups, as rows of a data set."""
         replies = [pickle.dumps(self._reply(pickle.loads(group))) for group in batch["group"]]
         return {"reply": np.array(replies, dtype=object)}
+
+    def close(self) -> None:
+        """Let go of what was set up."""
+        self._stack.close()
 
     def _reply(self, group: Sequence[tuple[int, Task]]) -> Reply:
         try:
