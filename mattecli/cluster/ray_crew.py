@@ -17,6 +17,7 @@ import os
 import pickle
 import queue
 import threading
+import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ T = TypeVar("T", bound=Task)
 
 _LARGEST_GROUP = 64
 _GROUPS_PER_WORKER = 16  # so that none is left with much when the others have ended
+_ATTEMPTS = 3  # of a group whose worker was lost, after the first
 _END = None
 
 
@@ -154,9 +156,15 @@ class _Stream:
         room = self._room
         groups = ray.data.from_items(rows, override_num_blocks=len(rows))
         if not room.gpus:
-            return groups.map_batches(
-                work, fn_args=(self._order,), batch_size=1, num_cpus=room.cpus
-            )
+            with warnings.catch_warnings():  # no other way to bound them is there yet
+                warnings.simplefilter("ignore", DeprecationWarning)
+                return groups.map_batches(
+                    work,
+                    fn_args=(self._order,),
+                    batch_size=1,
+                    num_cpus=room.cpus,
+                    max_retries=_ATTEMPTS,
+                )
         return groups.map_batches(
             Worker,
             fn_constructor_args=(self._order,),
