@@ -8,7 +8,11 @@ import threading
 import time
 from pathlib import Path
 
-os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"})
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_worker_niceness": "0",
+}
 
 from ray.cluster_utils import Cluster
 

@@ -20,7 +20,7 @@ _STORE_BYTES = 256 << 20  # names and records alone lie in it
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
     "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_DEDUP_LOGS": "0",
+    "RAY_worker_niceness": "0",  # workers get what the program itself would
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # CPU workers see the GPUs that they do not use
 }
 
@@ -52,6 +52,7 @@ def connected(address: str | None) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    _keep_off_standard_output()
     own: dict[str, Any] = (
         {} if address else {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     )
@@ -78,6 +79,17 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _keep_off_standard_output() -> None:
+    """Ray prints what its machines report to standard output, which is for data alone.
+
+    There is no setting for it.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
 
 
 def places(workers: int, *, wants_gpu: bool) -> Places:
