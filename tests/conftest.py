@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+from tests.store_server import PLACE, Bucket, new_bucket, s3_server
 
 # The networks of the tests are small: threads would wait for each other, here and in processes
 # that tests start. Set before torch is imported.
@@ -103,6 +105,23 @@ def modnet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "modnet.safetensors"
     save_file({k: v.clone().contiguous() for k, v in network.state_dict().items()}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """An S3 server on loopback, one for each process of tests."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A new bucket, which the program reaches by the environment."""
+    for name, value in PLACE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_address)
+    with new_bucket(s3_address) as made:
+        yield made
 
 
 def photo(width: int, height: int, seed: int = 0) -> Rgb:

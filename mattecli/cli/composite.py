@@ -18,6 +18,9 @@ def composite(options: CompositeOptions) -> None:
     Outputs go to the folder composites/ unless -o says otherwise. Example:
     mattecli composite mattes/*-foreground.png --background beach.jpg
     """
+    from mattecli.cluster.choice import crew_for
     from mattecli.jobs.composite import composite_images
 
-    raise typer.Exit(composite_images(options, Console(options.run)).exit_code)
+    crew = crew_for(options.engine, options.run)
+    report = composite_images(options, Console(options.run), crew=crew)
+    raise typer.Exit(report.exit_code)

@@ -11,14 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from mattecli.errors import UsageError
-from mattecli.settings import DeviceOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings import (
+    DeviceOptions,
+    EngineOptions,
+    InputOptions,
+    OutputOptions,
+    RunOptions,
+)
 
 __all__ = ["config_parameter"]
 
 _NOT_IN_FILES = {"inputs", "config", "dry_run"}
 _COMMON = {
     item.name
-    for record in (InputOptions, OutputOptions, RunOptions, DeviceOptions)
+    for record in (InputOptions, OutputOptions, EngineOptions, RunOptions, DeviceOptions)
     for item in dataclasses.fields(record)
 }
 

@@ -18,9 +18,12 @@ def matte(options: MatteOptions) -> None:
     Outputs go to the folder mattes/ unless -o says otherwise. Example:
     mattecli matte photos/ --model closed-form --trimap trimaps/ -o cutouts/
     """
+    from mattecli.cluster.choice import crew_for
     from mattecli.engine.allocator import keep_freed_memory
     from mattecli.jobs.matte import matte_images
 
     if options.device.max_memory is None:
         keep_freed_memory()
-    raise typer.Exit(matte_images(options, Console(options.run)).exit_code)
+    crew = crew_for(options.engine, options.run)
+    report = matte_images(options, Console(options.run), crew=crew)
+    raise typer.Exit(report.exit_code)

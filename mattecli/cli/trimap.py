@@ -18,6 +18,9 @@ def trimap(options: TrimapCommandOptions) -> None:
     Outputs go to the folder trimaps/ unless -o says otherwise. As a filter:
     mattecli trimap --dilate 15 < mask.png > trimap.png
     """
+    from mattecli.cluster.choice import crew_for
     from mattecli.jobs.trimap import make_trimaps
 
-    raise typer.Exit(make_trimaps(options, Console(options.run)).exit_code)
+    crew = crew_for(options.engine, options.run)
+    report = make_trimaps(options, Console(options.run), crew=crew)
+    raise typer.Exit(report.exit_code)

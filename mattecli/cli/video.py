@@ -18,9 +18,12 @@ def video(options: VideoOptions) -> None:
     Outputs go to the folder mattes/ unless -o says otherwise. Example:
     mattecli video interview.mp4 -o interview-cutout.mov
     """
+    from mattecli.cluster.choice import crew_for
     from mattecli.engine.allocator import keep_freed_memory
     from mattecli.jobs.video import matte_videos
 
     if options.device.max_memory is None:
         keep_freed_memory()
-    raise typer.Exit(matte_videos(options, VideoConsole(options.run)).exit_code)
+    crew = crew_for(options.engine, options.run)
+    report = matte_videos(options, VideoConsole(options.run), crew=crew)
+    raise typer.Exit(report.exit_code)

@@ -10,6 +10,7 @@ from mattecli.jobs.fills import Fill, PictureFill, parse_fill
 from mattecli.media.images import read_picture
 from mattecli.media.paths import is_folder
 from mattecli.media.sources import InputRequest, find_inputs
+from mattecli.media.stores.place import as_path
 from mattecli.settings.composite import Fit
 
 __all__ = ["Background", "list_backgrounds"]
@@ -56,8 +57,8 @@ def list_backgrounds(text: str, fit: Fit, max_pixels: int) -> list[Background]:
     """
     if text == "transparent":
         return [Background(label="transparent")]
-    if not is_folder(Path(text)):
-        return [Background(label=Path(text).stem, given=parse_fill(text, fit))]
+    if not is_folder(as_path(text)):
+        return [Background(label=as_path(text).stem, given=parse_fill(text, fit))]
     sources = find_inputs(InputRequest(paths=(text,)))
     for source in sources:
         if source.error is not None:

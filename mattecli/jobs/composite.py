@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
+from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
-from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
+from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
 from mattecli.ops.foreground import decontaminated
@@ -25,9 +27,13 @@ _FOLDER = "composites"  # for outputs, when the user says nothing
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class _CompositeTask(Task):
-    """One cut-out over one background."""
+    """One cut-out over one background.
 
-    background: Background | None = None
+    Attributes:
+        background: its number.
+    """
+
+    background: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +44,23 @@ class _Offset:
     y: int
 
 
-def composite_images(options: CompositeOptions, observer: Observer | None = None) -> Report:
+def composite_images(
+    options: CompositeOptions, observer: Observer | None = None, *, crew: Crew | None = None
+) -> Report:
     """Put cut-outs over backgrounds and write the results.
 
     Args:
         options: inputs, outputs, backgrounds, and how they meet.
         observer: is told of each result as it ends.
+        crew: does the work elsewhere.
 
     Raises:
         UsageError: the options make no sense together, or nothing was given.
         ImageReadError: the one background for all cannot be read.
     """
+    require_crew(options.engine, crew)
     blend = options.blend
-    steps = _Steps(options)
-    backgrounds = list_backgrounds(blend.background, blend.fit, options.source.max_pixels)
+    backgrounds = _backgrounds(options)
     if blend.each_background and len(backgrounds) < 2:
         raise UsageError(
             "--each-background needs several backgrounds", remedy="give a folder as --background"
@@ -66,18 +75,37 @@ def composite_images(options: CompositeOptions, observer: Observer | None = None
         else _in_turn(options, backgrounds)
     )
     for task in tasks:
-        if task.background is not None and task.background.path is not None:
-            task.companions["background"] = task.background.path
+        path = backgrounds[task.background].path
+        if path is not None:
+            task.companions["background"] = path
     pair(tasks, "alpha", blend.alpha)
     refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
     made_with = {"blend": asdict(blend), "format": options.target.format}
     journal = open_journal(options.source, options.target, _FOLDER, made_with)
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
-    workers = worker_count(options.run)
-    stage = Stage(name="composite", work=each(steps.run), workers=workers)
-    work = Work(tasks=tasks, stages=[stage], settings=asdict(blend), journal=journal)
-    return run_tasks(work, options.run, observer or Silent())
+    recipe = CompositeRecipe(options)
+    _Steps(options, backgrounds)  # options that make no sense are known before the work
+    work = Work(tasks=tasks, stages=(), settings=asdict(blend), journal=journal)
+    return run_recipe(recipe, work, options.run, observer or Silent(), crew)
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeRecipe:
+    """How cut-outs are composed, wherever it is done."""
+
+    options: CompositeOptions
+
+    @contextmanager
+    def open(self, workers: int, waiting: int) -> Iterator[Bench[_CompositeTask]]:
+        """As ``Recipe.open``."""
+        steps = _Steps(self.options, _backgrounds(self.options))
+        yield Bench(stages=[Stage(name="composite", work=each(steps.run), workers=workers)])
+
+
+def _backgrounds(options: CompositeOptions) -> list[Background]:
+    blend = options.blend
+    return list_backgrounds(blend.background, blend.fit, options.source.max_pixels)
 
 
 def _plan(options: CompositeOptions, name: str) -> list[_CompositeTask]:
@@ -98,7 +126,7 @@ def _in_turn(options: CompositeOptions, backgrounds: Sequence[Background]) -> li
     """The first cut-out over the first background, and so on; backgrounds are used again."""
     tasks = _plan(options, options.target.name)
     for index, task in enumerate(tasks):
-        task.background = backgrounds[index % len(backgrounds)]
+        task.background = index % len(backgrounds)
     return tasks
 
 
@@ -107,10 +135,10 @@ def _every_pair(
 ) -> list[_CompositeTask]:
     """Every cut-out over every background; the name says which."""
     tasks = []
-    for background in backgrounds:
+    for number, background in enumerate(backgrounds):
         part = f"{{stem}}-{background.label}"
         for task in _plan(options, options.target.name.replace("{stem}", part)):
-            task.background = background
+            task.background = number
             tasks.append(task)
     return tasks
 
@@ -118,7 +146,8 @@ def _every_pair(
 class _Steps:
     """What is done with one pair."""
 
-    def __init__(self, options: CompositeOptions) -> None:
+    def __init__(self, options: CompositeOptions, backgrounds: Sequence[Background]) -> None:
+        self._backgrounds = backgrounds
         self._blend = options.blend
         self._max_pixels = options.source.max_pixels
         self._offset = _parse_offset(options.blend.offset)
@@ -165,9 +194,7 @@ class _Steps:
         return placed.color, placed.alpha
 
     def _blended(self, task: _CompositeTask, picture: Picture, color: Array, alpha: Array) -> Array:
-        if task.background is None:
-            raise AssertionError("a task without a background was planned")
-        fill = task.background.fill(self._blend.fit)
+        fill = self._backgrounds[task.background].fill(self._blend.fit)
         if fill is None:
             return join_rgba(color, alpha)
         behind = fill.picture(picture.color, alpha, picture.full)

@@ -19,6 +19,7 @@ from mattecli.media.evaluation import Evaluation, csv_text, json_lines, json_tex
 from mattecli.media.evaluation_html import html_evaluation
 from mattecli.media.files import write_atomically
 from mattecli.media.images import read_levels, read_picture
+from mattecli.media.stores.place import as_path
 from mattecli.media.thumbnails import THUMBNAIL_SIDE, fitted, thumbnail
 from mattecli.ops.error_map import error_map
 from mattecli.ops.metrics import ImagePair, Mask
@@ -76,7 +77,7 @@ def evaluate_mattes(options: EvaluateOptions, observer: Observer | None = None) 
     )
     if not options.run.dry_run:
         for path, writer in writers.items():
-            write_atomically(path, writer(evaluation).encode("utf-8", "backslashreplace"))
+            write_atomically(as_path(path), writer(evaluation).encode("utf-8", "backslashreplace"))
     return evaluation
 
 

@@ -11,6 +11,7 @@ from mattecli.jobs.plan import Task
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_folder
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.stores.place import as_path
 from mattecli.ops.scoring import Scores
 from mattecli.records import ItemRecord, Status
 from mattecli.settings.evaluate import PairOptions
@@ -57,7 +58,7 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
     for task in tasks:
         _settle_unmatched(task)
     _link_frames(tasks)
-    if is_folder(Path(options.pred)) and is_folder(Path(options.truth)):
+    if is_folder(as_path(options.pred)) and is_folder(as_path(options.truth)):
         tasks += _missing(tasks, outputs_of_kind(_found(options.truth, options), "alpha"))
     return tasks
 
@@ -74,7 +75,7 @@ def _join(tasks: Sequence[Task], role: str, given: str | None, what: str) -> Non
     """Give each task its file of a role; ``what`` it holds says how it may be called."""
     if given is None:
         return
-    found = pair_companions([task.source for task in tasks], Path(given), what)
+    found = pair_companions([task.source for task in tasks], as_path(given), what)
     for task, companion in zip(tasks, found, strict=True):
         task.companions[role] = companion
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mattecli.errors import UsageError
 from mattecli.media.images import read_picture
 from mattecli.media.paths import is_ordinary_file
+from mattecli.media.stores.place import as_path
 from mattecli.ops.colours import parse_colour
 from mattecli.ops.composite import blurred, fit_background
 from mattecli.ops.pixels import to_levels
@@ -82,7 +82,7 @@ def parse_fill(text: str, fit: Fit = "cover") -> Fill:
     """
     if text == "blur":
         return BlurFill()
-    path = Path(text)
+    path = as_path(text)
     if is_ordinary_file(path):
         return PictureFill(read_picture(path).color, fit)
     try:

@@ -13,7 +13,9 @@ from typing import TypeVar
 from mattecli import __version__
 from mattecli.errors import UsageError
 from mattecli.jobs.plan import Task, goes_to_one_place
-from mattecli.media.journal import Entry, JournalWriter, Key, read_entries
+from mattecli.media.journal import Entry, JournalWriter, Key, open_writer, read_entries
+from mattecli.media.stores.path import StorePath
+from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord
 from mattecli.settings import InputOptions, OutputOptions
 
@@ -74,7 +76,7 @@ class Journal:
         if not self._is_asked_for:
             return
         try:
-            self._writer = JournalWriter(self.path)
+            self._writer = open_writer(self.path)
         except OSError as error:
             raise UsageError(
                 f"the journal cannot be written ({error.strerror})",
@@ -99,7 +101,7 @@ class Journal:
         )
         try:
             if self._writer is None:
-                self._writer = JournalWriter(self.path)
+                self._writer = open_writer(self.path)
             self._writer.add(entry)
         except OSError as error:
             self.trouble = str(error.strerror or error)
@@ -107,7 +109,10 @@ class Journal:
     def close(self) -> None:
         """The run has ended."""
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            except OSError as error:
+                self.trouble = str(error.strerror or error)
             self._writer = None
 
     def _is_current(self, entry: Entry) -> bool:
@@ -139,8 +144,8 @@ def open_journal(
             )
         return None
     if target.journal is not None:
-        return Journal(Path(target.journal), made_with, is_asked_for=True)
-    return Journal(Path(target.output or folder) / FILE_NAME, made_with, is_asked_for=False)
+        return Journal(as_path(target.journal), made_with, is_asked_for=True)
+    return Journal(as_path(target.output or folder) / FILE_NAME, made_with, is_asked_for=False)
 
 
 def _digest(made_with: Mapping[str, object]) -> str:
@@ -154,6 +159,8 @@ def _key(task: Task) -> Key:
 
 
 def _absolute(path: Path) -> str:
+    if isinstance(path, StorePath):
+        return str(path)
     return os.path.abspath(path)  # noqa: PTH100 - links stay what the user called them
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from mattecli.errors import MattecliError
 from mattecli.jobs.choice import guide_specs, needs_guide
 from mattecli.media.paths import is_ordinary_file
+from mattecli.media.stores.place import as_path
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import MatteOptions, ModelOptions
 
@@ -58,7 +59,7 @@ def _guide_digest(spec: ModelSpec, model: ModelOptions) -> str:
 
 def _fill_digest(fill: str) -> str:
     """That of the composite's background, where it is a picture."""
-    return _digest(Path(fill)) if is_ordinary_file(Path(fill)) else ""
+    return _digest(as_path(fill)) if is_ordinary_file(as_path(fill)) else ""
 
 
 def _digest(path: Path) -> str:

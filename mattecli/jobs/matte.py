@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
+from mattecli.engine.memory import parse_bytes
 from mattecli.errors import UsageError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
-from mattecli.jobs.journal import Journal, open_journal
+from mattecli.jobs.crew import Bench, Crew, require_crew
+from mattecli.jobs.journal import open_journal
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask
 from mattecli.jobs.plan import (
@@ -18,10 +21,9 @@ from mattecli.jobs.plan import (
     refuse_overwriting_companions,
 )
 from mattecli.jobs.refining import make_refiner, refinement
-from mattecli.jobs.runner import Observer, Silent, Work, run_tasks, worker_count
+from mattecli.jobs.runner import Observer, Silent, Work, run_recipe
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
-from mattecli.models.spec import ModelSpec
 from mattecli.records import Report
 from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
@@ -31,26 +33,22 @@ __all__ = ["matte_images"]
 _FOLDER = "mattes"  # for outputs, when the user says nothing
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be done, and what remembers it."""
-
-    tasks: Sequence[MatteTask]
-    journal: Journal | None
-
-
-def matte_images(options: MatteOptions, observer: Observer | None = None) -> Report:
+def matte_images(
+    options: MatteOptions, observer: Observer | None = None, *, crew: Crew | None = None
+) -> Report:
     """Estimate alpha mattes and foregrounds of photos and write them.
 
     Args:
         options: inputs, outputs, model and so on.
         observer: is told of each photo as it ends.
+        crew: does the work elsewhere.
 
     Raises:
         UsageError: the options make no sense together, or nothing was given.
         ModelUnavailableError: there are no weights for the model.
     """
     observer = observer or Silent()
+    require_crew(options.engine, crew)
     spec = choose_spec(options.model, options.device)
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
@@ -58,47 +56,41 @@ def matte_images(options: MatteOptions, observer: Observer | None = None) -> Rep
     journal = open_journal(options.source, options.target, _FOLDER, made_with(spec, options))
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
-    workspace = Workspace(options.device.max_memory)
-    if options.run.dry_run:
-        return run_tasks(Work(tasks=tasks, stages=()), options.run, observer)
-    with workspace:
-        return _run(spec, options, _Plan(tasks, journal), workspace, observer)
+    settings = {"options": asdict(options.pixels), "finish": asdict(options.finish)}
+    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal)
+    # Named, since another machine may have other weights, and choose otherwise.
+    named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
+    recipe = MatteRecipe(named, remark="" if options.model.model else f"model: {spec.name}")
+    if options.device.max_memory is not None:
+        parse_bytes(options.device.max_memory)  # a dry run finds it too
+    return run_recipe(recipe, work, options.run, observer, crew)
 
 
-def _run(
-    spec: ModelSpec,
-    options: MatteOptions,
-    plan: _Plan,
-    workspace: Workspace,
-    observer: Observer,
-) -> Report:
-    tasks = plan.tasks
-    workers = worker_count(options.run)
-    waiting = sum(task.settled is None for task in tasks)
-    chosen = make_model(spec, options, workspace, lanes=max(1, min(workers, waiting)))
-    chosen.facts["refine"] = refinement(spec, options)
-    guide = make_guide(options) if needs_guide(spec, options.model) else None
-    if options.model.model is None:
-        observer.note(f"model: {spec.name}")
-    observer.note(", ".join(f"{key} {value}" for key, value in chosen.facts.items()), detail=True)
-    if options.run.verbose:  # it takes a look at every photo
-        largest = max((task.source_pixels() for task in tasks), default=0)
-        observer.note(f"memory: {workspace.forecast(largest)}", detail=True)
-    steps = MatteSteps(
-        chosen.estimator, guide, make_refiner(spec, options, workspace), options, workspace
-    )
-    work = Work(
-        tasks=tasks,
-        stages=steps.stages(workers),
-        pixels=workspace.pixels,
-        settings={
-            **chosen.facts,
-            "options": asdict(options.pixels),
-            "finish": asdict(options.finish),
-        },
-        journal=plan.journal,
-    )
-    return run_tasks(work, options.run, observer)
+@dataclass(frozen=True, slots=True)
+class MatteRecipe:
+    """How photos are matted, wherever it is done; the model is named."""
+
+    options: MatteOptions
+    remark: str = ""
+
+    @contextmanager
+    def open(self, workers: int, waiting: int) -> Iterator[Bench[MatteTask]]:
+        """Load the model; as ``Recipe.open``."""
+        options = self.options
+        spec = choose_spec(options.model, options.device)
+        with Workspace(options.device.max_memory) as workspace:
+            chosen = make_model(spec, options, workspace, lanes=max(1, min(workers, waiting)))
+            chosen.facts["refine"] = refinement(spec, options)
+            guide = make_guide(options) if needs_guide(spec, options.model) else None
+            refiner = make_refiner(spec, options, workspace)
+            steps = MatteSteps(chosen.estimator, guide, refiner, options, workspace)
+            yield Bench(
+                stages=steps.stages(workers),
+                facts=chosen.facts,
+                pixels=workspace.pixels,
+                forecast=workspace.forecast,
+                remark=self.remark,
+            )
 
 
 def _plan(options: MatteOptions) -> list[MatteTask]:

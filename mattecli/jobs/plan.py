@@ -20,6 +20,8 @@ from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_there
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.stores.path import list_ahead
+from mattecli.media.stores.place import as_path
 from mattecli.media.thumbnails import thumbnail
 from mattecli.ops.lazy import LazyImage
 from mattecli.ops.segmentation import Box
@@ -39,6 +41,8 @@ __all__ = [
 
 S = TypeVar("S")
 T = TypeVar("T", bound="Task")
+
+_TURN = threading.Lock()  # of all tasks, which may be sent to other processes
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -74,7 +78,6 @@ class Task:
     crop: Box | None = None
     min_free: int = 0
     written: int = 0
-    _turn: threading.Lock = field(default_factory=threading.Lock)
     _fate: Literal["open", "written", "given up"] = "open"
 
     @property
@@ -100,7 +103,7 @@ class Task:
 
     def give_up(self) -> bool:
         """Nothing of it shall be written any more; False if it is being written already."""
-        with self._turn:
+        with _TURN:
             if self._fate == "open":
                 self._fate = "given up"
             return self._fate == "given up"
@@ -111,7 +114,7 @@ class Task:
         Raises:
             InputError: it was.
         """
-        with self._turn:
+        with _TURN:
             if self._fate == "given up":
                 raise InputError("it was given up", path=self.source.path)
             self._fate = "written"
@@ -186,7 +189,7 @@ def plan_tasks(
         out,
         template=target.name,
         ext=row.suffixes[0],
-        protected=[Path(text) for text in rule.protected if text is not None],
+        protected=[as_path(text) for text in rule.protected if text is not None],
     )
     # All inputs are named before the shard is cut out: no two shards write the same name.
     tasks = shard_part(
@@ -196,6 +199,8 @@ def plan_tasks(
         ],
         source.shard,
     )
+    if target.existing != "overwrite":
+        list_ahead(path for task in tasks for path in task.outputs.values() if path is not None)
     for task in tasks:
         _settle_existing(task, target)
     return tasks
@@ -219,7 +224,7 @@ def pair(tasks: Sequence[Task], role: str, given: str | None) -> None:
     """Find the file of each task that ``--trimap`` and the like give, if given."""
     if given is None:
         return
-    found = pair_companions([task.source for task in tasks], Path(given), role)
+    found = pair_companions([task.source for task in tasks], as_path(given), role)
     for task, companion in zip(tasks, found, strict=True):
         task.companions[role] = companion
 
@@ -255,7 +260,7 @@ def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> 
         recursive=options.recursive,
         files_from=options.files_from,
         null_separated=options.null,
-        excluded=tuple(Path(text) for text in folders if text is not None and text != "-"),
+        excluded=tuple(as_path(text) for text in folders if text is not None and text != "-"),
     )
     return find_inputs(request)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import TypeVar
 
 import cv2
 
@@ -17,10 +18,10 @@ from mattecli.engine.memory import is_out_of_memory
 from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import MattecliError, UsageError, shown_path
-from mattecli.jobs.journal import Journal
+from mattecli.jobs.account import Account, Observer, Silent, Work
+from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, Crew, Recipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.plan import Task
-from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
@@ -32,48 +33,18 @@ __all__ = [
     "check_places",
     "each",
     "reason",
+    "run_recipe",
     "run_tasks",
+    "settle_here",
+    "share_cores",
     "worker_count",
 ]
 
 Item = TypeVar("Item")
 T = TypeVar("T", bound=Task)
 
-_PIXELS_UNDER_WAY = 64_000_000
 _TASKS_PER_WORKER = 4
 _MOST_WORKERS = 256
-
-
-class Observer(Protocol):
-    """Who watches a run: the console, or a caller's own object."""
-
-    def started(self, total: int) -> None:
-        """The number of inputs is known."""
-
-    def note(self, text: str, *, detail: bool = False) -> None:
-        """A remark about the run as a whole."""
-
-    def item(self, record: ItemRecord) -> None:
-        """One input has ended; called in the order of the inputs."""
-
-    def finished(self, report: Report) -> None:
-        """Everything has ended."""
-
-
-class Silent:
-    """An observer that says nothing."""
-
-    def started(self, total: int) -> None:
-        """Nothing."""
-
-    def note(self, text: str, *, detail: bool = False) -> None:
-        """Nothing."""
-
-    def item(self, record: ItemRecord) -> None:
-        """Nothing."""
-
-    def finished(self, report: Report) -> None:
-        """Nothing."""
 
 
 def each(work: Callable[[Item], None]) -> Callable[[Sequence[Item]], None]:
@@ -99,27 +70,6 @@ def worker_count(run: RunOptions) -> int:
     return run.workers or len(os.sched_getaffinity(0))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work(Generic[T]):
-    """Tasks, and the stages they go through.
-
-    Attributes:
-        tasks: in the order of the report.
-        stages: what is done with those that are not settled by the plan already.
-        settings: what every item is done with, for the report.
-        pixels: of photos that may be under way at once, if memory has no room for the usual number.
-        means: called at the end: the means of the items' scores, for the report.
-        journal: is told of each item, for later runs.
-    """
-
-    tasks: Sequence[T]
-    stages: Sequence[Stage[T]]
-    settings: Mapping[str, object] = field(default_factory=dict)
-    pixels: int = _PIXELS_UNDER_WAY
-    means: Callable[[], Mapping[str, float | None]] = dict
-    journal: Journal | None = None
-
-
 def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     """Do the work; one task's failure never stops the others unless ``fail_fast``.
 
@@ -129,6 +79,8 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     begin = time.perf_counter()
     check_places(work.tasks, run)
     limit: Limit[T] | None = time_limit(run)
+    if limit is not None and work.elsewhere is not None:
+        raise UsageError("--timeout is for --engine local", remedy="leave it out")
     if work.journal is not None and not run.dry_run:
         work.journal.open()
     room = Room(work.tasks, run, observer.note)
@@ -136,7 +88,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     for task in work.tasks:
         task.wants_thumbs = account.wants_pictures
     observer.started(len(work.tasks))
-    _share_cores(len(work.tasks))
+    share_cores(len(work.tasks))
     try:
         with Hold() as hold, closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks:
             for task in tasks:
@@ -153,7 +105,46 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     return account.close(time.perf_counter() - begin)
 
 
-def _share_cores(tasks: int) -> None:
+def run_recipe(
+    recipe: Recipe[T], work: Work[T], run: RunOptions, observer: Observer, crew: Crew | None
+) -> Report:
+    """Do the work by a recipe, here or elsewhere; as ``run_tasks``.
+
+    Args:
+        recipe: sets up the stages.
+        work: without stages; its settings, a dict, are added to.
+        run: how.
+        observer: is told of each task as it ends.
+        crew: does it elsewhere.
+    """
+    settings = {**work.settings}
+    work = replace(work, settings=settings)
+    if run.dry_run:
+        return run_tasks(work, run, observer)
+    if crew is not None:
+        work = replace(work, elsewhere=partial(crew.settle, recipe, facts=settings))
+        return run_tasks(work, run, observer)
+    waiting = sum(task.settled is None for task in work.tasks)
+    with recipe.open(worker_count(run), waiting) as bench:
+        _say(bench, work.tasks, run, observer)
+        settings |= bench.facts
+        prepared = replace(work, stages=bench.stages, pixels=bench.pixels)
+        return run_tasks(prepared, run, observer)
+
+
+def _say(bench: Bench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:
+    """What there is to know of a bench."""
+    if bench.remark:
+        observer.note(bench.remark)
+    if bench.facts:
+        known = ", ".join(f"{key} {value}" for key, value in bench.facts.items())
+        observer.note(known, detail=True)
+    if run.verbose and bench.forecast is not None:  # it takes a look at every photo
+        largest = max((task.source_pixels() for task in tasks), default=0)
+        observer.note(f"memory: {bench.forecast(largest)}", detail=True)
+
+
+def share_cores(tasks: int) -> None:
     """Let OpenCV thread its functions only where there are fewer photos than cores.
 
     Photos side by side keep all cores busy; more threads would only wait for each other.
@@ -185,55 +176,6 @@ def check_places(tasks: Sequence[Task], run: RunOptions) -> None:
             )
 
 
-class Account:
-    """Counts records and passes them on."""
-
-    def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
-        self.report = Report(settings=dict(work.settings), total=len(work.tasks))
-        self._observer = observer
-        self._means = work.means
-        self._journal = work.journal
-        self._files = [open_report(path, work.settings) for path in run.report]
-        self._stages: dict[str, float] = {}
-
-    @property
-    def wants_pictures(self) -> bool:
-        """Whether a report shows pictures."""
-        return any(file.wants_pictures for file in self._files)
-
-    def add(self, task: Task) -> None:
-        """One task has ended."""
-        task.is_reported = True
-        record = task.settled or task.record("done")
-        count = getattr(self.report, record.status) + 1
-        self.report = replace(self.report, **{record.status: count})
-        for name, seconds in record.seconds.items():
-            self._stages[name] = self._stages.get(name, 0.0) + seconds
-        if self._journal is not None:
-            self._journal.add(task, record)
-        for file in self._files:
-            file.add(record, task.thumbs)
-        task.thumbs = {}
-        self._observer.item(record)
-
-    def close(self, seconds: float) -> Report:
-        """The run has ended."""
-        self.report = replace(
-            self.report, seconds=seconds, stages=self._stages, means=self._means()
-        )
-        if self._journal is not None:
-            self._journal.close()
-            if self._journal.trouble:
-                where = shown_path(self._journal.path)
-                self._observer.note(f"{where}: not written ({self._journal.trouble})")
-        try:
-            for file in self._files:
-                file.close(self.report)
-        finally:  # a report that cannot be written must not cost the account
-            self._observer.finished(self.report)
-        return self.report
-
-
 def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T]:
     """All tasks in order, each with its record; an interrupt ends them early."""
     if run.dry_run:
@@ -241,24 +183,39 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
             task.settled = task.settled or task.record("planned")
             yield task
         return
-    outcomes = _outcomes(work, control)
-    with closing(outcomes):
+    waiting = [task for task in work.tasks if task.settled is None]
+    if work.elsewhere is None:
+        ended = settle_here(waiting, work.stages, work.pixels, control)
+    else:
+        ended = work.elsewhere(waiting, control.hold or Hold())
+    with closing(ended):
         for task in work.tasks:
-            if task.settled is None:
-                outcome = next(outcomes, None)
-                if outcome is None:
-                    return
-                _settle(outcome)
+            if task.settled is None and next(ended, None) is None:
+                return
             yield task
 
 
-def _outcomes(work: Work[T], control: Control[T]) -> Generator[Outcome[T]]:
-    tasks = [task for task in work.tasks if task.settled is None]
-    stages = checked_first(work.stages)
-    budget = min(work.pixels, _PIXELS_UNDER_WAY)
+def settle_here(
+    tasks: Sequence[T],
+    stages: Sequence[Stage[T]],
+    pixels: int,
+    control: Control[T] | None = None,
+) -> Generator[T]:
+    """Send tasks through stages, and give each back with its record, in their order.
+
+    Args:
+        tasks: none of them settled.
+        stages: one may settle a task itself.
+        pixels: of photos that may be under way at once.
+        control: a noted interrupt ends the tasks early; what had ended is settled all the same.
+    """
+    if not tasks:
+        return
+    stages = checked_first(stages)
+    budget = min(pixels, PIXELS_UNDER_WAY)
     workers = max(stage.workers * stage.group for stage in stages)
     least_cost = budget // (_TASKS_PER_WORKER * workers)
-    return run_stages(
+    outcomes = run_stages(
         tasks,
         stages,
         budget=budget,
@@ -266,10 +223,15 @@ def _outcomes(work: Work[T], control: Control[T]) -> Generator[Outcome[T]]:
         unclaimed=_settle,
         control=control,
     )
+    with closing(outcomes):
+        for outcome in outcomes:
+            _settle(outcome)
+            yield outcome.item
 
 
 def _settle(outcome: Outcome[T]) -> None:
-    outcome.item.settled = _record(outcome)
+    if outcome.item.settled is None:
+        outcome.item.settled = _record(outcome)
 
 
 def _record(outcome: Outcome[T]) -> ItemRecord:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import TrimapError, UsageError
+from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
-from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
+from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.ops.trimap import (
     TrimapOptions,
@@ -48,22 +51,26 @@ def trimap_options(shape: TrimapShape) -> TrimapOptions:
     )
 
 
-def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None) -> Report:
+def make_trimaps(
+    options: TrimapCommandOptions, observer: Observer | None = None, *, crew: Crew | None = None
+) -> Report:
     """Make, mend or check trimaps.
 
     Args:
         options: inputs, outputs and the band's shape.
         observer: is told of each input as it ends.
+        crew: does the work elsewhere.
 
     Raises:
         UsageError: the options make no sense together, or nothing was given.
         ModelUnavailableError: there are no weights for the model that was asked for.
     """
+    require_crew(options.engine, crew)
     task = options.task
     if sum((task.check, task.repair, task.model is not None)) > 1:
         raise UsageError("--check, --repair and --model exclude each other")
     if task.model is not None:
-        return _from_photos(options, observer)
+        return _from_photos(options, observer, crew)
     if task.weights is not None:
         raise UsageError("--weights is for --model", remedy="name the model")
     if task.image is not None and not (task.check or task.preview):
@@ -80,18 +87,32 @@ def make_trimaps(options: TrimapCommandOptions, observer: Observer | None = None
         journal = open_journal(options.source, options.target, _FOLDER, made_with)
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
-    workers = worker_count(options.run)
-    steps = _Steps(options)
-    stage = Stage(
-        name="check" if task.check else "trimap",
-        work=each(steps.check if task.check else steps.make),
-        workers=workers,
-    )
-    work = Work(tasks=tasks, stages=[stage], settings=settings, journal=journal)
-    return run_tasks(work, options.run, observer or Silent())
+    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal)
+    return run_recipe(TrimapRecipe(options), work, options.run, observer or Silent(), crew)
 
 
-def _from_photos(options: TrimapCommandOptions, observer: Observer | None) -> Report:
+@dataclass(frozen=True, slots=True)
+class TrimapRecipe:
+    """How trimaps are made or checked, wherever it is done."""
+
+    options: TrimapCommandOptions
+
+    @contextmanager
+    def open(self, workers: int, waiting: int) -> Iterator[Bench[_TrimapTask]]:
+        """As ``Recipe.open``."""
+        steps = _Steps(self.options)
+        check = self.options.task.check
+        stage = Stage(
+            name="check" if check else "trimap",
+            work=each(steps.check if check else steps.make),
+            workers=workers,
+        )
+        yield Bench(stages=[stage])
+
+
+def _from_photos(
+    options: TrimapCommandOptions, observer: Observer | None, crew: Crew | None
+) -> Report:
     """Trimaps from a model's alpha: what ``matte`` does, with other outputs."""
     from mattecli.jobs.matte import matte_images
 
@@ -105,9 +126,11 @@ def _from_photos(options: TrimapCommandOptions, observer: Observer | None) -> Re
             model=ModelOptions(model=options.task.model, weights=options.task.weights),
             pixels=PixelOptions(write=kinds),
             shape=options.shape,
+            engine=options.engine,
             run=options.run,
         ),
         observer,
+        crew=crew,
     )
 
 

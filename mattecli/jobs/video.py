@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from mattecli.engine.estimator import Estimator
+from mattecli.engine.pipeline import Stage
 from mattecli.errors import UsageError, VideoReadError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.refining import Refiner, make_refiner
-from mattecli.jobs.runner import Observer, Silent, Work, worker_count
+from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.video_backdrop import Backdrop, open_backdrop
 from mattecli.jobs.video_bounds import VideoBounds
@@ -21,6 +23,7 @@ from mattecli.jobs.video_plan import VideoTask, plan_videos
 from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
 from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
+from mattecli.jobs.video_stored import by_way_of_here, refuse_unstorable
 from mattecli.jobs.video_targets import Targets, open_targets
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.video.records import Frame, Span
@@ -73,6 +76,7 @@ def matte_videos(
     observer: VideoObserver | None = None,
     *,
     estimator: Estimator | None = None,
+    crew: Crew | None = None,
 ) -> Report:
     """Estimate the alpha of every frame of videos, and write it, cut-outs or composites.
 
@@ -80,34 +84,68 @@ def matte_videos(
         options: inputs, outputs, model and so on.
         observer: is told of each video's progress and end.
         estimator: used in place of the model that the options name.
+        crew: does the work elsewhere; nothing is told of a video before it has ended.
 
     Raises:
         UsageError: the options make no sense together, or nothing was given.
         ModelUnavailableError: there are no weights for the model.
     """
     observer = observer or SilentVideo()
+    require_crew(options.engine, crew)
     _check_numbers(options)
     tasks = plan_videos(options)
+    refuse_unstorable(tasks, options)
     if options.run.dry_run:
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
-    stills = as_matte_options(options)
-    workers = worker_count(options.run)
-    guide = refiner = None
-    facts: dict[str, object] = {}
+    settings = {"options": asdict(options.pixels)}
+    work = Work(tasks=tasks, stages=(), settings=settings)
+    if crew is not None:
+        name = options.model.model or choose_spec(options.model, options.device).name
+        named = replace(options, model=replace(options.model, model=name))
+        return run_recipe(VideoRecipe(named), work, options.run, observer, crew)
     with Workspace(options.device.max_memory) as workspace:
-        if estimator is None:
-            spec = choose_spec(options.model, options.device)
-            chosen = make_model(spec, stills, workspace, workers)
-            estimator, facts = chosen.estimator, chosen.facts
-            refiner = make_refiner(spec, stills, workspace)
-            facts["refine"] = stills.model.refine
-            guide = make_guide(stills) if needs_guide(spec, options.model) else None
-            if options.model.model is None:
-                observer.note(f"model: {spec.name}")
+        facts, models = _opened(options, workspace, estimator)
+        if options.model.model is None and estimator is None:
+            observer.note(f"model: {facts['model']}")
         observer.note(", ".join(f"{key} {value}" for key, value in facts.items()), detail=True)
-        job = _Job(options, observer, _Models(estimator, guide, refiner), facts)
-        work = Work(tasks=tasks, stages=(), settings={**facts, "options": asdict(options.pixels)})
-        return run_in_turn(work, options.run, observer, job.do)
+        job = _Job(options, observer, models, facts)
+        work = replace(work, settings={**facts, **settings})
+        return run_in_turn(work, options.run, observer, by_way_of_here(job.do))
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRecipe:
+    """How videos are matted elsewhere, each as a whole; the model is named."""
+
+    options: VideoOptions
+
+    @contextmanager
+    def open(self, workers: int, waiting: int) -> Iterator[Bench[VideoTask]]:
+        """As ``Recipe.open``."""
+        options = replace(self.options, run=replace(self.options.run, workers=workers))
+        with Workspace(options.device.max_memory) as workspace:
+            facts, models = _opened(options, workspace)
+            do = by_way_of_here(_Job(options, SilentVideo(), models, facts).do)
+
+            def settle(task: VideoTask) -> None:
+                task.settled = do(task)
+
+            yield Bench(stages=[Stage(name="video", work=each(settle))], facts=facts)
+
+
+def _opened(
+    options: VideoOptions, workspace: Workspace, estimator: Estimator | None = None
+) -> tuple[dict[str, object], _Models]:
+    """What frames go through, and what a report says of it."""
+    if estimator is not None:
+        return {}, _Models(estimator, None, None)
+    stills = as_matte_options(options)
+    spec = choose_spec(options.model, options.device)
+    chosen = make_model(spec, stills, workspace, worker_count(options.run))
+    chosen.facts["refine"] = stills.model.refine
+    guide = make_guide(stills) if needs_guide(spec, options.model) else None
+    refiner = make_refiner(spec, stills, workspace)
+    return chosen.facts, _Models(chosen.estimator, guide, refiner)
 
 
 def _check_numbers(options: VideoOptions) -> None:
@@ -173,7 +211,7 @@ class _Job:
                 return run.through(steps, self._observer, stack)
             except KeyboardInterrupt:
                 for left in [output.stop() for output in targets.outputs.values()]:
-                    if left:
+                    if left and not task.is_staged:
                         self._observer.note(f"interrupted: {left}; --resume goes on")
                 raise
             except BaseException:

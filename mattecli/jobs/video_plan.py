@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,10 @@ from mattecli.jobs.plan import Task, is_piped, shard_part
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
+from mattecli.media.patterns import is_pattern as has_wildcards
+from mattecli.media.patterns import matches_of, real_name
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
+from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
 from mattecli.media.video.numbered import timecodes_path
 from mattecli.media.video.sequence import is_pattern, list_images
@@ -32,7 +34,6 @@ VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 
 _KINDS = "alpha|foreground|fill|composite"
 _MADE = re.compile(rf"(.+)-(?:{_KINDS})(?:\.partial)?", re.DOTALL)
-_MAGIC = re.compile(r"[*?[]")
 _SEQUENCES = ("png", "tiff", "exr")
 _FOLDER = "mattes"
 
@@ -43,9 +44,11 @@ class VideoTask(Task):
 
     Attributes:
         formats: container, or image format, of each kind of output.
+        is_staged: it is worked on in a folder that goes away.
     """
 
     formats: dict[str, str]
+    is_staged: bool = False
 
 
 def plan_videos(options: VideoOptions) -> list[VideoTask]:
@@ -62,7 +65,7 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     formats = _formats(out, kinds, target.format)
     if out == "-" or _is_file(out):
         _require_one(sources, kinds, out)
-        place = None if out == "-" else Path(out)
+        place = None if out == "-" else as_path(out)
         plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, place) for _ in sources]
     else:
         plans = _in_folder(sources, formats, out, target.name)
@@ -79,7 +82,7 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
 
 def _is_file(out: str) -> bool:
     """Whether ``-o`` names one video or numbered images, rather than a folder."""
-    path = Path(out)
+    path = as_path(out)
     if out.endswith("/") or is_folder(path):
         return False
     if path.suffix.lower().removeprefix(".") in CONTAINERS or is_pattern(path):
@@ -164,7 +167,7 @@ def _refuse_overwriting(
     given = [source.path for source in sources if not source.is_stdin]
     model = options.model
     others = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
-    read = [*given, *(Path(text) for text in others if text)]
+    read = [*given, *(as_path(text) for text in others if text)]
     refuse_overwriting(plans, [path for path in read if is_ordinary_file(path)])
     for target in (target for plan in plans for target in plan.values() if target is not None):
         if is_pattern(target) and any(_overlaps(path, target) for path in read):
@@ -213,19 +216,19 @@ def _by_argument(name: str, recursive: bool, excluded: str) -> list[Source]:
         return [Source(path=Path("-"), is_stdin=True)]
     if "\0" in name or not name:
         raise UsageError("an input is empty or holds a NUL byte", remedy="check the names")
-    path = Path(name)
+    path = as_path(name)
     if is_folder(path):
         return _in_directory(path, recursive, excluded)
-    if _MAGIC.search(name) and not os.path.lexists(name):
-        matches = sorted(glob.glob(name, recursive=True), key=natural_key)  # noqa: PTH207
-        videos = [Path(m) for m in matches if Path(m).suffix.lower() in VIDEO_SUFFIXES]
+    if has_wildcards(name) and not os.path.lexists(name):
+        matches = sorted(matches_of(path), key=lambda match: natural_key(str(match)))
+        videos = [match for match in matches if match.suffix.lower() in VIDEO_SUFFIXES]
         return [Source(path=video) for video in videos] or [_failing(path, "no video matches")]
     return [Source(path=path)]
 
 
 def _in_directory(top: Path, recursive: bool, excluded: str) -> list[Source]:
     """A folder's videos; or, where it holds images and no video, the folder as one sequence."""
-    videos = list(_videos(top, PurePath(), recursive, os.path.realpath(excluded)))
+    videos = list(_videos(top, PurePath(), recursive, real_name(as_path(excluded))))
     if videos:
         return videos
     if any(entry.suffix.lower() in EXTENSIONS for entry in top.iterdir()):
@@ -243,7 +246,7 @@ def _videos(folder: Path, below: PurePath, recursive: bool, excluded: str) -> It
         if made is None or made[1] not in stems:
             yield Source(path=folder / name, folder=below)
     for entry in shown if recursive else ():
-        if entry.is_dir() and not entry.is_symlink() and os.path.realpath(entry) != excluded:
+        if entry.is_dir() and not entry.is_symlink() and real_name(entry) != excluded:
             yield from _videos(entry, below / entry.name, recursive, excluded)
 
 

@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 
 from mattecli.errors import ImageWriteError
+from mattecli.media.stores.place import is_stored
 
 __all__ = ["free_bytes", "require_room"]
 
 
 def free_bytes(path: Path) -> int | None:
     """Bytes that the disk of a file, or of what will be one, has left; None where nobody tells."""
+    if is_stored(path):
+        return None
     for place in (path, *path.absolute().parents):
         try:
             return shutil.disk_usage(place).free

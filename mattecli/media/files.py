@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from mattecli.errors import ImageReadError, ImageWriteError
+from mattecli.media.causes import read_words, write_words
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
+from mattecli.media.stores.path import StorePath
 
 if sys.platform != "win32":
     import fcntl
@@ -26,32 +29,6 @@ _MAX_NAME_BYTES = 255
 _PIPE_BYTES = 1 << 20
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 _LEFTOVER_AGE = 60.0  # seconds; a younger file may belong to a run that has yet to lock it
-
-_READ_CAUSES = {
-    errno.ENOENT: ("there is no such file", "check the name"),
-    errno.ENOTDIR: ("there is no such file", "check the name"),
-    errno.EISDIR: ("it is a folder", "name a file in it"),
-    errno.EACCES: ("it may not be read", "change its permissions"),
-    errno.EPERM: ("it may not be read", "change its permissions"),
-    errno.ELOOP: ("it is a symbolic link that leads to itself", "mend the link"),
-    errno.ENAMETOOLONG: ("its name is too long", "check the name"),
-    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
-    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
-}
-_WRITE_CAUSES = {
-    errno.ENOSPC: ("the disk is full", "free some space and run again with --existing skip"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space and run again"),
-    errno.EROFS: ("the file system is read-only", "choose another output folder"),
-    errno.EACCES: ("it may not be written", "change permissions or choose another output folder"),
-    errno.EPERM: ("it may not be written", "change permissions or choose another output folder"),
-    errno.ENAMETOOLONG: ("its name is too long", "choose a shorter one"),
-    errno.EISDIR: ("it is a folder", "choose another name"),
-    errno.ENOTDIR: ("a part of its path is a file", "choose another output folder"),
-    errno.EEXIST: ("a part of its path is a file", "choose another output folder"),
-    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
-    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
-    errno.EFBIG: ("it is too large for the file system", "choose another output folder"),
-}
 
 
 def read_file(
@@ -68,17 +45,36 @@ def read_file(
     Raises:
         ImageReadError: it is missing, unreadable, a folder or device, or too large.
     """
+    if isinstance(path, StorePath):
+        return _read_object(path, max_bytes, head_bytes, check_head)
     with _opened(path) as stream:
         head = stream.read(head_bytes)
         check_head(head)
         size = os.fstat(stream.fileno()).st_size  # 0 for a pipe
         rest = b"" if size > max_bytes else _rest(stream, size, max_bytes)
     if max(size, len(head) + len(rest)) > max_bytes:
-        raise ImageReadError(
-            f"it has more than {max_bytes:,} bytes, which no picture of the permitted size needs",
-            remedy="raise --max-pixels if that is right",
-        )
+        raise _too_large(max_bytes)
     return head + rest
+
+
+def _read_object(
+    path: StorePath, max_bytes: int, head_bytes: int, check_head: Callable[[bytes], object]
+) -> bytes:
+    """All bytes of an object: one request, and one for its size if that is not known."""
+    with _read_errors():
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        data = path.read_bytes() if size else b""
+    check_head(data[:head_bytes])
+    return data
+
+
+def _too_large(max_bytes: int) -> ImageReadError:
+    return ImageReadError(
+        f"it has more than {max_bytes:,} bytes, which no picture of the permitted size needs",
+        remedy="raise --max-pixels if that is right",
+    )
 
 
 def _rest(stream: BinaryIO, size: int, most: int) -> bytes:
@@ -102,6 +98,9 @@ def read_start(path: Path, count: int) -> bytes:
         ImageReadError: it is missing, unreadable, a folder or device, or a pipe, whose bytes could
             not be read again.
     """
+    if isinstance(path, StorePath):
+        with _read_errors():
+            return path.service.read(path.key, count) if path.stat().st_size else b""
     with _opened(path) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise ImageReadError("it is a pipe, which can only be read as a whole")
@@ -111,14 +110,19 @@ def read_start(path: Path, count: int) -> bytes:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """A regular file or pipe, open for reading."""
+    with _read_errors(), path.open("rb") as stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise ImageReadError("it is a device, not a file", remedy="name a file")
+        yield stream
+
+
+@contextmanager
+def _read_errors() -> Iterator[None]:
     try:
-        with path.open("rb") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-                raise ImageReadError("it is a device, not a file", remedy="name a file")
-            yield stream
+        yield
     except OSError as error:
-        cause, remedy = _READ_CAUSES.get(error.errno or 0, (error.strerror or str(error), ""))
+        cause, remedy = read_words(error)
         raise ImageReadError(cause, remedy=remedy) from error
     except ValueError as error:  # a zero byte, or characters that no file name can have
         raise ImageReadError("there is no such file", remedy="check the name") from error
@@ -139,7 +143,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             nothing is left behind.
     """
     with _write_errors(path):
-        if _is_special(path):
+        if isinstance(path, StorePath) or _is_special(path):
             path.write_bytes(data)
             return
         with atomic_path(path) as temporary:
@@ -162,6 +166,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         ImageWriteError: it cannot be made or renamed.
     """
+    if isinstance(path, StorePath):
+        with _uploaded(path) as temporary:
+            yield temporary
+        return
     with _write_errors(path):
         if _is_special(path):
             raise ImageWriteError(
@@ -182,6 +190,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _uploaded(path: StorePath) -> Iterator[Path]:
+    """A file here that becomes an object when the block ends well."""
+    with TemporaryDirectory(prefix="mattecli-") as folder:
+        temporary = Path(folder, "object.part")
+        temporary.touch()
+        yield temporary
+        with _write_errors(path):
+            path.service.upload(path.key, temporary)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
@@ -249,7 +268,7 @@ def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause, remedy = _WRITE_CAUSES.get(error.errno or 0, (error.strerror or str(error), ""))
+        cause, remedy = write_words(error)
         raise ImageWriteError(cause, path=path, remedy=remedy) from error
     except ValueError as error:
         raise ImageWriteError(

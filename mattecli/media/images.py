@@ -21,6 +21,7 @@ from mattecli.media.files import read_file, read_start
 from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
 from mattecli.media.isolation import decode_apart, is_safe_here
 from mattecli.media.planes import Planes, luminance, upright
+from mattecli.media.stores.place import is_stored
 from mattecli.records import Array, Picture
 
 __all__ = ["DEFAULT_MAX_PIXELS", "probe", "read_levels", "read_picture"]
@@ -139,7 +140,7 @@ def _content(source: Path | bytes, max_pixels: int) -> bytes:
 def _claimed_pixels(source: Path, max_pixels: int) -> int:
     """Pixels that a large file's first bytes claim, if they tell, so that no more is read."""
     try:
-        if source.stat().st_size <= _METADATA_BYTES:
+        if is_stored(source) or source.stat().st_size <= _METADATA_BYTES:
             return max_pixels
         start = read_start(source, _START_BYTES)
         if start.startswith(b"\x89PNG"):

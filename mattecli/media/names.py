@@ -15,6 +15,8 @@ from mattecli.errors import UsageError, shown_path
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source, stem_with_suffix
+from mattecli.media.stores.path import StorePath
+from mattecli.media.stores.place import as_path
 
 __all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs", "refuse_overwriting"]
 
@@ -65,12 +67,13 @@ def plan_outputs(
     readable = [source for source in sources if source.error is None]
     if os.fspath(out) == _STDOUT or names_a_file(out):
         _require_one(readable, kinds, out)
-        target = None if os.fspath(out) == _STDOUT else Path(out)
+        target = None if os.fspath(out) == _STDOUT else as_path(out)
         plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, target) for _ in readable]
     else:
         _check_template(template)
         planned = _distinct(readable, _Rule(template, tuple(kinds), ext))
-        plans = [{kind: Path(out, *parts) for kind, parts in plan.items()} for plan in planned]
+        folder = as_path(out)
+        plans = [{k: folder.joinpath(*parts) for k, parts in plan.items()} for plan in planned]
     given = [source.path for source in readable if not source.is_stdin]
     refuse_overwriting(plans, [*given, *protected])
     remaining = iter(plans)
@@ -80,7 +83,7 @@ def plan_outputs(
 def names_a_file(out: str | Path) -> bool:
     """Whether ``-o`` names a file rather than a folder."""
     text = os.fspath(out)
-    path = Path(text)
+    path = as_path(out)
     if is_folder(path) or text.endswith("/"):
         return False
     if path.suffix.lower() in EXTENSIONS:
@@ -241,8 +244,10 @@ def refuse_overwriting(plans: Iterable[Mapping[str, Path | None]], read: Iterabl
             )
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | str | None:
     """What a file is by whatever name (link, case, way there); None where there is none."""
+    if isinstance(path, StorePath):
+        return str(path)
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from mattecli.media.stores.place import is_stored
 
 __all__ = ["is_folder", "is_ordinary_file", "is_there"]
 
-# pathlib's own raise for names that are too long and for folders that may not be entered.
+# The paths' own methods raise for names that are too long and folders that may not be entered.
+
+
+@contextmanager
+def _leading_nowhere(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError):
+        if is_stored(path):  # what a store says is to be heard
+            raise
 
 
 def is_folder(path: Path) -> bool:
     """Whether it is a folder, or a link to one."""
-    return os.path.isdir(path)  # noqa: PTH112
+    with _leading_nowhere(path):
+        return path.is_dir()
+    return False
 
 
 def is_ordinary_file(path: Path) -> bool:
     """Whether it is a file, or a link to one."""
-    return os.path.isfile(path)  # noqa: PTH113
+    with _leading_nowhere(path):
+        return path.is_file()
+    return False
 
 
 def is_there(path: Path) -> bool:
     """Whether there is anything; a link that leads nowhere is nothing."""
-    return os.path.exists(path)  # noqa: PTH110
+    with _leading_nowhere(path):
+        return path.exists()
+    return False

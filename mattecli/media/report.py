@@ -11,6 +11,7 @@ from pathlib import Path
 from mattecli.errors import ImageWriteError, UsageError
 from mattecli.media.files import atomic_path, write_atomically
 from mattecli.media.report_html import PICTURED_ROWS, ReportRow, html_report
+from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord, Report
 
 __all__ = ["LineReport", "PageReport", "ReportFile", "as_json", "open_report", "summary_as_json"]
@@ -72,6 +73,7 @@ def open_report(path: Path, settings: Mapping[str, object]) -> ReportFile:
         UsageError: the name ends otherwise.
         ImageWriteError: the file cannot be made.
     """
+    path = as_path(path)
     if path.suffix.lower() == ".html":
         return PageReport(path)
     if path.suffix.lower() == ".jsonl":
@@ -84,19 +86,19 @@ class LineReport(ReportFile):
 
     Args:
         path: the final name.
-        settings: what every item was done with, repeated in each record.
+        settings: what every item was done with, repeated in each record; may still be added to.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, object]) -> None:
         self._path = path
-        self._settings = dict(settings)
+        self._settings = settings
         self._stack = ExitStack()
         partial = self._stack.enter_context(atomic_path(path))
         self._stream = self._stack.enter_context(partial.open("w", encoding="ascii"))
 
     def add(self, record: ItemRecord, thumbs: Mapping[str, bytes]) -> None:
         """One more line."""
-        self._write({**as_json(record), "settings": self._settings})
+        self._write({**as_json(record), "settings": dict(self._settings)})
 
     def close(self, report: Report) -> None:
         """The summary; then the file takes its name."""

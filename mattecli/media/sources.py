@@ -8,7 +8,6 @@ hidden ones and without what an earlier run wrote.
 from __future__ import annotations
 
 import codecs
-import glob
 import os
 import re
 import sys
@@ -20,6 +19,10 @@ from typing import BinaryIO
 from mattecli.errors import ImageReadError, UsageError
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder
+from mattecli.media.patterns import is_pattern, matches_of, plain_start, real_name
+from mattecli.media.stores.path import list_ahead
+from mattecli.media.stores.place import as_path
+from mattecli.media.stores.service import forget_listings
 
 __all__ = ["KINDS", "InputRequest", "Source", "find_inputs", "natural_key", "stem_with_suffix"]
 
@@ -27,7 +30,6 @@ KINDS = ("alpha", "foreground", "composite", "trimap", "mask", "preview")
 """The kinds of output that commands write beside a photo, as in ``photo-alpha.png``."""
 
 _STDIN = "-"
-_MAGIC = re.compile(r"[*?[]")
 _OUTPUT = re.compile(rf"(.+)-(?:{'|'.join(KINDS)})", re.DOTALL)
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -107,9 +109,12 @@ def find_inputs(request: InputRequest) -> list[Source]:
         raise UsageError("a name holds a NUL byte", remedy="was -0 forgotten?")
     if "" in names:
         raise UsageError("an input is empty", remedy="give a file, or . for the current folder")
+    forget_listings()
     search = _Search(request.recursive, request.excluded)
+    paths = [as_path(name) for name in listed]
+    list_ahead(paths)
     found = [source for name in names for source in search.by_argument(name)]
-    found += [source for name in listed for source in search.by_path(Path(name))]
+    found += [source for path in paths for source in search.by_path(path)]
     return list(_once(found))
 
 
@@ -149,7 +154,7 @@ def _listed(request: InputRequest) -> list[str]:
     if request.files_from == _STDIN:
         data = (request.stdin or sys.stdin.buffer).read()
     else:
-        path = Path(request.files_from)
+        path = as_path(request.files_from)
         try:
             data = path.read_bytes()
         except (OSError, ValueError) as error:
@@ -173,15 +178,16 @@ class _Search:
 
     def __init__(self, recursive: bool, excluded: Iterable[Path]) -> None:
         self._recursive = recursive
-        self._excluded = {os.path.realpath(folder) for folder in excluded}
+        self._excluded = {real_name(folder) for folder in excluded}
 
     def by_argument(self, name: str) -> list[Source]:
         """What an argument stands for: standard input, a pattern, a folder or a file."""
         if name == _STDIN:
             return [Source(path=Path(_STDIN), is_stdin=True)]
-        if _MAGIC.search(name) and not os.path.lexists(name):
-            return self._by_pattern(name)
-        return self.by_path(Path(name))
+        path = as_path(name)
+        if is_pattern(name) and not os.path.lexists(name):
+            return self._by_pattern(path)
+        return self.by_path(path)
 
     def by_path(self, path: Path) -> list[Source]:
         """A folder's images, or the file itself."""
@@ -193,12 +199,11 @@ class _Search:
         remedy = "name another" if self._recursive else "name another, or use -r for subfolders"
         return [_failing(path, "there is no image in this folder", remedy)]
 
-    def _by_pattern(self, pattern: str) -> list[Source]:
-        base = _plain_start(pattern)
+    def _by_pattern(self, pattern: Path) -> list[Source]:
+        base = plain_start(pattern)
         photos: dict[Path, frozenset[str]] = {}
         found: list[Source] = []
-        matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 - may be absolute, files in **
-        for match in map(Path, sorted(matches, key=natural_key)):
+        for match in sorted(matches_of(pattern), key=lambda path: natural_key(str(path))):
             folder = PurePath(os.path.relpath(match.parent, base))
             if ".." in folder.parts:  # a pattern that climbs has no structure to keep
                 folder = PurePath()
@@ -210,7 +215,7 @@ class _Search:
                 photos[match.parent] = frozenset(_images_in(_beside(match)))
             if match.name in photos[match.parent]:
                 found.append(Source(path=match, folder=folder))
-        return found or [_failing(Path(pattern), "no image matches", "check the pattern")]
+        return found or [_failing(pattern, "no image matches", "check the pattern")]
 
     def _in_folder(self, top: Path, below: PurePath) -> Iterator[Source]:
         """A folder's images, then its subfolders'; every folder once, whatever links there are."""
@@ -239,19 +244,12 @@ class _Search:
         return (
             not entry.name.startswith(".")
             and entry.is_dir()
-            and os.path.realpath(entry) not in self._excluded
+            and real_name(entry) not in self._excluded
         )
 
 
 def _failing(path: Path, cause: str, remedy: str) -> Source:
     return Source(path=path, error=ImageReadError(cause, path=path, remedy=remedy))
-
-
-def _plain_start(pattern: str) -> Path:
-    """The folder that a pattern's wildcards start in."""
-    parts = Path(pattern).parts
-    magic = next(index for index, part in enumerate(parts) if _MAGIC.search(part))
-    return Path(*parts[:magic])
 
 
 def _beside(path: Path) -> list[Path]:
@@ -287,7 +285,7 @@ def _once(sources: Iterable[Source]) -> Iterator[Source]:
     for source in sources:
         folder = source.path.parent
         if folder not in folders:
-            folders[folder] = os.path.realpath(folder)
+            folders[folder] = real_name(folder)
         key = None if source.is_stdin else (folders[folder], source.path.name)
         if key not in seen:
             seen.add(key)

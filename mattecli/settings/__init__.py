@@ -4,7 +4,13 @@ A field's type, default and ``option(...)`` metadata serve the library, the comm
 environment (``MATTECLI_<NAME>``) and the configuration file alike. No numpy, no torch here.
 """
 
-from mattecli.settings.common import DeviceOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings.common import (
+    DeviceOptions,
+    EngineOptions,
+    InputOptions,
+    OutputOptions,
+    RunOptions,
+)
 from mattecli.settings.composite import BlendOptions, CompositeOptions
 from mattecli.settings.finish import FinishOptions
 from mattecli.settings.matte import MatteOptions, ModelOptions, PixelOptions
@@ -14,6 +20,7 @@ __all__ = [
     "BlendOptions",
     "CompositeOptions",
     "DeviceOptions",
+    "EngineOptions",
     "FinishOptions",
     "InputOptions",
     "MatteOptions",

@@ -8,7 +8,15 @@ from typing import Literal, TypeAlias
 
 from mattecli.settings.option import option
 
-__all__ = ["DeviceOptions", "Existing", "InputOptions", "OutputOptions", "Precision", "RunOptions"]
+__all__ = [
+    "DeviceOptions",
+    "EngineOptions",
+    "Existing",
+    "InputOptions",
+    "OutputOptions",
+    "Precision",
+    "RunOptions",
+]
 
 Existing: TypeAlias = Literal["overwrite", "skip", "error"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
@@ -116,6 +124,22 @@ class RunOptions:
         False, "--verbose", "-v", help="Say device, precision, batch and seconds by stage"
     )
     debug: bool = option(False, "--debug", help="Show tracebacks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Engine."""
+
+    engine: Literal["local", "ray"] = option(
+        "local", "--engine", help="Where the work is done: this process, or a Ray cluster"
+    )
+    ray_address: str | None = option(
+        None,
+        "--ray-address",
+        help="The cluster for --engine ray: auto finds the one that this machine belongs to."
+        " Default: one of this machine's cores, for this run",
+        metavar="auto|HOST:PORT",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from mattecli.settings.common import InputOptions, OutputOptions, RunOptions
+from mattecli.settings.common import EngineOptions, InputOptions, OutputOptions, RunOptions
 from mattecli.settings.option import option
 
 __all__ = ["BlendOptions", "CompositeOptions", "Fit"]
@@ -53,4 +53,5 @@ class CompositeOptions:
     source: InputOptions = field(default_factory=InputOptions)
     target: OutputOptions = field(default_factory=OutputOptions)
     blend: BlendOptions = field(default_factory=BlendOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     run: RunOptions = field(default_factory=RunOptions)

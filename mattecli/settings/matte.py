@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mattecli.settings.common import DeviceOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings.common import (
+    DeviceOptions,
+    EngineOptions,
+    InputOptions,
+    OutputOptions,
+    RunOptions,
+)
 from mattecli.settings.finish import FinishOptions
 from mattecli.settings.option import option
 from mattecli.settings.trimap import TrimapShape
@@ -125,4 +131,5 @@ class MatteOptions:
     finish: FinishOptions = field(default_factory=FinishOptions)
     shape: TrimapShape = field(default_factory=TrimapShape)
     device: DeviceOptions = field(default_factory=DeviceOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     run: RunOptions = field(default_factory=RunOptions)

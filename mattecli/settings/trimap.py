@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mattecli.settings.common import InputOptions, OutputOptions, RunOptions
+from mattecli.settings.common import EngineOptions, InputOptions, OutputOptions, RunOptions
 from mattecli.settings.option import option
 
 __all__ = ["Kernel", "TrimapCommandOptions", "TrimapShape", "TrimapTask"]
@@ -72,4 +72,5 @@ class TrimapCommandOptions:
     target: OutputOptions = field(default_factory=OutputOptions)
     shape: TrimapShape = field(default_factory=TrimapShape)
     task: TrimapTask = field(default_factory=TrimapTask)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     run: RunOptions = field(default_factory=RunOptions)

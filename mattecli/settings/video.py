@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from mattecli.settings.common import DeviceOptions, Existing, InputOptions, RunOptions
+from mattecli.settings.common import (
+    DeviceOptions,
+    EngineOptions,
+    Existing,
+    InputOptions,
+    RunOptions,
+)
 from mattecli.settings.composite import Fit
 from mattecli.settings.matte import ForegroundChoice, ModelOptions
 from mattecli.settings.option import option
@@ -160,4 +166,5 @@ class VideoOptions:
     pixels: VideoPixelOptions = field(default_factory=VideoPixelOptions)
     shape: TrimapShape = field(default_factory=TrimapShape)
     device: DeviceOptions = field(default_factory=DeviceOptions)
+    engine: EngineOptions = field(default_factory=EngineOptions)
     run: RunOptions = field(default_factory=RunOptions)

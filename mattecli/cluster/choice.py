@@ -1,0 +1,29 @@
+"""Which crew the options ask for."""
+
+from __future__ import annotations
+
+from mattecli.errors import UsageError
+from mattecli.jobs.crew import Crew
+from mattecli.settings import EngineOptions, RunOptions
+
+__all__ = ["crew_for"]
+
+
+def crew_for(engine: EngineOptions, run: RunOptions) -> Crew | None:
+    """Who does the work; None: this process.
+
+    Raises:
+        UsageError: Ray is asked for and not installed, or a cluster is named that nobody asked for.
+    """
+    if engine.engine == "local":
+        if engine.ray_address is not None:
+            raise UsageError("--ray-address is for --engine ray", remedy="add it")
+        return None
+    try:
+        from mattecli.cluster.ray_crew import RayCrew
+    except ImportError as error:
+        raise UsageError(
+            f"--engine ray needs Ray, which is not installed here ({error})",
+            remedy="run: pip install 'mattecli[ray]'",
+        ) from error
+    return RayCrew(engine.ray_address, workers=run.workers)

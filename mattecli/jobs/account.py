@@ -1,0 +1,130 @@
+"""The account of a run: what there is to do, who watches, and what became of each input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
+
+from mattecli.engine.interruption import Hold
+from mattecli.engine.pipeline import Stage
+from mattecli.errors import shown_path
+from mattecli.jobs.crew import PIXELS_UNDER_WAY
+from mattecli.jobs.journal import Journal
+from mattecli.jobs.plan import Task
+from mattecli.media.report import open_report
+from mattecli.records import ItemRecord, Report
+from mattecli.settings import RunOptions
+
+__all__ = ["Account", "Observer", "Silent", "Work"]
+
+T = TypeVar("T", bound=Task)
+
+
+class Observer(Protocol):
+    """Who watches a run: the console, or a caller's own object."""
+
+    def started(self, total: int) -> None:
+        """The number of inputs is known."""
+
+    def note(self, text: str, *, detail: bool = False) -> None:
+        """A remark about the run as a whole."""
+
+    def item(self, record: ItemRecord) -> None:
+        """One input has ended; called in the order of the inputs."""
+
+    def finished(self, report: Report) -> None:
+        """Everything has ended."""
+
+
+class Silent:
+    """An observer that says nothing."""
+
+    def started(self, total: int) -> None:
+        """Nothing."""
+
+    def note(self, text: str, *, detail: bool = False) -> None:
+        """Nothing."""
+
+    def item(self, record: ItemRecord) -> None:
+        """Nothing."""
+
+    def finished(self, report: Report) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work(Generic[T]):
+    """Tasks, and the stages they go through.
+
+    Attributes:
+        tasks: in the order of the report.
+        stages: what is done with those that are not settled by the plan already.
+        settings: what every item is done with, for the report.
+        pixels: of photos that may be under way at once, if memory has no room for the usual number.
+        means: called at the end: the means of the items' scores, for the report.
+        journal: is told of each item, for later runs.
+        elsewhere: does the tasks in place of the stages, and gives them back settled, in order.
+    """
+
+    tasks: Sequence[T]
+    stages: Sequence[Stage[T]]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    pixels: int = PIXELS_UNDER_WAY
+    means: Callable[[], Mapping[str, float | None]] = dict
+    journal: Journal | None = None
+    elsewhere: Callable[[Sequence[T], Hold], Generator[T]] | None = None
+
+
+class Account:
+    """Counts records and passes them on."""
+
+    def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
+        self.report = Report(settings={}, total=len(work.tasks))
+        self._settings = work.settings  # known in full when the first task has ended
+        self._observer = observer
+        self._means = work.means
+        self._journal = work.journal
+        self._files = [open_report(path, work.settings) for path in run.report]
+        self._stages: dict[str, float] = {}
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether a report shows pictures."""
+        return any(file.wants_pictures for file in self._files)
+
+    def add(self, task: Task) -> None:
+        """One task has ended."""
+        task.is_reported = True
+        record = task.settled or task.record("done")
+        count = getattr(self.report, record.status) + 1
+        self.report = replace(self.report, **{record.status: count})
+        for name, seconds in record.seconds.items():
+            self._stages[name] = self._stages.get(name, 0.0) + seconds
+        if self._journal is not None:
+            self._journal.add(task, record)
+        for file in self._files:
+            file.add(record, task.thumbs)
+        task.thumbs = {}
+        self._observer.item(record)
+
+    def close(self, seconds: float) -> Report:
+        """The run has ended."""
+        self.report = replace(
+            self.report,
+            seconds=seconds,
+            stages=self._stages,
+            means=self._means(),
+            settings=dict(self._settings),
+        )
+        if self._journal is not None:
+            self._journal.close()
+            if self._journal.trouble:
+                where = shown_path(self._journal.path)
+                self._observer.note(f"{where}: not written ({self._journal.trouble})")
+        try:
+            for file in self._files:
+                file.close(self.report)
+        finally:  # a report that cannot be written must not cost the account
+            self._observer.finished(self.report)
+        return self.report

@@ -1,0 +1,1 @@
+"""Object stores (``s3://``, ``gs://``) as places that inputs come from and outputs go to."""
