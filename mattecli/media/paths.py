@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from mattecli.media.stores.place import is_stored
 
 __all__ = ["is_folder", "is_ordinary_file", "is_there"]
 
-# The paths' own methods raise for names that are too long and folders that may not be entered.
-
-
-@contextmanager
-def _leading_nowhere(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError):
-        if is_stored(path):  # what a store says is to be heard
-            raise
-
 
 def is_folder(path: Path) -> bool:
     """Whether it is a folder, or a link to one."""
-    with _leading_nowhere(path):
-        return path.is_dir()
-    return False
+    return _asked(path, path.is_dir)
 
 
 def is_ordinary_file(path: Path) -> bool:
     """Whether it is a file, or a link to one."""
-    with _leading_nowhere(path):
-        return path.is_file()
-    return False
+    return _asked(path, path.is_file)
 
 
 def is_there(path: Path) -> bool:
     """Whether there is anything; a link that leads nowhere is nothing."""
-    with _leading_nowhere(path):
-        return path.exists()
-    return False
+    return _asked(path, path.exists)
+
+
+def _asked(path: Path, question: Callable[[], bool]) -> bool:
+    """The answer; no where the name itself is refused."""
+    try:
+        return question()
+    except (OSError, ValueError):
+        if is_stored(path):  # what a store says is to be heard
+            raise
+        return False
