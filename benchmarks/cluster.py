@@ -24,7 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-KINDS = ("-w", "alpha", "-q")
+KINDS = ["-w", "alpha", "-q"]
 
 
 def make_photos(folder: Path, count: int) -> None:
@@ -218,7 +218,9 @@ def main() -> None:
     parser.add_argument("part", nargs="?", default="all")
     parser.add_argument("--photos", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", help="what the network sees; small ones weigh Ray's part more")
     given = parser.parse_args()
+    KINDS.extend(["--size", given.size] if given.size else [])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if given.part in ("all", "overhead"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from mattecli.errors import UsageError
 __all__ = ["Places", "connected", "places"]
 
 _STORE_BYTES = 256 << 20  # names and records alone lie in it
+_PATIENCE = 10.0  # seconds until a cluster answers
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_worker_niceness": "0",  # workers get what the program itself would
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # CPU workers see the GPUs that they do not use
 }
@@ -53,6 +54,8 @@ def connected(address: str | None) -> Iterator[None]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     _keep_off_standard_output()
+    if address and address != "auto":
+        _require_answer(address)
     own: dict[str, Any] = (
         {} if address else {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     )
@@ -64,14 +67,7 @@ def connected(address: str | None) -> Iterator[None]:
             **own,
         )
     except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise UsageError(
-            f"there is no Ray cluster at {address} ({said})"
-            if address
-            else f"Ray did not start ({said})",
-            remedy="on a machine of the cluster give --ray-address auto; 'ray start --head' makes"
-            " one; without --ray-address this machine's cores are used",
-        ) from error
+        raise _no_cluster(address, " ".join(str(error).split())[:200]) from error
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -79,6 +75,28 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself would wait for minutes.
+
+    Raises:
+        UsageError: nobody listens there.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _no_cluster(address, str(error)) from error
+
+
+def _no_cluster(address: str | None, said: str) -> UsageError:
+    cause = f"there is no Ray cluster at {address}" if address else "Ray did not start"
+    return UsageError(
+        f"{cause} ({said})",
+        remedy="on a machine of the cluster give --ray-address auto; 'ray start --head' makes one;"
+        " without --ray-address this machine's cores are used",
+    )
 
 
 def _keep_off_standard_output() -> None:
