@@ -32,8 +32,8 @@ from mattecli.models.registry import find_spec
 from mattecli.models.weights import load_network
 from mattecli.models.base import ModelInput
 torch.set_num_threads(1)
-network = load_network(find_spec("modnet"), None).network
-image = ModelInput(image=torch.zeros(1, 3, 32, 32))
+network = load_network(find_spec("modnet")).network
+image = ModelInput(src=torch.zeros(1, 3, 32, 32))
 count = int(sys.argv[1])
 with torch.inference_mode():
     network.estimate(image)
@@ -142,7 +142,7 @@ def _check(folder: Path, count: int) -> int:
     names = {record["input"] for record in records}
     written = sum(1 for path in (folder / "out").glob("p*-alpha.png"))
     print(f"report: {len(records)} records, {dict(statuses)}, summary of {summary['total']}")
-    print(f"outputs: {written}")
+    print(f"outputs: {written}", flush=True)
     return 0 if len(names) == summary["done"] == written == count else 1
 
 
