@@ -83,19 +83,18 @@ def make_clip(path: Path, size: Size, frames: int) -> None:
 def modnet() -> Estimator:
     """MODNet as the command would run it, with the weights inside the package."""
     from mattecli.engine.predict import NetworkEstimator
-    from mattecli.models.checkpoint import read_checkpoint
-    from mattecli.models.modnet import MODNet
     from mattecli.models.registry import find_spec
     from mattecli.models.store import built_in_weights
+    from mattecli.models.weights import load_network
     from mattecli.settings import DeviceOptions
 
     spec = find_spec("modnet")
     weights = built_in_weights(spec)
     if weights is None:
         raise SystemExit("this package was built without weights")
-    network = MODNet.from_state(read_checkpoint(weights).state).eval()
+    loaded = load_network(spec, weights)
     lanes = len(os.sched_getaffinity(0))
-    return NetworkEstimator(network, spec, DeviceOptions(), lanes=lanes)
+    return NetworkEstimator(loaded.network, loaded.spec, DeviceOptions(), lanes=lanes)
 
 
 def rate(work: Callable[[], int], repeats: int = 3) -> float:

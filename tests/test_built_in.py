@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from conftest import PICTURES, Cli, load
 
+from mattecli.models.base import ModelInput
+from mattecli.models.fused.form import InferenceForm
 from mattecli.models.registry import MODELS
 from mattecli.models.store import built_in_weights, model_card
+from mattecli.models.weights import load_network
 
 BUILT_IN = [spec for spec in MODELS.values() if spec.built_in]
 
@@ -52,6 +57,31 @@ def test_a_portrait_is_cut_out_without_anything_else(cli: Cli, tmp_path: Path) -
     found = alpha >= 0.5
     assert np.count_nonzero(found & mask) / np.count_nonzero(found | mask) > 0.85
     assert load(tmp_path / "out" / "astronaut-foreground.png").shape == (*mask.shape, 4)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_without_visible_loss(precision: str) -> None:
+    """The bounds by which ``--precision auto`` may take it."""
+    spec = MODELS["modnet"]
+    network = load_network(spec).network
+    exact, half = (
+        InferenceForm(network, kind)
+        for kind in (torch.float32, {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
+    )
+    photo = load(PICTURES / "photos" / "astronaut.jpg")
+    levels = cv2.resize(photo, (448, 320), interpolation=cv2.INTER_AREA)
+    given = ModelInput(src=torch.from_numpy(levels).permute(2, 0, 1)[None].float() / 255)
+    difference = (exact.estimate(given).pha - half.estimate(given).pha).abs().numpy()
+    assert 0 < difference.mean() < 1e-3
+    assert np.quantile(difference, 0.999) < 0.02
+
+
+def test_only_with_them_half_precision_is_taken_by_itself(tmp_path: Path) -> None:
+    spec = MODELS["modnet"]
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(load_network(spec).path.read_bytes())
+    assert load_network(spec).spec.half_is_sound
+    assert not load_network(spec, own).spec.half_is_sound
 
 
 def test_own_weights_take_their_place(cli: Cli, modnet_weights: Path) -> None:

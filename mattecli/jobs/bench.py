@@ -85,10 +85,12 @@ class _Measurement:
     """One run: ``stages`` on one core, then ``wholes`` on all."""
 
     def __init__(self, options: BenchOptions, spec: ModelSpec, place: Path, weights: Path) -> None:
-        self._options, self._spec, self._place, self._weights = options, spec, place, weights
+        self._options, self._place, self._weights = options, place, weights
         self._task = options.task
         self._photo = place / "photos" / "0000.jpg"
-        self._network: MattingModel = load_network(spec, weights).network
+        loaded = load_network(spec, weights)
+        self._network: MattingModel = loaded.network
+        self._spec = loaded.spec
         self._device = find_devices(options.device)[0]
         self._threads = torch.get_num_threads()
         self._stages: list[StageTime] = []

@@ -133,7 +133,7 @@ def make_guide(options: MatteOptions) -> Estimator:
             " trimap's file",
         )
     loaded = load_network(here[0])
-    return NetworkEstimator(loaded.network, here[0], options.device)
+    return NetworkEstimator(loaded.network, loaded.spec, options.device)
 
 
 def make_model(
@@ -202,7 +202,7 @@ def _own_way(
 
     memory, zeros = workspace.memory, workspace.zeros
     inner = NetworkEstimator(
-        loaded.network, spec, options.device, size=options.model.size, lanes=lanes
+        loaded.network, loaded.spec, options.device, size=options.model.size, lanes=lanes
     )
     if spec.reach:
         return TileEstimator(inner, spec, options.device, memory, zeros)

@@ -58,7 +58,8 @@ def _dim(options: MatteOptions, workspace: Workspace) -> Estimator:
             "dim, which is to refine, has no weights here",
             remedy="run 'mattecli models pull dim --accept-licence', or use --refine guided",
         )
-    network = NetworkEstimator(load_network(spec).network, spec, options.device)
+    loaded = load_network(spec)
+    network = NetworkEstimator(loaded.network, loaded.spec, options.device)
     return TileEstimator(network, spec, options.device, workspace.memory, workspace.zeros)
 
 

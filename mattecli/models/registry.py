@@ -36,6 +36,7 @@ def _modnet(name: str, title: str, *, weights: str = "", built_in: str = "") -> 
         licence="Apache-2.0",
         weights=weights,
         built_in=built_in,
+        half_is_sound=bool(built_in),  # measured, see the weights' card
     )
 
 

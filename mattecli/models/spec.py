@@ -38,8 +38,8 @@ class ModelSpec:
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
         gives_foreground: the network estimates foreground colours too.
-        half_is_sound: with trained weights, layers in 16 bits keep alpha within the bounds of
-            "without visible loss"; ``--precision auto`` may take them.
+        half_is_sound: with the weights inside the package, layers in 16 bits keep alpha within
+            1e-3 on average and 0.02 at the 99.9th percentile; ``--precision auto`` may take them.
         grid: tiles of a photo begin at multiples of it, so that poolings fall as in the whole.
         reach: how far away, in pixels, a change of the input can change the alpha; 0: anywhere,
             and the photo is not computed in tiles.

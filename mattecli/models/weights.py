@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from safetensors.torch import save
@@ -16,7 +16,13 @@ from mattecli.models.checkpoint import Checkpoint, read_checkpoint
 from mattecli.models.published import find_by_digest
 from mattecli.models.registry import model_class, network_specs
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import Store, disk_errors, find_weights, missing_weights
+from mattecli.models.store import (
+    Store,
+    built_in_weights,
+    disk_errors,
+    find_weights,
+    missing_weights,
+)
 
 __all__ = [
     "LoadedModel",
@@ -39,7 +45,8 @@ class LoadedModel:
 
     Attributes:
         network: on the CPU, in evaluation mode.
-        spec: its registry row.
+        spec: its registry row; what was proven of the weights inside the package is left out of it
+            where these are others.
         path: the weights file.
         sha256: of that file, in hex.
         options: what the tensors did not tell.
@@ -85,7 +92,7 @@ def load_network(
     known = {**known_options(checkpoint), **recorded, **(options or {})}
     return LoadedModel(
         network=build(spec, checkpoint, known),
-        spec=spec,
+        spec=spec if path == built_in_weights(spec) else replace(spec, half_is_sound=False),
         path=path,
         sha256=checkpoint.sha256,
         options=known,
