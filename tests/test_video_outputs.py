@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from mattecli.errors import UsageError
 from tests.conftest import load
 from tests.video_clips import (
     Identity,
@@ -268,6 +269,8 @@ def test_a_part_of_a_clip(
         ("a.mov", ("foreground",), {"crf": 20}, "--crf is not for prores"),
         ("a.mov", ("foreground",), {"start": "later"}, "is no time"),
         ("a.mov", ("foreground",), {"start": "2", "end": "1"}, "--end lies before --start"),
+        ("a.mov", ("foreground",), {"start": "9f", "end": "9f"}, "--end lies before --start"),
+        ("%d.jpg", ("foreground",), {}, "cannot hold alpha"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_remedy(
@@ -278,10 +281,10 @@ def test_what_cannot_be_is_refused_with_a_remedy(
     clip: Path,
     tmp_path: Path,
 ) -> None:
-    done = run_video(clip, tmp_path / name, write, **options)
-    assert done.report.failed == 1
-    assert reason in str(done.item.error)
-    assert "; " in str(done.item.error)
+    with pytest.raises(UsageError) as raised:  # before anything is opened
+        run_video(clip, tmp_path / name, write, **options)
+    assert reason in str(raised.value)
+    assert "; " in str(raised.value)
     assert list(tmp_path.iterdir()) == []
 
 

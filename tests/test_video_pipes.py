@@ -102,3 +102,4 @@ def test_a_reader_that_goes_away(clip: Path) -> None:
     words = long.stderr.read().decode()
     long.stderr.close()
     assert long.wait(60) == 1, words
+    assert "--resume" not in words

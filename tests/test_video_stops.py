@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Cli, save
 from tests.video_clips import Identity, make_clip, read, run_video
 
 T = TypeVar("T")
@@ -243,3 +243,46 @@ def test_resuming_with_other_settings_begins_anew(tmp_path: Path) -> None:
     assert done.report.done == 1
     assert any("begun anew" in note for note in done.item.notes)
     assert len(read(out).frames) == 80
+
+
+def test_resuming_with_other_images_begins_anew(cli: Cli, tmp_path: Path) -> None:
+    """Images of the same names are told apart by their sizes and times."""
+    mask = np.full((120, 160), 255, np.uint8)
+    save(tmp_path / "all.png", mask)
+    for number in range(4):
+        save(tmp_path / f"in/{number}.png", np.full((120, 160, 3), 10, np.uint8))
+    whole = ("--model", "closed-form", "--foreground", "none", "--trimap", "all.png")
+    for given in ("in", "in/%d.png"):
+        command = ("video", given, "-o", "o.mkv", "-w", "fill", "--piece-frames", "2", *whole)
+        (tmp_path / "in/3.png").rename(tmp_path / "away.png")
+        save(tmp_path / "in/3.png", np.full((60, 80, 3), 10, np.uint8))  # of another size
+        assert cli(*command).code == 1
+        (tmp_path / "away.png").rename(tmp_path / "in/3.png")
+        for number in range(4):
+            save(tmp_path / f"in/{number}.png", np.full((120, 160, 3), 200, np.uint8))
+        result = cli(*command, "--resume")
+        assert result.code == 0, result.err
+        assert "begun anew" in result.err
+        for frame in read(tmp_path / "o.mkv").frames:
+            assert np.abs(frame.to_ndarray(format="rgb24").astype(int) - 200).max() <= 1
+
+
+def test_a_stream_that_stops_leaves_nothing_to_resume(long_clip: Path, tmp_path: Path) -> None:
+    with long_clip.open("rb") as stream:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.video_program", "0.02", "video", "-"),
+                *("-o", "out.mkv", "--piece-frames", "20"),
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=stream,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    wait_for(lambda: has_piece(tmp_path))
+    process.send_signal(signal.SIGINT)
+    words = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, words
+    assert "--resume" not in words
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.partial.mkv"]

@@ -4,71 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 
 from mattecli.engine.estimator import Estimator
 from mattecli.engine.pipeline import Stage
-from mattecli.errors import UsageError, VideoReadError
+from mattecli.errors import MattecliError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.refining import Refiner, make_refiner
-from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe, worker_count
+from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
-from mattecli.jobs.video_backdrop import Backdrop, open_backdrop
 from mattecli.jobs.video_bounds import VideoBounds
-from mattecli.jobs.video_frames import FrameItem, FrameSource, ResumePoint, Tracks
+from mattecli.jobs.video_checks import check_options, check_tasks
 from mattecli.jobs.video_plan import VideoTask, plan_videos
-from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
+from mattecli.jobs.video_run import VideoRun
+from mattecli.jobs.video_sources import Footage
 from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
 from mattecli.jobs.video_stored import by_way_of_here, refuse_unstorable
-from mattecli.jobs.video_targets import Targets, open_targets
+from mattecli.jobs.video_targets import open_targets
+from mattecli.jobs.video_watch import Progress, SilentVideo, VideoObserver
 from mattecli.jobs.workspace import Workspace
-from mattecli.media.video.records import Frame, Span
 from mattecli.records import ItemRecord, Report
 from mattecli.settings.video import VideoOptions
 
 __all__ = ["Progress", "SilentVideo", "VideoObserver", "matte_videos"]
 
-_TOLD_EVERY = 0.2  # seconds
 _MOST_WORKERS = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a video is.
-
-    Attributes:
-        source: its name.
-        done: frames written, those of an earlier run included.
-        total: frames that are expected, or None.
-        resumed: frames of an earlier run.
-        seconds: since this run began with it.
-        stages: frames a second that each stage has managed while it worked.
-    """
-
-    source: str
-    done: int
-    total: int | None
-    resumed: int = 0
-    seconds: float = 0.0
-    stages: dict[str, float] = field(default_factory=dict)
-
-
-class VideoObserver(Observer, Protocol):
-    """Who watches a run over videos."""
-
-    def frames(self, progress: Progress) -> None:
-        """A video has got on; called a few times a second."""
-
-
-class SilentVideo(Silent):
-    """An observer that says nothing."""
-
-    def frames(self, progress: Progress) -> None:
-        """Nothing."""
 
 
 def matte_videos(
@@ -92,8 +55,9 @@ def matte_videos(
     """
     observer = observer or SilentVideo()
     require_crew(options.engine, crew)
-    _check_numbers(options)
+    check_options(options)
     tasks = plan_videos(options)
+    check_tasks(tasks, options)
     refuse_unstorable(tasks, options)
     if options.run.dry_run:
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
@@ -148,17 +112,6 @@ def _opened(
     return chosen.facts, _Models(chosen.estimator, guide, refiner)
 
 
-def _check_numbers(options: VideoOptions) -> None:
-    clip = options.clip
-    VideoBounds(options)
-    if not 1 <= clip.piece_frames <= 100_000:
-        raise UsageError(f"--piece-frames {clip.piece_frames} makes no sense", remedy="try 250")
-    if not clip.stall_timeout > 0:
-        raise UsageError("--stall-timeout must be positive", remedy="try 60")
-    if options.target.crf is not None and not 0 <= options.target.crf <= 63:
-        raise UsageError(f"--crf {options.target.crf} makes no sense", remedy="give 0 to 63")
-
-
 def _never(_task: VideoTask) -> ItemRecord:
     raise AssertionError("a dry run does nothing")
 
@@ -199,7 +152,7 @@ class _Job:
             span = parse_span(self._options.clip, footage)
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes
-            run = _Run(task, footage, span, targets, self._options)
+            run = VideoRun(task, footage, span, targets, self._options)
             steps = FrameSteps(
                 self._models.estimator,
                 self._models.guide,
@@ -212,143 +165,17 @@ class _Job:
             except KeyboardInterrupt:
                 for left in [output.stop() for output in targets.outputs.values()]:
                     if left and not task.is_staged:
-                        self._observer.note(f"interrupted: {left}; --resume goes on")
+                        then = "; --resume goes on" if task.can_resume else ""
+                        self._observer.note(f"interrupted: {left}{then}")
                 raise
-            except BaseException:
+            except BaseException as error:
                 for output in targets.outputs.values():
                     output.abandon()
+                if isinstance(error, MattecliError) and not task.can_resume:
+                    error.remedy = _without_resume(error.remedy)
                 raise
 
 
-class _Run:
-    """One video on its way through the steps."""
-
-    def __init__(
-        self,
-        task: VideoTask,
-        footage: Footage,
-        span: Span,
-        targets: Targets,
-        options: VideoOptions,
-    ) -> None:
-        self._task = task
-        self._footage = footage
-        self._span = span
-        self._targets = targets
-        self._options = options
-        self._begin = self._told = time.perf_counter()
-        self._written = 0
-
-    def through(self, steps: FrameSteps, observer: VideoObserver, stack: ExitStack) -> ItemRecord:
-        """All frames, then the record."""
-        bounds = VideoBounds(self._options)
-        point = self._targets.point
-        reader = self._footage.reader(self._span_from(point))
-        frames = iter(reader)
-        stack.callback(frames.close)
-        source = self._source(frames, point, stack)
-        with closing(steps.run(source)) as finished:
-            for item in finished:
-                bounds.check(self._task, self._targets.point.done + self._written + 1, self._begin)
-                self._write(item)
-                self._tell(observer, steps, reader)
-        for output in self._targets.outputs.values():
-            output.finish()
-        self._tell(observer, steps, reader, now=True)
-        return self._record(reader, source, steps)
-
-    def _span_from(self, point: ResumePoint) -> Span:
-        if not point.context:
-            return self._span
-        return replace(self._span, start=point.context[0])
-
-    def _source(self, frames: Iterator[Frame], point: ResumePoint, stack: ExitStack) -> FrameSource:
-        tracks = self._tracks(point)
-        stack.callback(tracks.close)
-        backdrop: Backdrop | None = None
-        if "composite" in self._options.pixels.write:
-            backdrop = open_backdrop(self._options, self._footage.info.size)
-            stack.callback(backdrop.close)
-        return FrameSource(
-            self._footage,
-            frames,
-            tracks,
-            backdrop,
-            point,
-            align=self._options.model.align,
-        )
-
-    def _tracks(self, point: ResumePoint) -> Tracks:
-        model, source = self._options.model, self._task.source
-        skip = point.skipped + point.first
-        tracks = Tracks()
-        if model.trimap not in (None, "auto"):
-            path = companion_path(source, str(model.trimap), "trimap")
-            tracks.trimap = Track(path, "trimap", "grey", skip, self._options)
-        if model.segmentation is not None:
-            path = companion_path(source, model.segmentation, "segmentation")
-            tracks.mask = Track(path, "segmentation", "grey", skip, self._options)
-        if model.background is not None:
-            path = companion_path(source, model.background, "background")
-            tracks.plate = Track(path, "background", "rgb", skip, self._options)
-        return tracks
-
-    def _write(self, item: FrameItem) -> None:
-        if not self._written:
-            self._task.show("video", item.color)
-            for kind, image in item.images.items():
-                self._task.show(kind, image)
-        for kind, output in self._targets.outputs.items():
-            output.write(item.stamp, item.images[kind])
-        self._written += 1
-
-    def _tell(
-        self, observer: VideoObserver, steps: FrameSteps, reader: Reader, *, now: bool = False
-    ) -> None:
-        moment = time.perf_counter()
-        if moment - self._told < _TOLD_EVERY and not now:
-            return
-        self._told = moment
-        seconds = self._seconds(steps, reader)
-        point = self._targets.point
-        rates = {name: self._written / value for name, value in seconds.items() if value > 0}
-        observer.frames(
-            Progress(
-                source=self._task.shown,
-                done=point.done + self._written,
-                total=self._footage.info.expected if self._span.is_all else None,
-                resumed=point.done,
-                seconds=moment - self._begin,
-                stages=rates,
-            )
-        )
-
-    def _seconds(self, steps: FrameSteps, reader: Reader) -> dict[str, float]:
-        encode = sum(output.seconds for output in self._targets.outputs.values())
-        return {"decode": reader.seconds, **steps.seconds, "encode": encode}
-
-    def _record(self, reader: Reader, source: FrameSource, steps: FrameSteps) -> ItemRecord:
-        task, damage = self._task, reader.damage
-        task.notes += source.notes
-        frames = self._targets.point.done + self._written
-        if source.repeated:
-            task.notes.append(
-                f"{_frames(source.repeated)} could not be decoded and repeat the one before"
-            )
-        elif damage.errors and not damage.is_cut_off:
-            task.notes.append(f"it is damaged, and mended by the decoder ({damage.words})")
-        record = replace(task.record("done"), seconds=self._seconds(steps, reader))
-        if not damage.is_cut_off:
-            return record
-        claimed = self._footage.info.frames
-        of = f" of {claimed}" if claimed else ""
-        error = VideoReadError(
-            f"it ends early; its {_frames(frames)}{of} are written",
-            path=task.source.path,
-            remedy="get the whole file and run it again",
-        )
-        return replace(record, status="failed", error=str(error), trouble=error)
-
-
-def _frames(count: int) -> str:
-    return f"{count} frame{'s' if count != 1 else ''}"
+def _without_resume(remedy: str) -> str:
+    """The remedy for a stream, which cannot be gone on with."""
+    return remedy.replace(" with --resume", "").replace(" without --resume", "")

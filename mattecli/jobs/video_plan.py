@@ -50,6 +50,12 @@ class VideoTask(Task):
     formats: dict[str, str]
     is_staged: bool = False
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether another run can go on where one stopped: not with a stream, nor elsewhere."""
+        is_stream = self.source.is_stdin or None in self.outputs.values()
+        return not is_stream and not self.is_staged
+
 
 def plan_videos(options: VideoOptions) -> list[VideoTask]:
     """Find the inputs and name their outputs.

@@ -11,7 +11,7 @@ from mattecli.jobs.video_sources import Footage
 from mattecli.media.video.records import Span
 from mattecli.settings.video import ClipOptions
 
-__all__ = ["parse_span", "parse_time"]
+__all__ = ["check_span", "parse_span", "parse_time"]
 
 _FRAME = re.compile(r"(\d+)f")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
@@ -35,6 +35,23 @@ def parse_time(text: str, name: str) -> int | Fraction:
     return Fraction(seconds) + 60 * int(minutes or 0) + 3600 * int(hours or 0)
 
 
+def check_span(options: ClipOptions) -> None:
+    """The times by themselves, without a clip.
+
+    Raises:
+        UsageError: they make no sense.
+    """
+    given = (("--start", options.start), ("--end", options.end))
+    times = [parse_time(text, name) for name, text in given if text is not None]
+    if len(times) == 2 and isinstance(times[0], int) == isinstance(times[1], int):
+        _require_order(*times)
+
+
+def _require_order(start: int | Fraction, end: int | Fraction) -> None:
+    if end <= start:
+        raise UsageError("--end lies before --start", remedy="give a later one")
+
+
 def parse_span(options: ClipOptions, footage: Footage) -> Span:
     """The wanted part in the clip's own ticks.
 
@@ -48,8 +65,8 @@ def parse_span(options: ClipOptions, footage: Footage) -> Span:
         raise VideoReadError(
             f"it ends before --start {options.start}", path=footage.path, remedy="begin earlier"
         )
-    if start is not None and end is not None and end <= start:
-        raise UsageError("--end lies before --start", remedy="give a later one")
+    if start is not None and end is not None:
+        _require_order(start, end)
     return Span(start, end)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -18,17 +17,16 @@ from mattecli.jobs.results import Cutout, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.trimap import trimap_options
 from mattecli.jobs.video_frames import FrameItem
+from mattecli.jobs.video_steady import steadied_frames
 from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import premultiplied
-from mattecli.ops.motion import FLOW_RADIUS, Seen, steadied
 from mattecli.ops.pixels import Float32
-from mattecli.ops.temporal import one_frame_delay
 from mattecli.ops.trimap import make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
-from mattecli.settings.video import Smoothing, VideoOptions
+from mattecli.settings.video import VideoOptions
 
-__all__ = ["FrameSteps", "as_matte_options", "smoothing_radius"]
+__all__ = ["FrameSteps", "as_matte_options"]
 
 _NO_FILL = ColourFill((0.0, 0.0, 0.0))
 
@@ -53,11 +51,6 @@ def as_matte_options(options: VideoOptions) -> MatteOptions:
     )
     pixels = replace(base.pixels, foreground=options.pixels.foreground)
     return replace(base, pixels=pixels)
-
-
-def smoothing_radius(smooth: Smoothing) -> int:
-    """Frames to either side that steadying looks at."""
-    return {"off": 0, "ofd": 1, "flow": FLOW_RADIUS}[smooth]
 
 
 class FrameSteps:
@@ -99,7 +92,7 @@ class FrameSteps:
         """
         stages = [Stage(name="finish", work=each(self._finish), workers=self._workers)]
         with closing(self._estimated(frames)) as found:
-            steady = _steadied(found, self._smooth)
+            steady = steadied_frames(found, self._smooth)
             finished = run_stages(steady, stages, budget=self._under_way)
             with closing(finished):
                 for outcome in finished:
@@ -246,63 +239,3 @@ def _network_stage(
         return None if prepared is None else prepared.shape
 
     return Stage(name=name, work=work, workers=estimator.lanes, group=estimator.batch, key=shape)
-
-
-def _steadied(items: Iterator[FrameItem], smooth: Smoothing) -> Iterator[FrameItem]:
-    """The frames that are written, each steadied by its raw neighbours."""
-    radius = smoothing_radius(smooth)
-    window: deque[FrameItem] = deque()
-    waiting = 0  # frames at the window's end that have not been passed on
-    for item in items:
-        window.append(item)
-        waiting += 1
-        if waiting > radius:
-            yield from _passed(window, len(window) - waiting, smooth)
-            waiting -= 1
-            while len(window) - waiting > radius:
-                window.popleft()
-    while waiting:
-        yield from _passed(window, len(window) - waiting, smooth)
-        waiting -= 1
-
-
-def _passed(window: Sequence[FrameItem], place: int, smooth: Smoothing) -> Iterator[FrameItem]:
-    item = window[place]
-    if item.is_context:
-        return
-    raw = item.matte
-    if raw is None:
-        raise AssertionError("a frame was steadied before it was estimated")
-    if smooth == "off":
-        yield item
-    else:
-        yield _with_alpha(item, replace(raw, alpha=_steady_alpha(window, place, smooth)))
-
-
-def _steady_alpha(window: Sequence[FrameItem], place: int, smooth: Smoothing) -> Float32:
-    seen = [
-        Seen(item.seen, item.matte.alpha)
-        for item in window
-        if item.seen is not None and item.matte is not None
-    ]
-    own = seen[place].alpha
-    if len(seen) < 2 or any(other.alpha.shape != own.shape for other in seen):
-        return own
-    if smooth == "flow":
-        return steadied(seen, place)
-    if not 0 < place < len(seen) - 1:
-        return own
-    before, after = seen[place - 1].alpha, seen[place + 1].alpha
-    return one_frame_delay(before, own, after)
-
-
-def _with_alpha(item: FrameItem, matte: Matte) -> FrameItem:
-    """The frame with another alpha; the window keeps the raw one."""
-    return FrameItem(
-        stamp=item.stamp,
-        is_context=False,
-        color=item.color,
-        trimap=item.trimap,
-        fill=item.fill,
-        matte=matte,
-    )

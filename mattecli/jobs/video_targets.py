@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mattecli import __version__
 from mattecli.errors import UsageError
+from mattecli.jobs.video_fingerprint import fingerprint_of
 from mattecli.jobs.video_frames import ResumePoint
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_sources import Footage, is_moving
 from mattecli.media.formats import writable_format
-from mattecli.media.paths import is_folder, is_ordinary_file
-from mattecli.media.video.containers import CONTAINERS, Codec, choose_codec
+from mattecli.media.video.animation import animation_notes
+from mattecli.media.video.containers import CONTAINERS, Codec, check_codec, choose_codec
 from mattecli.media.video.encode import EncoderPlan
-from mattecli.media.video.join import JoinPlan, sound_notes
+from mattecli.media.video.join_plan import JoinPlan
 from mattecli.media.video.numbered import ExrOutput, ImageOutput
+from mattecli.media.video.other_streams import stream_notes
 from mattecli.media.video.outputs import FileOutput, Output, StreamOutput
 from mattecli.media.video.records import ClipInfo, Span
+from mattecli.media.video.timecode import advanced
 from mattecli.media.video.workfolder import WorkFolder
 from mattecli.settings.video import VideoOptions
 
-__all__ = ["Targets", "check_formats", "open_targets"]
+__all__ = ["Targets", "check_kinds", "open_targets"]
 
 _CONTENT: dict[str, Literal["rgba", "rgb", "grey"]] = {
     "foreground": "rgba",
@@ -34,7 +33,7 @@ _CONTENT: dict[str, Literal["rgba", "rgb", "grey"]] = {
     "fill": "rgb",
     "composite": "rgb",
 }
-_SAMPLED = 1 << 16
+_MUXERS = {"nut": "nut", "y4m": "yuv4mpegpipe"}
 
 
 @dataclass(slots=True)
@@ -52,28 +51,40 @@ class Targets:
     notes: list[str]
 
 
-def check_formats(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[str, Codec]:
-    """The codec of each kind of output; empty for images.
+def check_kinds(formats: Mapping[str, str], options: VideoOptions) -> None:
+    """Whether what is to be written can be.
+
+    Args:
+        formats: container, or image format, of each kind of output.
 
     Raises:
-        UsageError: a container cannot hold what is to be written.
+        UsageError: a container cannot hold it.
     """
-    codecs = {}
-    for kind, name in task.formats.items():
+    target = options.target
+    for kind, name in formats.items():
         content = _CONTENT[kind]
         if name == "y4m" and content == "rgba":
             raise UsageError("y4m cannot hold alpha", remedy="use --format nut, or --write alpha")
-        if name in ("nut", "y4m"):
+        if name in CONTAINERS:
+            check_codec(CONTAINERS[name], content, target.codec, target.crf)
+        elif name not in _MUXERS:
+            _check_image_format(name, content)
+
+
+def _codecs(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[str, Codec]:
+    """The codec of each kind of output; empty for images."""
+    check_kinds(task.formats, options)
+    codecs, target = {}, options.target
+    for kind, name in task.formats.items():
+        content = _CONTENT[kind]
+        if name in _MUXERS:
             codecs[kind] = _raw(name, content, info)
         elif name in CONTAINERS:
-            target = options.target
             codecs[kind] = choose_codec(CONTAINERS[name], info, content, target.codec, target.crf)
-        else:
-            _check_image_format(name, content, info)
     return codecs
 
 
-def _check_image_format(name: str, content: str, info: ClipInfo) -> None:
+def _check_image_format(name: str, content: str) -> None:
     row = writable_format(name)
     if content == "rgba" and not row.alpha:
         raise UsageError(
@@ -84,8 +95,6 @@ def _check_image_format(name: str, content: str, info: ClipInfo) -> None:
         raise UsageError(
             f"frames are not written as {row.name}", remedy="use png, tiff or exr, or a video"
         )
-    if info.depth > 16:
-        raise UsageError("frames of more than 16 bits are not written")
 
 
 def _raw(name: str, content: str, info: ClipInfo) -> Codec:
@@ -117,13 +126,16 @@ def open_targets(
         VideoWriteError: a folder cannot be made.
     """
     info = footage.info
-    codecs = check_formats(task, info, options)
-    resume = options.target.resume and None not in task.outputs.values()
-    if options.target.resume and not resume:
-        raise UsageError("--resume is not for standard output", remedy="give -o FILE")
-    fingerprint = _fingerprint(task, footage, span, facts, options)
+    codecs = _codecs(task, info, options)
+    fingerprint = fingerprint_of(task, footage, span, facts, options)
     folders = {
-        kind: WorkFolder(path, fingerprint, resume=resume, piece_frames=options.clip.piece_frames)
+        kind: WorkFolder(
+            path,
+            fingerprint,
+            resume=options.target.resume,
+            piece_frames=options.clip.piece_frames,
+            keeps=task.can_resume,
+        )
         for kind, path in task.outputs.items()
         if path is not None
     }
@@ -141,8 +153,9 @@ def open_targets(
         elif name in CONTAINERS:
             container = CONTAINERS[name]
             encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
-            outputs[kind] = FileOutput(folders[kind], encoding, plans.joining(name))
-            notes += sound_notes(plans.joined, container)
+            joining = plans.joining(name)
+            outputs[kind] = FileOutput(folders[kind], encoding, joining)
+            notes += [*stream_notes(plans.joined, container), *animation_notes(joining)]
             if container.resolution and info.time_base.denominator > 1000:
                 notes.append(f".{name} keeps times to {container.resolution} only")
         else:
@@ -150,7 +163,6 @@ def open_targets(
     return Targets(outputs, point, list(dict.fromkeys(notes)))
 
 
-_MUXERS = {"nut": "nut", "y4m": "yuv4mpegpipe"}
 _FLOATS = {"rgba": "gbrapf32le", "rgb": "gbrpf32le", "grey": "grayf32le"}
 
 
@@ -192,8 +204,10 @@ class _Plans:
         """Of one kind, into the container of that name."""
         container, info, span = CONTAINERS[name], self._info, self._span
         turns = container.turns and not info.is_flipped
+        begin = 0 if span.start is None else self._point.origin * info.time_base - info.origin
+        late = round(begin * (info.rate or 0))
         return JoinPlan(
-            info=self.joined,
+            info=replace(self.joined, timecode=advanced(info.timecode, late, info.rate)),
             container=container,
             source=self._clip,
             start=None if span.start is None else self._point.origin * info.time_base,
@@ -244,43 +258,3 @@ def _resume_point(
         origin=origin,
         skipped=skipped,
     )
-
-
-def _fingerprint(
-    task: VideoTask,
-    footage: Footage,
-    span: Span,
-    facts: Mapping[str, object],
-    options: VideoOptions,
-) -> str:
-    """Of all that decides what frames look like: settings, model, and the files that are read."""
-    model = options.model
-    given = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
-    told = {
-        "version": __version__,
-        "source": _identity(footage.path),
-        "span": (span.start, span.end),
-        "companions": [_identity(Path(text)) if text else None for text in given],
-        "facts": {key: str(value) for key, value in facts.items()},
-        "formats": task.formats,
-        "target": {"codec": options.target.codec, "crf": options.target.crf},
-        "clip": asdict(replace(options.clip, stall_timeout=0.0)),
-        "model": {key: str(value) for key, value in asdict(model).items()},
-        "pixels": asdict(options.pixels),
-        "shape": asdict(options.shape),
-    }
-    text = json.dumps(told, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _identity(path: Path) -> str:
-    """A file by its size, time and beginning; a folder by its listing; else the text itself."""
-    if is_folder(path):
-        names = sorted(entry.name for entry in path.iterdir())
-        return hashlib.blake2b("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
-    if not is_ordinary_file(path):
-        return os.fspath(path)
-    status = path.stat()
-    with path.open("rb") as stream:
-        beginning = hashlib.blake2b(stream.read(_SAMPLED)).hexdigest()
-    return f"{status.st_size} {status.st_mtime_ns} {beginning}"

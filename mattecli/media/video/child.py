@@ -66,24 +66,30 @@ def _video_stream(container: Any) -> Any:
 
 
 def _described(container: Any) -> dict[str, Any]:
+    stream = _video_stream(container)
     others = [
-        {"index": s.index, "kind": s.type, "codec": _codec(s)}
+        {
+            "index": s.index,
+            "kind": s.type,
+            "codec": _codec(s),
+            "language": _tag("language", s.metadata),
+        }
         for s in container.streams
-        if s.type != "video"
+        if stream is None or s.index != stream.index
     ]
     found: dict[str, Any] = {
         "format": container.format.name,
         "others": others,
-        "chapters": len(container.chapters()),
+        "chapters": [_chapter(chapter) for chapter in container.chapters()],
         "video": None,
     }
-    stream = _video_stream(container)
     if stream is None or stream.codec_context is None:
         return found
     is_free = bool(container.format.flags & _TS_DISCONT)
     start = container.start_time
     found["origin"] = str(Fraction(start, 1_000_000)) if is_free and start is not None else "0"
     found["video"] = _described_stream(stream)
+    found["video"]["timecode"] = _tag("timecode", stream.metadata, container.metadata)
     length = stream.duration and float(stream.duration * stream.time_base)
     if not length and container.duration:
         length = container.duration / 1e6
@@ -91,6 +97,18 @@ def _described(container: Any) -> dict[str, Any]:
     with suppress(av.error.FFmpegError):
         found["video"] |= _described_frame(container, stream)
     return found
+
+
+def _chapter(chapter: Any) -> dict[str, Any]:
+    """Times in seconds, as text that keeps them exact."""
+    times = {name: str(chapter[name] * Fraction(chapter["time_base"])) for name in ("start", "end")}
+    return {**times, "tags": dict(chapter["metadata"])}
+
+
+def _tag(name: str, *places: dict[str, str]) -> str:
+    """A tag, however it is spelt, of the first that has it."""
+    found = [text for tags in places for key, text in tags.items() if key.lower() == name]
+    return found[0] if found else ""
 
 
 def _codec(stream: Any) -> str:
@@ -111,8 +129,8 @@ def _described_stream(stream: Any) -> dict[str, Any]:
         "rate": str(stream.average_rate or stream.base_rate or stream.guessed_rate or 0),
         "frames": stream.frames or None,
         "fields": _ORDERS.get(int(context.field_order or 0), "progressive"),
-        "timecode": stream.metadata.get("timecode", ""),
         "colour": _tags(context),
+        "tags": {k: v for k in ("language", "title") if (v := _tag(k, stream.metadata))},
         **({} if pixels is None else _described_pixels(pixels)),
     }
 
@@ -181,6 +199,7 @@ def _list_packets(container: Any) -> None:
     lines = []
     for packet in container.demux(stream):
         if packet.size == 0:
+            count += packet.dts is not None  # an empty one: the picture before it stays
             continue
         count += 1
         if packet.pts is not None and not packet.is_discard:

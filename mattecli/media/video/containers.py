@@ -10,7 +10,15 @@ from typing import Literal, TypeAlias
 from mattecli.errors import UsageError
 from mattecli.media.video.records import ClipInfo
 
-__all__ = ["CONTAINERS", "Codec", "CodecName", "Container", "choose_codec", "container_of"]
+__all__ = [
+    "CONTAINERS",
+    "Codec",
+    "CodecName",
+    "Container",
+    "check_codec",
+    "choose_codec",
+    "container_of",
+]
 
 CodecName: TypeAlias = Literal["auto", "prores", "vp9", "h264", "hevc", "ffv1"]
 
@@ -33,6 +41,7 @@ class Container:
         audio_codec: what others are converted to, with its settings; empty: no sound.
         subtitles: codecs that are copied.
         subtitle_codec: what other text is converted to, or "".
+        attachments: it takes files along (fonts, covers).
         turns: it can say that a player has to turn the pictures.
         ticks: it keeps any time base; others round times (see ``resolution``).
         resolution: how times are rounded, for people; "" where they are not.
@@ -47,6 +56,7 @@ class Container:
     audio_codec: tuple[str, ...] = ()
     subtitles: frozenset[str] = frozenset()
     subtitle_codec: str = ""
+    attachments: bool = False
     turns: bool = False
     ticks: bool = False
     resolution: str = ""
@@ -109,6 +119,7 @@ _ROWS = (
         audio_codec=("flac",),
         subtitles=frozenset({"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle"}),
         subtitle_codec="srt",
+        attachments=True,
         resolution="milliseconds",
     ),
     Container(
@@ -170,6 +181,27 @@ def choose_codec(
     Raises:
         UsageError: the container cannot hold it.
     """
+    name = check_codec(container, content, wanted, crf)
+    possible = container.alpha_codecs if content == "rgba" else container.codecs
+    if wanted == "auto" and name == "h264" and info.depth > 8 and "hevc" in possible:
+        name = "hevc"  # players decode 10 bits of HEVC, hardly of H.264
+    return _MAKERS[name](info, content, crf)
+
+
+def check_codec(
+    container: Container,
+    content: Literal["rgba", "rgb", "grey"],
+    wanted: CodecName = "auto",
+    crf: int | None = None,
+) -> str:
+    """The codec's name, as far as it does not depend on the clip.
+
+    Args:
+        container, content, wanted, crf: as for ``choose_codec``.
+
+    Raises:
+        UsageError: the container cannot hold it.
+    """
     possible = container.alpha_codecs if content == "rgba" else container.codecs
     if not possible:
         raise UsageError(
@@ -183,11 +215,9 @@ def choose_codec(
             remedy=f"choose {' or '.join(possible)}, or another container",
         )
     name = wanted if wanted != "auto" else possible[0]
-    if wanted == "auto" and name == "h264" and info.depth > 8 and "hevc" in possible:
-        name = "hevc"  # players decode 10 bits of HEVC, hardly of H.264
     if crf is not None and name in ("prores", "ffv1"):
         raise UsageError(f"--crf is not for {name}", remedy="leave it out")
-    return _MAKERS[name](info, content, crf)
+    return name
 
 
 def _prores(info: ClipInfo, content: str, _crf: int | None) -> Codec:

@@ -23,7 +23,8 @@ from mattecli.records import Array
 
 __all__ = ["ClipReader", "Damage"]
 
-_SEEK_MARGIN = 1.0  # seconds before the wanted frame that decoding begins
+_SEEK_MARGIN = 1  # seconds before the wanted frame that decoding begins
+_SIGN_OF_LIFE = 64  # frames of those that are skipped, of which one is passed on
 _TURNS = {90: "transpose=1", 180: "hflip,vflip", 270: "transpose=2"}
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
 
@@ -106,10 +107,14 @@ class ClipReader:
         if turn and info.rotation in _TURNS:
             convert = f"{convert},{_TURNS[info.rotation]}"
         seek: list[str] = []
-        if start is not None and not self._is_live:
-            begin = start * info.time_base - Fraction(_SEEK_MARGIN)
-            if begin > 0:
-                seek = ["-seek_timestamp", "1", "-ss", f"{float(begin):.6f}"]
+        begin = Fraction(0) if start is None else start * info.time_base - _SEEK_MARGIN
+        if begin > 0 and info.has_index and not self._is_live:
+            seek = ["-seek_timestamp", "1", "-ss", f"{float(begin):.6f}"]
+        elif begin > 0:
+            # Decoded from its beginning: a jump into the middle of frames that lean on each
+            # other would give other pixels, or none.
+            early = f"isnan(t)+gte(t,{float(begin):.6f})+not(mod(n,{_SIGN_OF_LIFE}))"
+            convert = f"select='{early}',{convert}"
         whitelists = ["-protocol_whitelist", "fd,pipe", "-format_whitelist", FORMATS]
         return [
             *("-copyts", *turn, *seek, *whitelists, "-fd", str(source), "-i", "fd:"),

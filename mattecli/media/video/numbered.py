@@ -99,10 +99,7 @@ class _NumberedOutput(CountedOutput):
         self._leave()
 
     def _leave(self) -> None:
-        if self._folder.pieces:
-            self._folder.close()
-        else:
-            self._folder.remove()
+        self._folder.close()
 
 
 class ImageOutput(_NumberedOutput):

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 from mattecli.errors import MattecliError, VideoWriteError
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
-from mattecli.media.video.join import JoinPlan, join
+from mattecli.media.video.join import join
+from mattecli.media.video.join_plan import JoinPlan
 from mattecli.media.video.workfolder import Piece, WorkFolder
 from mattecli.records import Array
 
@@ -191,10 +192,7 @@ class FileOutput(CountedOutput):
             self._encoder.abort()
         if self._closing is not None:
             self._closing.join()
-        if self._folder.pieces:
-            self._folder.close()
-        else:
-            self._folder.remove()
+        self._folder.close()
 
     def _until(self, end: int) -> JoinPlan:
         info = self._joining.info

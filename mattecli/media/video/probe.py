@@ -12,7 +12,7 @@ from typing import Any
 
 from mattecli.errors import VideoReadError
 from mattecli.media.child_process import child_environment, module_command
-from mattecli.media.video.records import ClipInfo, Colour, OtherStream
+from mattecli.media.video.records import Chapter, ClipInfo, Colour, OtherStream
 from mattecli.records import Size
 
 __all__ = ["child_command", "probe"]
@@ -132,8 +132,9 @@ def _info(found: dict[str, Any], size: Size) -> ClipInfo:
         frames=video["frames"],
         seconds=video["seconds"],
         others=_others(found["others"]),
-        chapters=found["chapters"],
+        chapters=tuple(_chapter(chapter) for chapter in found["chapters"]),
         timecode=video["timecode"],
+        tags=_pairs(video["tags"]),
     )
 
 
@@ -154,4 +155,12 @@ def _colour(tags: dict[str, int], pixels: str) -> Colour:
 
 
 def _others(streams: Sequence[dict[str, Any]]) -> tuple[OtherStream, ...]:
-    return tuple(OtherStream(index=s["index"], kind=s["kind"], codec=s["codec"]) for s in streams)
+    return tuple(OtherStream(**stream) for stream in streams)
+
+
+def _chapter(found: dict[str, Any]) -> Chapter:
+    return Chapter(Fraction(found["start"]), Fraction(found["end"]), _pairs(found["tags"]))
+
+
+def _pairs(tags: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(name), str(value)) for name, value in tags.items())

@@ -8,12 +8,13 @@ from typing import Literal, TypeAlias
 
 from mattecli.records import Array, Size
 
-__all__ = ["ClipInfo", "Colour", "FieldOrder", "Frame", "OtherStream", "Span"]
+__all__ = ["Chapter", "ClipInfo", "Colour", "FieldOrder", "Frame", "OtherStream", "Span"]
 
 FieldOrder: TypeAlias = Literal["progressive", "tt", "bb", "tb", "bt"]
 
 _HD_HEIGHT = 720
 _HD_WIDTH = 1280
+_INDEXED = frozenset({"mov", "matroska", "avi", "nut", "yuv4mpegpipe"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +51,29 @@ class OtherStream:
 
     Attributes:
         index: its number in the file.
-        kind: audio, subtitle, data or attachment.
+        kind: audio, subtitle, data, attachment, or video (a further one, or a cover picture).
         codec: ffmpeg's name.
+        language: ISO 639-2 code, or "".
     """
 
     index: int
     kind: str
     codec: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A chapter.
+
+    Attributes:
+        start, end: seconds of the file's clock.
+        tags: its title and so on.
+    """
+
+    start: Fraction
+    end: Fraction
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +103,9 @@ class ClipInfo:
         frames: how many the header claims, or None.
         seconds: duration that the header claims, or None.
         others: audio, subtitles and so on.
-        chapters: number of chapters.
+        chapters: in their order.
         timecode: of the first frame, or "".
+        tags: what the video stream is called: language and title, where it says them.
     """
 
     format: str
@@ -110,14 +128,20 @@ class ClipInfo:
     frames: int | None = None
     seconds: float | None = None
     others: tuple[OtherStream, ...] = ()
-    chapters: int = 0
+    chapters: tuple[Chapter, ...] = ()
     timecode: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def size(self) -> Size:
         """Size of the upright frames."""
         turned = self.rotation in (90, 270)
         return Size(self.stored.height, self.stored.width) if turned else self.stored
+
+    @property
+    def has_index(self) -> bool:
+        """Whether a jump to a time lands on a key frame; elsewhere it lands anywhere."""
+        return self.format.partition(",")[0] in _INDEXED
 
     @property
     def expected(self) -> int | None:

@@ -50,16 +50,24 @@ class WorkFolder:
         fingerprint: of all that decides what the pieces look like.
         resume: keep what an earlier run with this fingerprint completed.
         piece_frames: frames of a piece.
+        keeps: what is complete stays for a later run when this one stops.
 
     Raises:
         VideoWriteError: it cannot be made, or another run is at work in it.
     """
 
     def __init__(
-        self, target: Path, fingerprint: str, *, resume: bool, piece_frames: int = 250
+        self,
+        target: Path,
+        fingerprint: str,
+        *,
+        resume: bool,
+        piece_frames: int = 250,
+        keeps: bool = True,
     ) -> None:
         self.target = target
         self.piece_frames = piece_frames
+        self._keeps = keeps
         self.path = _place(target)
         self.pieces: list[Piece] = []
         self.was_other = False
@@ -126,12 +134,15 @@ class WorkFolder:
 
     def remove(self) -> None:
         """Remove the folder and all that is in it."""
-        self.close()
+        self._journal.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
-        """Leave the folder for a later run."""
-        self._journal.close()
+        """Leave the folder for a later run, if there can be one and it holds anything."""
+        if self._keeps and self.pieces:
+            self._journal.close()
+        else:
+            self.remove()
 
     def _lock(self) -> None:
         try:

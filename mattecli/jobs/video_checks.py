@@ -1,0 +1,50 @@
+"""Wrong usage of ``mattecli video``, found before a model is loaded or a video opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mattecli.errors import UsageError
+from mattecli.jobs.video_bounds import VideoBounds
+from mattecli.jobs.video_plan import VideoTask
+from mattecli.jobs.video_span import check_span
+from mattecli.jobs.video_targets import check_kinds
+from mattecli.settings.video import VideoOptions
+
+__all__ = ["check_options", "check_tasks"]
+
+
+def check_options(options: VideoOptions) -> None:
+    """Numbers and times that make no sense.
+
+    Raises:
+        UsageError: there are such.
+    """
+    clip = options.clip
+    VideoBounds(options)
+    if not 1 <= clip.piece_frames <= 100_000:
+        raise UsageError(f"--piece-frames {clip.piece_frames} makes no sense", remedy="try 250")
+    if not clip.stall_timeout > 0:
+        raise UsageError("--stall-timeout must be positive", remedy="try 60")
+    if options.target.crf is not None and not 0 <= options.target.crf <= 63:
+        raise UsageError(f"--crf {options.target.crf} makes no sense", remedy="give 0 to 63")
+    check_span(clip)
+
+
+def check_tasks(tasks: Sequence[VideoTask], options: VideoOptions) -> None:
+    """What is to be written can be, and can be gone on with where that is asked for.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    for task in tasks:
+        check_kinds(task.formats, options)
+        if not options.target.resume:
+            continue
+        if None in task.outputs.values():
+            raise UsageError("--resume is not for standard output", remedy="give -o FILE")
+        if task.source.is_stdin:
+            raise UsageError(
+                "--resume is not for standard input, which cannot be told from another time's",
+                remedy="save it to a file and give that",
+            )
