@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mattecli.media.video.timecode import advanced
-from tests.conftest import Cli, save
-from tests.video_clips import Identity, ffmpeg, make_clip, planes, read, run_video
+from tests.conftest import Cli
+from tests.video_clips import Identity, ffmpeg, make_clip, planes, read, run_video, take_all
 
 TAGS = (
     "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setparams=colorspace=bt709:range=tv"
@@ -22,8 +22,7 @@ SIZE = (160, 120)
 @pytest.fixture
 def whole(tmp_path: Path) -> tuple[str, ...]:
     """Arguments that take all of each frame: no model is at work."""
-    save(tmp_path / "all.png", np.full((SIZE[1], SIZE[0]), 255, np.uint8))
-    return ("--model", "closed-form", "--foreground", "none", "--trimap", "all.png")
+    return take_all(tmp_path, SIZE)
 
 
 def long_groups(path: Path) -> Path:

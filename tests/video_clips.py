@@ -113,6 +113,12 @@ class Identity(Estimator):
         return {"device": "none"}
 
 
+def take_all(folder: Path, size: tuple[int, int]) -> tuple[str, ...]:
+    """Arguments of a run in ``folder`` that takes all of each frame: no model is at work."""
+    cv2.imwrite(str(folder / "all.png"), np.full((size[1], size[0]), 255, np.uint8))
+    return ("--model", "closed-form", "--foreground", "none", "--trimap", "all.png")
+
+
 @dataclass
 class Watcher(SilentVideo):
     """Keeps what it is told."""

@@ -171,6 +171,8 @@ class _Job:
             except BaseException as error:
                 for output in targets.outputs.values():
                     output.abandon()
+                    if output.left:
+                        task.notes.append(f"{output.left} for --resume")
                 if isinstance(error, MattecliError) and not task.can_resume:
                     error.remedy = _without_resume(error.remedy)
                 raise

@@ -10,10 +10,11 @@ from mattecli.errors import VideoReadError
 from mattecli.jobs.fills import Fill, PictureFill, parse_fill
 from mattecli.jobs.video_sources import Footage, is_moving
 from mattecli.media.paths import is_there
-from mattecli.media.video.records import Frame, Span
+from mattecli.media.video.records import ClipInfo, Frame, Span
 from mattecli.ops.composite import fit_background
 from mattecli.ops.pixels import to_levels
-from mattecli.records import Size
+from mattecli.ops.segmentation import resized
+from mattecli.records import Array, Size
 from mattecli.settings.video import BackgroundEnd, VideoOptions
 
 __all__ = ["Backdrop", "MovingBackdrop", "StillBackdrop", "open_backdrop"]
@@ -36,12 +37,13 @@ class StillBackdrop(Backdrop):
 
     Args:
         fill: the background.
-        size: of the frames, so that a picture is fitted once.
+        info: of the clip, so that a picture is fitted once.
     """
 
-    def __init__(self, fill: Fill, size: Size) -> None:
+    def __init__(self, fill: Fill, info: ClipInfo) -> None:
         if isinstance(fill, PictureFill):
-            fitted = fit_background(fill.image, size, fill.fit)
+            image = _reshaped(fill.image, 1 / info.aspect)
+            fitted = fit_background(image, info.size, fill.fit)
             kind = fill.image.dtype if fill.image.dtype.kind == "u" else "uint16"
             fill = PictureFill(to_levels(fitted, kind), "stretch")
         self._fill = fill
@@ -59,17 +61,18 @@ class MovingBackdrop(Backdrop):
 
     Args:
         path: the video, folder or pattern.
-        end: what to do when it is over.
+        aspect: sample aspect ratio of the clip before it.
         options: of the command.
 
     Raises:
         VideoReadError: it cannot be read.
     """
 
-    def __init__(self, path: Path, end: BackgroundEnd, options: VideoOptions) -> None:
+    def __init__(self, path: Path, aspect: Fraction, options: VideoOptions) -> None:
         self._footage = Footage.at(path, options)
+        self._stretch = self._footage.info.aspect / aspect
         self._fit = options.pixels.fit
-        self._end = end
+        self._end: BackgroundEnd = options.pixels.background_end
         self._loop_start = Fraction(0)
         self._begin()
 
@@ -103,7 +106,7 @@ class MovingBackdrop(Backdrop):
                 return self.at(seconds)
         if self._shown is None:
             raise AssertionError("a backdrop without a frame")
-        return PictureFill(self._shown.color, self._fit)
+        return PictureFill(_reshaped(self._shown.color, self._stretch), self._fit)
 
     def _restart(self, over: Fraction, turns: int) -> None:
         start = self._loop_start + turns * over
@@ -121,7 +124,15 @@ class MovingBackdrop(Backdrop):
         self._footage.close()
 
 
-def open_backdrop(options: VideoOptions, size: Size) -> Backdrop:
+def _reshaped(image: Array, stretch: Fraction) -> Array:
+    """A picture with samples of the clip's shape: anamorphic ones are not square."""
+    if stretch == 1:
+        return image
+    height, width = image.shape[:2]
+    return resized(image, Size(max(1, round(width * stretch)), height))
+
+
+def open_backdrop(options: VideoOptions, info: ClipInfo) -> Backdrop:
     """The background that the options name.
 
     Raises:
@@ -131,5 +142,5 @@ def open_backdrop(options: VideoOptions, size: Size) -> Backdrop:
     text = options.pixels.background_fill
     path = Path(text)
     if text != "blur" and is_there(path) and is_moving(path):
-        return MovingBackdrop(path, options.pixels.background_end, options)
-    return StillBackdrop(parse_fill(text, options.pixels.fit), size)
+        return MovingBackdrop(path, info.aspect, options)
+    return StillBackdrop(parse_fill(text, options.pixels.fit), info)

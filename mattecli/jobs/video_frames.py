@@ -113,6 +113,11 @@ class FrameSource:
         backdrop: of the composite, or None.
         point: where the run begins.
         align: the plate is registered at the beginning of each shot.
+
+    Attributes:
+        notes: what the user should know.
+        repeated: frames that could not be decoded.
+        ended_at: time of the first frame that the backdrop no longer reaches, where it is trimmed.
     """
 
     def __init__(
@@ -127,6 +132,7 @@ class FrameSource:
     ) -> None:
         self.notes: list[str] = []
         self.repeated = 0
+        self.ended_at: int | None = None
         self._footage = footage
         self._frames = frames
         self._tracks = tracks
@@ -148,6 +154,7 @@ class FrameSource:
             if self._backdrop is not None:
                 fill = self._backdrop.at(self._seconds(frame.pts))
                 if fill is None:
+                    self.ended_at = frame.pts
                     return
             item = FrameItem(
                 stamp=Stamp(index, frame.pts, self._shot or 0),

@@ -19,8 +19,8 @@ from mattecli.media.patterns import matches_of, real_name
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
-from mattecli.media.video.numbered import timecodes_path
-from mattecli.media.video.sequence import is_pattern, list_images
+from mattecli.media.video.numbered import are_there
+from mattecli.media.video.sequence import is_pattern, list_images, numbered, stem_of
 from mattecli.settings.video import VideoKind, VideoOptions
 
 __all__ = ["VIDEO_SUFFIXES", "VideoTask", "plan_videos"]
@@ -93,6 +93,13 @@ def _is_file(out: str) -> bool:
         return False
     if path.suffix.lower().removeprefix(".") in CONTAINERS or is_pattern(path):
         return True
+    if path.suffix.lower() in (".y4m", ".nut"):
+        kind = path.suffix.lower().removeprefix(".")
+        raise UsageError(
+            f"{kind} is written to standard output alone",
+            path=path,
+            remedy=f"use -o - --format {kind}, and send that to the file",
+        )
     if path.suffix.lower() in EXTENSIONS:
         raise UsageError(
             "a video needs many images",
@@ -128,6 +135,10 @@ def _formats(out: str, kinds: Sequence[VideoKind], wanted: str | None) -> dict[s
             if suffix in CONTAINERS and not is_pattern(out)
             else EXTENSIONS[f".{suffix}"].name
         )
+        if wanted not in (None, name):
+            raise UsageError(
+                f"--format {wanted} contradicts its name", path=out, remedy="give one of the two"
+            )
         return dict.fromkeys(kinds, name)
     return {kind: wanted or ("mp4" if kind == "composite" else "mov") for kind in kinds}
 
@@ -161,7 +172,7 @@ def _as_file(source: Source) -> Source:
     """A sequence is called after its folder, or after its name without the number."""
     if not is_pattern(source.path):
         return source
-    stem = source.path.name.partition("%")[0].rstrip("-_.") or source.path.parent.name or "frames"
+    stem = stem_of(source.path) or source.path.parent.name or "frames"
     return replace(source, path=source.path.with_name(stem))
 
 
@@ -261,15 +272,21 @@ def _failing(path: Path, cause: str) -> Source:
     return Source(path=path, error=error)
 
 
+def _is_made(path: Path) -> bool:
+    """Whether an output is complete."""
+    return are_there(path) if is_pattern(path) else is_there(path)
+
+
 def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
     """Outputs appear whole, so one that is there is complete."""
     existing = options.target.existing
     if existing == "overwrite" or not task.outputs:
         return
-    marks = [timecodes_path(p) if is_pattern(p) else p for p in task.outputs.values() if p]
-    there = [path for path in marks if is_there(path)]
-    if existing == "skip" and len(there) == len(task.outputs):
+    places = [path for path in task.outputs.values() if path is not None]
+    if existing == "skip" and len(places) == len(task.outputs) and all(map(_is_made, places)):
         task.settled = task.record("skipped")
+    there = [numbered(path, 1) if is_pattern(path) else path for path in places]
+    there = [path for path in there if is_there(path)]
     if existing == "error" and there:
         error = VideoWriteError(
             "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"

@@ -57,10 +57,24 @@ class VideoRun:
                 bounds.check(self._task, self._targets.point.done + self._written + 1, self._begin)
                 self._write(item)
                 self._tell(observer, steps, reader)
-        for output in self._targets.outputs.values():
-            output.finish()
+        self._require_frames()
+        outputs = self._targets.outputs.values()
+        for output in outputs:
+            output.finish(source.ended_at)
+        for output in outputs:
+            output.release()
+            self._task.notes += output.notes
         self._tell(observer, steps, reader, now=True)
         return self._record(reader, source, steps)
+
+    def _require_frames(self) -> None:
+        if self._written or self._targets.point.done or self._span.start is None:
+            return
+        raise VideoReadError(
+            f"it ends before --start {self._options.clip.start}",
+            path=self._task.source.path,
+            remedy="begin earlier",
+        )
 
     def _span_from(self, point: ResumePoint) -> Span:
         if not point.context:
@@ -72,7 +86,7 @@ class VideoRun:
         stack.callback(tracks.close)
         backdrop: Backdrop | None = None
         if "composite" in self._options.pixels.write:
-            backdrop = open_backdrop(self._options, self._footage.info.size)
+            backdrop = open_backdrop(self._options, self._footage.info)
             stack.callback(backdrop.close)
         return FrameSource(
             self._footage,
@@ -139,6 +153,7 @@ class VideoRun:
         if source.repeated:
             task.notes.append(
                 f"{_frames(source.repeated)} could not be decoded and repeat the one before"
+                f" ({damage.words})"
             )
         elif damage.errors and not damage.is_cut_off:
             task.notes.append(f"it is damaged, and mended by the decoder ({damage.words})")

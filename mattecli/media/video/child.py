@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
             if task == "probe":
                 print(json.dumps(_described(container)))  # noqa: T201 - the parent reads it
             else:
-                _list_packets(container)
+                _list_packets(container, int(descriptor))
     except (av.error.FFmpegError, ValueError, MemoryError, OSError) as error:
         sys.stderr.write(f"{getattr(error, 'strerror', None) or error}\n")
         return 1
@@ -193,13 +193,12 @@ def _turn(matrix: bytes) -> dict[str, Any]:
     return {"is_flipped": True, "rotation": 90 if abs(b) > abs(a) else 0}
 
 
-def _list_packets(container: Any) -> None:
+def _list_packets(container: Any, descriptor: int) -> None:
     stream = _video_stream(container)
     count = 0
     lines = []
     for packet in container.demux(stream):
         if packet.size == 0:
-            count += packet.dts is not None  # an empty one: the picture before it stays
             continue
         count += 1
         if packet.pts is not None and not packet.is_discard:
@@ -209,7 +208,20 @@ def _list_packets(container: Any) -> None:
             sys.stdout.writelines(lines)
             sys.stdout.flush()
             lines.clear()
+    if container.format.name == "avi" and _has_all_chunks(descriptor):
+        count = max(count, stream.frames)  # the rest are empty: pictures that stay
     sys.stdout.writelines([*lines, f"end {count}\n"])
+
+
+def _has_all_chunks(descriptor: int) -> bool:
+    """Whether each of a RIFF file's outermost chunks is as long as it says."""
+    size, offset = os.fstat(descriptor).st_size, 0
+    while offset + 8 <= size:
+        name, length = struct.unpack("<4sI", os.pread(descriptor, 8, offset))
+        if name != b"RIFF":
+            break
+        offset += 8 + length
+    return 0 < offset <= size
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +16,36 @@ from mattecli.media.files import write_atomically
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.outputs import CountedOutput, Stamp
 from mattecli.media.video.process import associates_alpha
+from mattecli.media.video.sequence import numbered, stem_of
 from mattecli.media.video.workfolder import WorkFolder
 from mattecli.ops.composite import join_rgba, premultiplied
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array
 
-__all__ = ["ExrOutput", "ImageOutput", "timecodes_path"]
+__all__ = ["ExrOutput", "ImageOutput", "are_there", "timecodes_path"]
 
 _WRITERS = 2
 
 
 def timecodes_path(pattern: Path) -> Path:
     """Where the times of numbered images are written, beside them."""
-    stem = pattern.name.partition("%")[0].rstrip("-_.")
+    stem = stem_of(pattern)
     return pattern.with_name(f"{stem}-timecodes.txt" if stem else "timecodes.txt")
+
+
+def are_there(pattern: Path) -> bool:
+    """Whether numbered images are complete: their times are listed, and none is missing."""
+    count = _listed(timecodes_path(pattern))
+    return count > 0 and all(numbered(pattern, n + 1).exists() for n in range(count))
+
+
+def _listed(times: Path) -> int:
+    """How many frames a list of times has; 0 where there is none."""
+    try:
+        lines = times.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return 0
+    return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
 class _NumberedOutput(CountedOutput):
@@ -45,9 +62,12 @@ class _NumberedOutput(CountedOutput):
         self._plan = plan
         self._pattern = folder.target
         self._times = folder.path / "times"
+        self._earlier = folder.path / "earlier"
 
     def write(self, stamp: Stamp, image: Array) -> None:
         """Take a frame; every so many are journalled."""
+        if stamp.index == 0:
+            self._set_aside()
         if self._stamps and stamp.index % self._folder.piece_frames == 0:
             self._complete_piece()
         self._note(stamp)
@@ -62,7 +82,12 @@ class _NumberedOutput(CountedOutput):
         """Wait until all images that were begun are under their names."""
 
     def _place(self, index: int) -> Path:
-        return self._pattern.with_name(self._pattern.name % (index + 1))
+        return numbered(self._pattern, index + 1)
+
+    def _set_aside(self) -> None:
+        """While images are overwritten, no list of times says that they are complete."""
+        with suppress(FileNotFoundError):
+            timecodes_path(self._pattern).replace(self._earlier)
 
     def _complete_piece(self) -> None:
         self._settle()
@@ -73,7 +98,7 @@ class _NumberedOutput(CountedOutput):
         self._folder.add(self._piece(""))
         self._stamps = []
 
-    def finish(self) -> None:
+    def finish(self, end: int | None = None) -> None:
         """Wait for the last images and write the list of times (timecode format v2)."""
         self._complete_piece()
         if not self._folder.pieces:
@@ -84,11 +109,29 @@ class _NumberedOutput(CountedOutput):
         for index in sorted(times):
             ticks = times[index] - self._plan.origin
             lines.append(f"{float(ticks * self._plan.info.time_base * 1000):.6f}")
+        self._remove_longer(len(times))
         write_atomically(timecodes_path(self._pattern), ("\n".join(lines) + "\n").encode())
-        self._folder.remove()
+        self.is_complete = True
+
+    def _remove_longer(self, count: int) -> None:
+        """Images of an earlier, longer run that the new ones do not replace.
+
+        Only what a list of times vouches for is removed; other images are named.
+        """
+        over = [numbered(self._pattern, n + 1) for n in range(count, _listed(self._earlier))]
+        if over and all(path.exists() for path in over):
+            for path in over:
+                path.unlink()
+            self.notes.append(f"{len(over)} more images of an earlier run were removed")
+        after = numbered(self._pattern, count + 1)
+        if after.exists():
+            self.notes.append(f"{after.name} and what follows it are none of this run's images")
 
     def stop(self) -> str:
         """Images that are written stay."""
+        if self.is_complete:
+            self._folder.close()
+            return ""
         self._settle()
         frames = self._folder.frames + len(self._stamps)
         self._leave()

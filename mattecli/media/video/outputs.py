@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from mattecli.errors import MattecliError, VideoWriteError
+from mattecli.errors import MattecliError, VideoWriteError, shown_path
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.join import join
 from mattecli.media.video.join_plan import JoinPlan
@@ -38,8 +38,10 @@ class Stamp:
 class Output(ABC):
     """One of the results of a video."""
 
-    seconds = 0.0
-    """Time that the encoder took."""
+    def __init__(self) -> None:
+        self.seconds = 0.0  # that the encoder took
+        self.is_complete = False
+        self.notes: list[str] = []
 
     @abstractmethod
     def write(self, stamp: Stamp, image: Array) -> None:
@@ -50,8 +52,21 @@ class Output(ABC):
         """
 
     @abstractmethod
-    def finish(self) -> None:
-        """There are no more frames: complete the result."""
+    def finish(self, end: int | None = None) -> None:
+        """There are no more frames: complete the result.
+
+        Args:
+            end: ticks of the source at which the result ends, where that is before its end.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """All results are complete: nothing is needed any more to go on with."""
+
+    @property
+    def left(self) -> str:
+        """Where an output that was given up left what a later run can use, for people, or ""."""
+        return ""
 
     @abstractmethod
     def stop(self) -> str:
@@ -66,6 +81,7 @@ class CountedOutput(Output):
     """An output that journals every so many frames."""
 
     def __init__(self, folder: WorkFolder) -> None:
+        super().__init__()
         self._folder = folder
         self._stamps: list[Stamp] = []
         before = folder.pieces[-1].context if folder.pieces else ()
@@ -81,6 +97,17 @@ class CountedOutput(Output):
             end=last.pts,
             context=tuple(self._recent),
         )
+
+    def release(self) -> None:
+        """Remove the work folder."""
+        self._folder.remove()
+
+    @property
+    def left(self) -> str:
+        """The work folder with its completed pieces."""
+        if not self._folder.path.exists():
+            return ""
+        return f"{self._folder.frames} frames are kept in {shown_path(self._folder.path)}"
 
     def _note(self, stamp: Stamp) -> None:
         self._stamps.append(stamp)
@@ -152,7 +179,7 @@ class FileOutput(CountedOutput):
         if self._error is not None:
             raise self._error
 
-    def finish(self) -> None:
+    def finish(self, end: int | None = None) -> None:
         """Join the pieces under the output's name."""
         self._close_piece()
         self._settle()
@@ -160,11 +187,18 @@ class FileOutput(CountedOutput):
         if not pieces:
             self._folder.remove()
             raise VideoWriteError("there is no frame to write", path=self._folder.target)
-        join(self._folder.path, pieces, "whole.part", self._joining)
+        plan = self._joining
+        if end is not None:
+            plan = replace(plan, end=end * plan.info.time_base)
+        join(self._folder.path, pieces, "whole.part", plan)
         self._folder.complete("whole.part")
+        self.is_complete = True
 
     def stop(self) -> str:
         """Leave what is there as a file that plays, beside the pieces for a later run."""
+        if self.is_complete:
+            self._folder.close()
+            return ""
         frames = self._folder.frames + len(self._stamps)
         end = self._stamps[-1].pts if self._stamps else None
         try:
@@ -208,20 +242,34 @@ class StreamOutput(Output):
     """
 
     def __init__(self, plan: EncoderPlan) -> None:
+        super().__init__()
+        self._steps: set[int] = set()
+        self._before: int | None = None
         self._plan = plan
         self._encoder: FrameEncoder | None = None
 
     def write(self, stamp: Stamp, image: Array) -> None:
         """Pass a frame on."""
+        if self._before is not None:
+            self._steps.add(stamp.pts - self._before)
+        self._before = stamp.pts
         if self._encoder is None:
             self._encoder = FrameEncoder(self._plan, image, 1)
         self._encoder.put(stamp.pts, image)
 
-    def finish(self) -> None:
+    def finish(self, end: int | None = None) -> None:
         """End the stream."""
+        # A tick more or less is how a coarse clock writes an even rate.
+        if self._plan.muxer == "yuv4mpegpipe" and max(self._steps, default=0) > 1 + min(
+            self._steps, default=0
+        ):
+            self.notes.append("y4m holds no times: the frames' own, which are uneven, are lost")
         if self._encoder is not None:
             self._encoder.finish()
             self.seconds = self._encoder.seconds
+
+    def release(self) -> None:
+        """Nothing was kept."""
 
     def stop(self) -> str:
         """End the stream early."""

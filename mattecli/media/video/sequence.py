@@ -7,7 +7,7 @@ from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 
-from mattecli.errors import VideoReadError
+from mattecli.errors import ImageReadError, VideoReadError
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
 from mattecli.media.paths import is_folder
@@ -17,7 +17,7 @@ from mattecli.media.video.records import ClipInfo, Colour, Frame, Span
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array, Size
 
-__all__ = ["SequenceReader", "is_pattern", "list_images"]
+__all__ = ["SequenceReader", "is_pattern", "list_images", "numbered", "stem_of"]
 
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
 
@@ -26,6 +26,20 @@ def is_pattern(path: Path | str) -> bool:
     """Whether a name stands for numbered images, as ``img_%04d.png`` does."""
     name = Path(path).name
     return len(_NUMBER.findall(name)) == 1 and Path(name).suffix.lower() in EXTENSIONS
+
+
+def numbered(pattern: Path, number: int) -> Path:
+    """The image of a pattern that bears a number; any other ``%`` stands for itself."""
+
+    def digits(found: re.Match[str]) -> str:
+        return f"{number:0{int(found[1] or 0)}d}"
+
+    return pattern.with_name(_NUMBER.sub(digits, pattern.name))
+
+
+def stem_of(pattern: Path) -> str:
+    """What comes before a pattern's number, without what joins them; may be empty."""
+    return _NUMBER.split(pattern.name)[0].rstrip("-_.")
 
 
 def list_images(path: Path) -> list[Path]:
@@ -77,7 +91,8 @@ class SequenceReader:
         self._max_pixels = max_pixels
         self.damage = Damage()
         self.seconds = 0.0
-        first = self._read(self._images[0])
+        first = self._first_readable()
+        self._last = first
         self._type = first.dtype
         self.info = ClipInfo(
             format="images",
@@ -100,15 +115,39 @@ class SequenceReader:
                 continue
             if self._span.end is not None and pts >= self._span.end:
                 return
-            image = self._read(path)
-            if Size.of(image) != self.info.size:
+            image = self._read_or_none(path)
+            if image is not None and Size.of(image) != self.info.size:
                 raise VideoReadError(
                     f"it is {Size.of(image)}, the first image {self.info.size}",
                     path=path,
                     remedy="a video's frames have one size",
                 )
-            yield Frame(index, pts, to_levels(image, self._type))
+            if image is not None:
+                self._last = to_levels(image, self._type)
+            yield Frame(index, pts, self._last, repeated=image is None)
             index += 1
+
+    def _first_readable(self) -> Array:
+        for path in self._images:
+            image = self._read_or_none(path)
+            if image is not None:
+                self.damage = Damage()  # counted when it is its turn
+                return image
+        raise VideoReadError(
+            "none of its images can be read",
+            path=self._images[0],
+            remedy="are they whole? open one with another program",
+        )
+
+    def _read_or_none(self, path: Path) -> Array | None:
+        """The image, or None for one that is damaged."""
+        try:
+            return self._read(path)
+        except ImageReadError as error:
+            self.damage.repeated += 1
+            self.damage.errors += 1
+            self.damage.words = f"{path.name}: {error.cause}"
+            return None
 
     def _read(self, path: Path) -> Array:
         if self._form == "grey":

@@ -112,7 +112,7 @@ class WorkFolder:
         self._append(asdict(piece))
 
     def complete(self, temporary: str) -> None:
-        """Give the finished file its name, and remove the folder."""
+        """Give the finished file its name."""
         path = self.path / temporary
         try:
             _sync(path)
@@ -122,7 +122,6 @@ class WorkFolder:
                 f"it cannot be written ({error.strerror})", path=self.target
             ) from error
         self.partial.unlink(missing_ok=True)
-        self.remove()
 
     @property
     def partial(self) -> Path:
