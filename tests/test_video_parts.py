@@ -11,7 +11,8 @@ import pytest
 
 from mattecli.media.video.timecode import advanced
 from tests.conftest import Cli
-from tests.video_clips import Identity, ffmpeg, make_clip, planes, read, run_video, take_all
+from tests.video_clips import ffmpeg, make_clip, planes, read, take_all
+from tests.video_runs import has_piece, started, wait_for
 
 TAGS = (
     "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setparams=colorspace=bt709:range=tv"
@@ -59,26 +60,26 @@ def test_a_part_from_the_middle_of_frames_that_lean_on_each_other(
             np.testing.assert_array_equal(one, other)
 
 
-def test_a_transport_stream_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
+def test_a_killed_run_over_a_transport_stream_is_resumed_to_the_same_bytes(tmp_path: Path) -> None:
     clip = long_groups(tmp_path / "c.ts")
-    count = 0
-
-    def fails(color: np.ndarray) -> np.ndarray:
-        nonlocal count
-        count += 1
-        if count == 110:
-            raise MemoryError
-        return color[..., 0].astype(np.float32) / 255
-
-    def red(color: np.ndarray) -> np.ndarray:
-        return color[..., 0].astype(np.float32) / 255
-
-    undisturbed, out = tmp_path / "a.mov", tmp_path / "b.mov"
-    assert run_video(clip, undisturbed, ("alpha",), Identity(red), piece_frames=60).report.done
-    assert run_video(clip, out, ("alpha",), Identity(fails), piece_frames=60).report.failed
-    done = run_video(clip, out, ("alpha",), Identity(red), piece_frames=60, resume=True)
-    assert (done.report.done, done.item.notes) == (1, ())
-    assert out.read_bytes() == undisturbed.read_bytes()
+    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    undisturbed.mkdir()
+    killed.mkdir()
+    command = (clip, "-o", "o/", "-w", "alpha,fill", "--format", "mov")
+    with started(undisturbed, *command) as process:
+        assert process.wait(timeout=240) == 0
+    with started(killed, *command) as process:
+        wait_for(lambda: has_piece(killed / "o"))
+        process.kill()
+        process.wait(timeout=60)
+    assert not list((killed / "o").glob("*.mov"))
+    with started(killed, *command, "--resume") as process:
+        words = process.communicate(timeout=240)[1]
+        assert process.returncode == 0, words
+    assert "decoded" not in words
+    for kind in ("alpha", "fill"):
+        name = f"o/c-{kind}.mov"
+        assert (killed / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
 def packet_times(path: Path, kind: str) -> list[tuple[float, float]]:
@@ -113,6 +114,31 @@ def test_the_sound_of_a_part_is_that_of_the_part(
         with av.open(str(clip)) as container:
             zero = (container.start_time or 0) / 1e6 if source.endswith("ts") else 0.0
         assert source_times[at][0] - zero - 2.5 == pytest.approx(times[0][0], abs=0.0025)
+
+
+@pytest.mark.parametrize("name", ["p.mkv", "p.mov", "p.webm"])
+def test_sound_far_from_the_beginning(
+    name: str, cli: Cli, whole: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A chirp: where sound comes from can be heard."""
+    clip = tmp_path / "long.mkv"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc=s=160x120:r=5:d=20", "-f", "lavfi"),
+        *("-i", "aevalsrc=0.5*sin(2*PI*(200*t+25*t*t)):s=48000:d=20"),
+        *("-c:v", "libx264", "-g", "20", "-c:a", "aac", clip),
+    )
+    result = cli("video", clip, "-o", name, "-w", "alpha", "--start", "14", "--end", "16", *whole)
+    assert result.code == 0, result.err
+    found = tmp_path / name
+    with av.open(str(found)) as container:
+        frames = list(container.decode(audio=0))
+        sound = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+        begin = float(frames[0].pts * frames[0].time_base)
+    assert len(sound) / 48000 == pytest.approx(2, abs=0.06)
+    piece = sound[24_000:28_800]  # a tenth of a second, whose middle is 14.55 s of the source
+    spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), 1 << 18))
+    hertz = float(np.argmax(spectrum)) * 48000 / (1 << 18)
+    assert hertz == pytest.approx(200 + 50 * (14.55 + begin), abs=2)  # 2 Hz are 40 ms
 
 
 @pytest.fixture

@@ -7,25 +7,20 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Cli, save
 from tests.video_clips import Identity, make_clip, read, run_video
-
-T = TypeVar("T")
+from tests.video_runs import PIECE, has_piece, started, wait_for
 
 TAGS = (
     "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setparams=colorspace=bt709:range=tv"
 )
 LONG = 140  # frames: two whole pieces and a part
-PIECE = 60
 
 
 @pytest.fixture(scope="module")
@@ -36,43 +31,6 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path, "-c:v", "libx264", "-preset", "ultrafast", "-g", "50",
         frames=LONG, size=(64, 48), filters=TAGS, sound=sound,
     )  # fmt: skip
-
-
-@contextmanager
-def started(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """The program at work on a video, in its own process."""
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "tests.video_program", "0.02", "video"),
-            *(*map(str, arguments), "--piece-frames", str(PIECE)),
-        ],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.communicate()
-
-
-def wait_for(condition: Callable[[], T], seconds: float = 120) -> T:
-    """Wait until something is so; what it then is."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.02)
-    return found
-
-
-def has_piece(folder: Path) -> bool:
-    """Whether a piece has been completed."""
-    journals = list(folder.glob(".*.mattecli/journal.jsonl"))
-    return bool(journals) and len(journals[0].read_text().splitlines()) > 1
 
 
 def children_of(process: subprocess.Popen[str], role: str) -> list[int]:
