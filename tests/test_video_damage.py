@@ -64,6 +64,12 @@ def test_a_video_that_ends_early_fails_and_what_there_is_is_written(tmp_path: Pa
     assert 20 < len(found.frames) < 60
 
 
+def sound_with_cover(path: Path) -> None:
+    """A song with its picture, as players show it."""
+    given = ("-f", "lavfi", "-i", "sine=d=0.2", "-f", "lavfi", "-i", "color=red:s=32x32:d=0.04")
+    ffmpeg(*given, "-c:v", "mjpeg", "-frames:v", "1", "-disposition:v:0", "attached_pic", path)
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
@@ -71,9 +77,10 @@ def test_a_video_that_ends_early_fails_and_what_there_is_is_written(tmp_path: Pa
         (lambda path: path.write_bytes(os.urandom(5000)), "no video that can be read"),
         (lambda path: path.write_text("ffconcat version 1.0\nfile '/etc/passwd'\n"), "no video"),
         (lambda path: ffmpeg("-f", "lavfi", "-i", "sine=d=0.2", path), "it has no video stream"),
+        (sound_with_cover, "no video stream, only a cover picture, audio"),
         (lambda path: None, "it cannot be opened"),
     ],
-    ids=["empty", "noise", "playlist", "sound alone", "missing"],
+    ids=["empty", "noise", "playlist", "sound alone", "sound with a cover", "missing"],
 )
 def test_what_is_no_video_is_named_and_the_rest_goes_on(
     make: Callable[[Path], object], reason: str, tmp_path: Path

@@ -217,6 +217,11 @@ def test_chapters_subtitles_and_timecode_of_a_part(
             for p in container.demux(subtitles=0)
             if p.size > 2
         ]
+    between = (*part[:2], "--start", "2.49")  # the first frame is that of 2.52 s all the same
+    assert cli("video", rich, "-o", name, *between, *whole).code == 0
+    with av.open(str(tmp_path / name)) as container:
+        labels = {**container.metadata, **container.streams.video[0].metadata}
+        assert labels.get("timecode", labels.get("TIMECODE")) == "10:00:02:13"
     assert [text[-4:] for text, *_ in words] == [b"ross", b"thin", b"last"]
     times = [times for _, *times in words]
     np.testing.assert_allclose(times, [[0, 0.48], [0.68, 0.4], [1.98, 0.5]], atol=0.002)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -204,8 +206,7 @@ class _Plans:
         """Of one kind, into the container of that name."""
         container, info, span = CONTAINERS[name], self._info, self._span
         turns = container.turns and not info.is_flipped
-        begin = 0 if span.start is None else self._point.origin * info.time_base - info.origin
-        late = round(begin * (info.rate or 0))
+        late = 0 if span.start is None else _frames_until(span.start, info)
         return JoinPlan(
             info=replace(self.joined, timecode=advanced(info.timecode, late, info.rate)),
             container=container,
@@ -216,6 +217,12 @@ class _Plans:
             turn=info.rotation if turns else 0,
             patience=self._patience,
         )
+
+
+def _frames_until(start: int, info: ClipInfo) -> int:
+    """How many frames of an even clip come before a time; a tenth for what clocks round."""
+    begin = start * info.time_base - info.origin
+    return max(0, math.ceil(begin * (info.rate or 1) - Fraction(1, 10)))
 
 
 def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:

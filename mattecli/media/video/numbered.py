@@ -42,7 +42,7 @@ def are_there(pattern: Path) -> bool:
 def _listed(times: Path) -> int:
     """How many frames a list of times has; 0 where there is none."""
     try:
-        lines = times.read_text("utf-8", "replace").splitlines()
+        lines = times.read_bytes().decode("utf-8", "replace").splitlines()
     except OSError:
         return 0
     return sum(bool(line) and not line.startswith("#") for line in lines)

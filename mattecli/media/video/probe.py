@@ -62,9 +62,10 @@ def probe(descriptor: int, path: Path, *, max_pixels: int) -> ClipInfo:
     found = _asked(descriptor, path)
     video = found["video"]
     if video is None:
-        kinds = sorted({stream["kind"] for stream in found["others"]})
+        kinds = {stream["kind"] for stream in found["others"]} - {"video"}
+        kinds |= {"a cover picture" for stream in found["others"] if stream["kind"] == "video"}
         raise VideoReadError(
-            f"it has no video stream, only {', '.join(kinds) or 'nothing'}",
+            f"it has no video stream, only {', '.join(sorted(kinds)) or 'nothing'}",
             path=path,
             remedy="give a video, or images for 'mattecli matte'",
         )
