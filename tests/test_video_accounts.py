@@ -128,8 +128,9 @@ def test_uneven_times_that_y4m_loses_are_said(
         assert ("y4m holds no times" in result.err) == is_said
 
 
-@pytest.mark.parametrize("start", ["9", "500f"])
-@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".mkv"])
+@pytest.mark.parametrize(
+    ("start", "suffix"), [("9", ".mp4"), ("9", ".ts"), ("9", ".mkv"), ("500f", ".mp4")]
+)
 def test_a_start_beyond_the_end_names_the_clip(
     start: str, suffix: str, cli: Cli, whole: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -93,8 +93,14 @@ def packet_times(path: Path, kind: str) -> list[tuple[float, float]]:
         ]
 
 
-@pytest.mark.parametrize("name", ["p.mkv", "p.mov", "p.mp4", "p.webm"])
-@pytest.mark.parametrize("source", ["c.mkv", "c.mov", "c.ts"])
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        *(("c.mkv", name) for name in ("p.mkv", "p.mov", "p.mp4", "p.webm")),
+        *(("c.ts", name) for name in ("p.mkv", "p.mov")),
+        ("c.mov", "p.mkv"),
+    ],
+)
 def test_the_sound_of_a_part_is_that_of_the_part(
     source: str, name: str, cli: Cli, whole: tuple[str, ...], tmp_path: Path
 ) -> None:
