@@ -69,7 +69,7 @@ def test_half_precision_is_without_visible_loss(precision: str) -> None:
         for kind in (torch.float32, {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
     )
     photo = load(PICTURES / "photos" / "astronaut.jpg")
-    levels = cv2.resize(photo, (448, 320), interpolation=cv2.INTER_AREA)
+    levels = cv2.resize(photo, (512, 512), interpolation=cv2.INTER_AREA)
     given = ModelInput(src=torch.from_numpy(levels).permute(2, 0, 1)[None].float() / 255)
     difference = (exact.estimate(given).pha - half.estimate(given).pha).abs().numpy()
     assert 0 < difference.mean() < 1e-3

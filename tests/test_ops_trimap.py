@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -87,7 +88,17 @@ def disk(pixels: int) -> Levels:
     return (x * x + y * y <= pixels * pixels).astype(np.uint8)
 
 
-@pytest.mark.parametrize("pixels", [5, 25, 65, 325, 1105])
+@pytest.fixture(params=[1, 2])
+def _cv2_threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Photos of a folder are computed on one thread each, a photo alone on all."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(request.param)
+    yield
+    cv2.setNumThreads(before)
+
+
+@pytest.mark.usefixtures("_cv2_threads")
+@pytest.mark.parametrize("pixels", [5, 25, 65, 325, 505, 725, 1105])
 def test_points_at_just_the_radius_are_inside(pixels: int) -> None:
     """Radii that are the longest side of many right triangles with whole sides."""
     alpha = np.zeros((2 * pixels + 5, 2 * pixels + 5), np.uint8)

@@ -42,6 +42,7 @@ Kernel: TypeAlias = Literal["disk", "ellipse", "rect", "cross"]
 _SHAPES = {"ellipse": cv2.MORPH_ELLIPSE, "rect": cv2.MORPH_RECT, "cross": cv2.MORPH_CROSS}
 _UNKNOWN_TINT = (255, 0, 128)  # rare in photos, and told from its surroundings by the colour-blind
 _SIDE = 256
+_COARSE = 512  # pixels; from here on OpenCV is too coarse, and differs with its threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +145,20 @@ def _dilated(mask: Mask, pixels: int, kernel: Kernel) -> Mask:
     if kernel != "disk":
         element = cv2.getStructuringElement(_SHAPES[kernel], (2 * pixels + 1, 2 * pixels + 1))
         return cv2.dilate(levels, element).view(np.bool_)
-    distance = cv2.distanceTransform(1 - levels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     # Distances are roots of whole numbers, so the next one after N is N + 1/(2N) or more; between
     # the two there is room for the rounding of floats.
-    near: Mask = distance <= np.float32(pixels + 0.25 / pixels)
+    near: Mask = _distance(levels, pixels) <= pixels + 0.25 / pixels
     return near
+
+
+def _distance(levels: Levels8, most: int) -> Array:
+    """Of each pixel from the nearest 1, right enough to tell distances around ``most`` apart."""
+    if most < _COARSE or not levels.any():
+        return cv2.distanceTransform(1 - levels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    from scipy.ndimage import distance_transform_edt
+
+    exact: npt.NDArray[np.float64] = distance_transform_edt(levels == 0)
+    return exact
 
 
 @dataclass(frozen=True, slots=True)
