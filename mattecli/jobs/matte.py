@@ -79,7 +79,11 @@ class MatteRecipe:
         options = self.options
         spec = choose_spec(options.model, options.device)
         with Workspace(options.device.max_memory) as workspace:
-            chosen = make_model(spec, options, workspace, lanes=max(1, min(workers, waiting)))
+            # A network's lanes share the cores, and their number shows in the last digits: it must
+            # not follow from a photo's company.
+            few = max(1, min(workers, waiting))
+            lanes = few if spec.kind == "classical" else workers
+            chosen = make_model(spec, options, workspace, lanes=lanes)
             chosen.facts["refine"] = refinement(spec, options)
             guide = make_guide(options) if needs_guide(spec, options.model) else None
             refiner = make_refiner(spec, options, workspace)
