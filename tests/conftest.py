@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+
+# The networks of the tests are small: threads would wait for each other, here and in processes
+# that tests start, and sums are the same on one thread only. Set before anything loads OpenMP.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,10 +20,6 @@ import numpy.typing as npt
 import pytest
 
 from tests.store_server import PLACE, Bucket, new_bucket, s3_server
-
-# The networks of the tests are small: threads would wait for each other, here and in processes
-# that tests start. Set before torch is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PICTURES = Path(__file__).parent / "pictures"
 ROOT = Path(__file__).parent.parent
