@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line and exit with its status."""
     for number in (signal.SIGINT, signal.SIGTERM):  # until there is something to end in order
-        signal.signal(number, lambda *_: os._exit(130))
+        signal.signal(number, lambda *_: os._exit(_INTERRUPTED))
     from mattecli.cli.app import run
 
     status = run(sys.argv[1:])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 # The networks of the tests are small: threads would wait for each other, here and in processes
-# that tests start, and sums are the same on one thread only. Set before anything loads OpenMP.
-os.environ["OMP_NUM_THREADS"] = "1"
+# that tests start, and sums are the same on one thread only. Set before anything loads OpenMP, and
+# for Numba too, which gives OpenMP its own number.
+os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
 
 import subprocess
 import sys

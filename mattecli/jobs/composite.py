@@ -84,22 +84,28 @@ def composite_images(
     journal = open_journal(options.source, options.target, _FOLDER, made_with)
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
-    recipe = CompositeRecipe(options)
-    _Steps(options, backgrounds)  # options that make no sense are known before the work
+    steps = _Steps(options, backgrounds)  # options that make no sense are known before the work
+    recipe = CompositeRecipe(options, steps if crew is None else None)
     work = Work(tasks=tasks, stages=(), settings=asdict(blend), journal=journal)
     return run_recipe(recipe, work, options.run, observer or Silent(), crew)
 
 
 @dataclass(frozen=True, slots=True)
 class CompositeRecipe:
-    """How cut-outs are composed, wherever it is done."""
+    """How cut-outs are composed, wherever it is done.
+
+    Attributes:
+        options: of the command.
+        steps: set up already, where they need not travel.
+    """
 
     options: CompositeOptions
+    steps: _Steps | None = None
 
     @contextmanager
     def open(self, workers: int, waiting: int) -> Iterator[Bench[_CompositeTask]]:
         """As ``Recipe.open``."""
-        steps = _Steps(self.options, _backgrounds(self.options))
+        steps = self.steps or _Steps(self.options, _backgrounds(self.options))
         yield Bench(stages=[Stage(name="composite", work=each(steps.run), workers=workers)])
 
 

@@ -13,11 +13,12 @@ from mattecli.errors import UsageError
 from mattecli.jobs.plan import Task
 from mattecli.settings import EngineOptions
 
-__all__ = ["Bench", "Crew", "Recipe", "require_crew"]
+__all__ = ["PIXELS_UNDER_WAY", "Bench", "Crew", "Recipe", "require_crew"]
 
 T = TypeVar("T", bound=Task)
 
 PIXELS_UNDER_WAY = 64_000_000
+"""Of photos that may be under way at once, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,11 +148,12 @@ class _Job:
             footage = Footage.open(task.source, self._options)
             stack.callback(footage.close)
             task.size = footage.info.size
-            VideoBounds(self._options).check(task, footage.info.frames or 0, time.perf_counter())
+            bounds = VideoBounds(self._options)
+            bounds.check(task, footage.info.frames or 0, time.perf_counter())
             span = parse_span(self._options.clip, footage)
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes
-            run = VideoRun(task, footage, span, targets, self._options)
+            run = VideoRun(task, footage, span, targets, self._options, bounds)
             steps = FrameSteps(
                 self._models.estimator,
                 self._models.guide,

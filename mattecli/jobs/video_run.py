@@ -35,18 +35,19 @@ class VideoRun:
         span: Span,
         targets: Targets,
         options: VideoOptions,
+        bounds: VideoBounds,
     ) -> None:
         self._task = task
         self._footage = footage
         self._span = span
         self._targets = targets
         self._options = options
+        self._bounds = bounds
         self._begin = self._told = time.perf_counter()
         self._written = 0
 
     def through(self, steps: FrameSteps, observer: VideoObserver, stack: ExitStack) -> ItemRecord:
         """All frames, then the record."""
-        bounds = VideoBounds(self._options)
         point = self._targets.point
         reader = self._footage.reader(self._span_from(point))
         frames = iter(reader)
@@ -54,7 +55,8 @@ class VideoRun:
         source = self._source(frames, point, stack)
         with closing(steps.run(source)) as finished:
             for item in finished:
-                bounds.check(self._task, self._targets.point.done + self._written + 1, self._begin)
+                number = point.done + self._written + 1
+                self._bounds.check(self._task, number, self._begin)
                 self._write(item)
                 self._tell(observer, steps, reader)
         self._require_frames()

@@ -74,8 +74,7 @@ def check_kinds(formats: Mapping[str, str], options: VideoOptions) -> None:
 
 
 def _codecs(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[str, Codec]:
-    """The codec of each kind of output; empty for images."""
-    check_kinds(task.formats, options)
+    """The codec of each kind of output that ``check_kinds`` found possible; none for images."""
     codecs, target = {}, options.target
     for kind, name in task.formats.items():
         content = _CONTENT[kind]

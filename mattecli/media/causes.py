@@ -9,6 +9,10 @@ from mattecli.media.stores.service import StoreError
 
 __all__ = ["read_words", "write_words"]
 
+_EITHER_WAY = {
+    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
+}
 _READ_CAUSES = {
     errno.ENOENT: ("there is no such file", "check the name"),
     errno.ENOTDIR: ("there is no such file", "check the name"),
@@ -17,8 +21,7 @@ _READ_CAUSES = {
     errno.EPERM: ("it may not be read", "change its permissions"),
     errno.ELOOP: ("it is a symbolic link that leads to itself", "mend the link"),
     errno.ENAMETOOLONG: ("its name is too long", "check the name"),
-    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
-    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
+    **_EITHER_WAY,
 }
 _WRITE_CAUSES = {
     errno.ENOSPC: ("the disk is full", "free some space and run again with --existing skip"),
@@ -30,8 +33,7 @@ _WRITE_CAUSES = {
     errno.EISDIR: ("it is a folder", "choose another name"),
     errno.ENOTDIR: ("a part of its path is a file", "choose another output folder"),
     errno.EEXIST: ("a part of its path is a file", "choose another output folder"),
-    errno.EMFILE: ("too many files are open", "use fewer --workers, or raise 'ulimit -n'"),
-    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
+    **_EITHER_WAY,
     errno.EFBIG: ("it is too large for the file system", "choose another output folder"),
 }
 

@@ -184,8 +184,11 @@ def _checked(answer: Message) -> Message:
 
 
 def _crashed(status: int | None) -> ImageReadError:
-    how = "crashed" if status is None else f"was ended by signal {-status}"
-    if status is not None and status >= 0:
+    if status is None:
+        how = "crashed"
+    elif status < 0:
+        how = f"was ended by signal {-status}"
+    else:
         how = f"ended with status {status}"
     return ImageReadError(
         f"its decoder {how}: the file is damaged, or made to do that",

@@ -5,6 +5,7 @@ PyMatting is imported on first use only: its first import on a machine compiles 
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -76,7 +77,14 @@ def _span(holds: npt.NDArray[np.bool_], length: int) -> slice:
 
 
 def import_pymatting() -> Any:
-    """PyMatting, silent on standard output."""
+    """PyMatting, silent on standard output, on as many threads as everything else.
+
+    Numba asks for a thread a core whatever OpenMP was told, and the thread that first calls it
+    then runs PyTorch's operators on as many.
+    """
+    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # one number for each nested level
+    if told.isdecimal():
+        os.environ.setdefault("NUMBA_NUM_THREADS", told)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba's, about its cache
         import pymatting

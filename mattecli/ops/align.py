@@ -17,7 +17,7 @@ from mattecli.ops.registration import (
     geometry_fault,
     register,
     register_plain,
-    scaling,
+    unregistered,
     warp,
 )
 from mattecli.records import Array, Size
@@ -106,19 +106,20 @@ def align_plate(
         followed = register_plain(plate, photo, mask=mask)
         if not _fault(followed, given, size):
             found, fault = followed, ""
-    homography = scaling(given, size) if fault else found.homography
-    moved = warp(plate, homography, size)
-    covered = covered_by(given, homography, size)
-    seen = compare(moved, photo, covered, mask, found.places[: 0 if fault else None])
+    if fault:
+        found = unregistered(given, size, found.matches)
+    moved = warp(plate, found.homography, size)
+    covered = covered_by(given, found.homography, size)
+    seen = compare(moved, photo, covered, mask, found.places)
     verdict = _verdict(seen, fault, masked=mask is not None)
     exposed = (seen.exposure if exposure else Exposure.same()).apply(moved)
     background = _likely_background(seen, mask, size)
-    errors = np.zeros(0) if fault else found.errors
+    errors = found.errors
     return Alignment(
         plate=_with_filled_holes(exposed, photo, covered, background),
-        homography=homography,
+        homography=found.homography,
         matches=found.matches,
-        inliers=len(errors),
+        inliers=found.inliers,
         median_error=float(np.median(errors)) if len(errors) else float("nan"),
         mean_error=float(errors.mean()) if len(errors) else float("nan"),
         coverage=float(covered.mean()),

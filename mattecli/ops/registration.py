@@ -19,6 +19,7 @@ __all__ = [
     "register",
     "register_plain",
     "scaling",
+    "unregistered",
     "warp",
 ]
 
@@ -94,6 +95,11 @@ def _registration(start: Float64, end: Float64, moved: Size, fixed: Size) -> Reg
     homography, obeys = _robust_homography(start, end, moved, reach)
     errors = np.linalg.norm(_project(homography, start[obeys]) - end[obeys], axis=1)
     return Registration(homography, len(start), errors, end[obeys])
+
+
+def unregistered(moved: Size, fixed: Size, matches: int) -> Registration:
+    """Where no registration is to be believed: both pictures are taken to show the same view."""
+    return Registration(scaling(moved, fixed), matches, np.zeros(0), np.zeros((0, 2)))
 
 
 def scaling(start: Size, end: Size) -> Float64:

@@ -137,7 +137,7 @@ class EngineOptions:
         None,
         "--ray-address",
         help="The cluster for --engine ray: auto finds the one that this machine belongs to."
-        " Default: one of this machine's cores, for this run",
+        " Default: a cluster of this machine alone, for this run",
         metavar="auto|HOST:PORT",
     )
 
