@@ -2,9 +2,9 @@
 
     python benchmarks/many_photos.py --photos 20000
 
-The network sees a short side of 32. Its own time is measured alone, on as many inputs of the same
-size; what the run took beyond that and its start-up is overhead. CPU time is told, too: it does not
-count what other programs take of the machine.
+The network sees a short side of 32. Its own time is measured alone, as the command runs it, in as
+many lanes; what the run took beyond that and its start-up is overhead. CPU time is told, too: it
+does not count what other programs take of the machine.
 """
 
 from __future__ import annotations
@@ -27,20 +27,30 @@ _DIFFERENT = 50
 _SIDE = 32
 
 _NETWORK = """
-import sys, time, torch
+import sys, time, torch, numpy as np
+from concurrent.futures import ThreadPoolExecutor
+from mattecli.engine.estimator import Photo
+from mattecli.engine.predict import NetworkEstimator
 from mattecli.models.registry import find_spec
 from mattecli.models.weights import load_network
-from mattecli.models.base import ModelInput
-torch.set_num_threads(1)
-network = load_network(find_spec("modnet")).network
-image = ModelInput(src=torch.zeros(1, 3, 32, 32))
-count = int(sys.argv[1])
-with torch.inference_mode():
-    network.estimate(image)
-    begin = time.process_time()
-    for _ in range(count):
-        network.estimate(image)
-print((time.process_time() - begin) / count)
+from mattecli.records import Size
+from mattecli.settings import DeviceOptions
+
+count, side = int(sys.argv[1]), int(sys.argv[2])
+loaded = load_network(find_spec("modnet"))
+lanes = torch.get_num_threads()
+network = NetworkEstimator(loaded.network, loaded.spec, DeviceOptions(), size=side, lanes=lanes)
+color = np.zeros((40, 48, 3), np.uint8)
+prepared = network.prepare(Photo(color=color, full=Size(48, 40)))
+
+def estimate(_number):
+    network.estimate([prepared])
+
+with ThreadPoolExecutor(lanes) as pool:
+    list(pool.map(estimate, range(50)))
+    wall, cpu = time.perf_counter(), time.process_time()
+    list(pool.map(estimate, range(count)))
+print((time.perf_counter() - wall) / count, (time.process_time() - cpu) / count)
 """
 
 
@@ -74,10 +84,7 @@ class Run:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         begin = time.monotonic()
         self.resident: list[int] = []
-        with subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.DEVNULL,
-        ) as process:  # fmt: skip
+        with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
             watch = threading.Thread(target=self._watch, args=(process,))
             watch.start()
             self.status = process.wait()
@@ -105,25 +112,28 @@ def _run(folder: Path, source: Path) -> Run:
     )  # fmt: skip
 
 
-def _network_seconds() -> float:
+def _network_seconds() -> dict[str, float]:
+    """What a photo costs the network alone, in as many lanes as the command has."""
     done = subprocess.run(
-        [sys.executable, "-c", _NETWORK, "300"], capture_output=True, text=True, check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    return float(done.stdout)
+        [sys.executable, "-c", _NETWORK, "1000", str(_SIDE)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(zip(("wall", "CPU"), map(float, done.stdout.split()), strict=True))
 
 
-def _print(count: int, one: Run, many: Run, network: float) -> None:
+def _print(count: int, one: Run, many: Run, network: dict[str, float]) -> None:
     load = os.getloadavg()
     print(f"load averages {load[0]:.1f} {load[1]:.1f} {load[2]:.1f}, {os.cpu_count()} cores")
     print(f"{count} photos: {many.seconds:.1f} s, {many.cpu:.1f} s of CPU time")
     print(f"one photo (start-up): {one.seconds:.1f} s, {one.cpu:.1f} s of CPU time")
     for name, whole in (("wall", many.seconds - one.seconds), ("CPU", many.cpu - one.cpu)):
         each = whole / count
-        beyond = each - network
+        beyond = each - network[name]
         print(
             f"{name}: {1000 * each:.2f} ms a photo, {1000 * beyond:.2f} ms beyond the network's"
-            f" {1000 * network:.2f} ms"
+            f" {1000 * network[name]:.2f} ms"
         )
     fifths = [max(part) / 1e6 for part in _fifths(many.resident)]
     print("memory, most in each fifth of the run: " + ", ".join(f"{x:.0f} MB" for x in fifths))

@@ -32,6 +32,7 @@ __all__ = [
 Float32 = npt.NDArray[np.float32]
 
 _STRIP_PIXELS = 1 << 16
+_WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 
 
 def levels_max(dtype: npt.DTypeLike) -> int:
@@ -41,9 +42,10 @@ def levels_max(dtype: npt.DTypeLike) -> int:
         TypeError: for any other type.
     """
     kind = np.dtype(dtype)
-    if kind not in (np.dtype(np.uint8), np.dtype(np.uint16)):
+    white = _WHITE.get(kind)
+    if white is None:
         raise TypeError(f"{kind} is not a type of levels")
-    return int(np.iinfo(kind).max)
+    return white
 
 
 def to_float(image: Array) -> Float32:
@@ -52,7 +54,7 @@ def to_float(image: Array) -> Float32:
     Raises:
         TypeError: for types other than uint8, uint16 and floats.
     """
-    if np.issubdtype(image.dtype, np.floating):
+    if image.dtype.kind == "f":
         return image.astype(np.float32, copy=False)
     # One pass, without an intermediate array.
     scaled: Float32 = np.multiply(

@@ -17,7 +17,7 @@ and used on the large one. Five things differ from the published filter:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -127,7 +127,7 @@ def _small_planes(color: Array, size: Size) -> Float32:
 
 def _unit(color: Array) -> Float32:
     """Colours as floats within 0..1; what is no number counts as 0."""
-    if not np.issubdtype(color.dtype, np.floating):
+    if color.dtype.kind != "f":
         return to_float(color)
     return np.clip(np.nan_to_num(to_float(color), nan=0, posinf=1, neginf=0), 0, 1)
 
@@ -182,12 +182,17 @@ def _noise(color: Array) -> float:
     height, width = color.shape[:2]
     side = min(_NOISE_SIDE, height, width)
     found = []
-    for top in np.linspace(0, height - side, _NOISE_SQUARES).astype(int):
-        for left in np.linspace(0, width - side, _NOISE_SQUARES).astype(int):
+    for top in _spread(height - side):
+        for left in _spread(width - side):
             square = _unit(np.ascontiguousarray(color[top : top + side, left : left + side, 1]))
             response = cv2.filter2D(square, -1, _LAPLACIANS)
-            found.append(float(np.abs(response).mean()))
+            found.append(cv2.norm(response, cv2.NORM_L1) / square.size)
     return float(np.quantile(found, 0.25)) * float(np.sqrt(np.pi / 2)) / 6
+
+
+def _spread(last: int) -> Iterable[int]:
+    """Places from 0 to ``last``, as many as there are squares; each once."""
+    return dict.fromkeys(np.linspace(0, last, _NOISE_SQUARES).astype(int).tolist())
 
 
 def _parts(planes: EnlargedPlanes, full: Size, band: int) -> Iterator[Slices]:
