@@ -43,7 +43,8 @@ SETTINGS = {
     "dim:segnet": ((512, 174), (384, 128)),
     "closed-form": ((256, 96), (320, 96)),
     "lbdm": ((256, 96), (320, 96)),
-    "rw": ((320, 96),),
+    "lkm": ((320, 96),),
+    "rw": ((640, 192), (704, 220)),
 }
 BACKGROUND_MODELS = ("bgmv2", "bgmv2:resnet50", "bgmv2:resnet101")
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Cli, Result, outputs_in, photo, save
+from tests.video_clips import make_clip
 
 SCRIPT = ROOT / "tests" / "cluster_program.py"
 FLAG = ("--engine", "ray")
@@ -175,3 +176,16 @@ def test_what_does_not_fit_is_refused_in_one_line(cli: Cli, tmp_path: Path) -> N
         assert done.code == 2
         assert cause in done.err
         assert done.err.count("\n") == 1
+
+
+def test_a_long_video_is_made_by_all_workers_and_joined(
+    shell: Cli, tmp_path: Path, cluster: dict[str, str]
+) -> None:
+    make_clip(tmp_path / "clip.mp4", "-c:v", "libx264", "-g", "33", frames=90, size=(96, 64))
+    words = ("video", "clip.mp4", "--model", "modnet", "--size", "32", "--piece-frames", "20")
+    assert shell(*words, "-o", "here.mov").code == 0
+    flags = (*FLAG, "--ray-address", cluster["address"])
+    away = shell(*words, "-o", "away.mov", *flags)
+    assert away.code == 0, away.err
+    assert (tmp_path / "away.mov").read_bytes() == (tmp_path / "here.mov").read_bytes()
+    assert not list(tmp_path.glob(".*.mattecli*"))

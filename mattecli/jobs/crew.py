@@ -13,7 +13,7 @@ from mattecli.errors import UsageError
 from mattecli.jobs.plan import Task
 from mattecli.settings import EngineOptions
 
-__all__ = ["PIXELS_UNDER_WAY", "Bench", "Crew", "Recipe", "require_crew"]
+__all__ = ["PIXELS_UNDER_WAY", "Bench", "Crew", "CrewFor", "Recipe", "require_crew"]
 
 T = TypeVar("T", bound=Task)
 
@@ -70,6 +70,15 @@ class Crew(Protocol):
             hold: a noted interrupt ends the tasks early.
             facts: filled with those of the first bench, before the first task is given back.
         """
+
+
+class CrewFor(Protocol[T]):
+    """A crew for one job's tasks."""
+
+    def settle(
+        self, recipe: Recipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
+    ) -> Generator[T]:
+        """As ``Crew.settle``."""
 
 
 def require_crew(engine: EngineOptions, crew: Crew | None) -> None:

@@ -19,7 +19,7 @@ from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.jobs.account import Account, Observer, Silent, Work
-from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, Crew, Recipe
+from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, CrewFor, Recipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.plan import Task
 from mattecli.records import ItemRecord, Report
@@ -106,7 +106,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
 
 
 def run_recipe(
-    recipe: Recipe[T], work: Work[T], run: RunOptions, observer: Observer, crew: Crew | None
+    recipe: Recipe[T], work: Work[T], run: RunOptions, observer: Observer, crew: CrewFor[T] | None
 ) -> Report:
     """Do the work by a recipe, here or elsewhere; as ``run_tasks``.
 

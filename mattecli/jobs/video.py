@@ -17,6 +17,7 @@ from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_checks import check_options, check_tasks
+from mattecli.jobs.video_parts import InParts
 from mattecli.jobs.video_plan import VideoTask, plan_videos
 from mattecli.jobs.video_run import VideoRun
 from mattecli.jobs.video_sources import Footage
@@ -66,7 +67,7 @@ def matte_videos(
     if crew is not None:
         name = options.model.model or choose_spec(options.model, options.device).name
         named = replace(options, model=replace(options.model, model=name))
-        return run_recipe(VideoRecipe(named), work, options.run, observer, crew)
+        return run_recipe(VideoRecipe(named), work, options.run, observer, InParts(crew, named))
     with Workspace(options.device.max_memory) as workspace:
         facts, models = _opened(options, workspace, estimator)
         if options.model.model is None and estimator is None:
@@ -79,7 +80,7 @@ def matte_videos(
 
 @dataclass(frozen=True, slots=True)
 class VideoRecipe:
-    """How videos are matted elsewhere, each as a whole; the model is named."""
+    """How videos, or parts of them, are matted elsewhere; the model is named."""
 
     options: VideoOptions
 
@@ -152,7 +153,7 @@ class _Job:
             bounds.check(task, footage.info.frames or 0, time.perf_counter())
             span = parse_span(self._options.clip, footage)
             targets = open_targets(task, footage, span, self._facts, self._options)
-            task.notes += targets.notes
+            task.notes += targets.notes if task.part is None else []
             run = VideoRun(task, footage, span, targets, self._options, bounds)
             steps = FrameSteps(
                 self._models.estimator,

@@ -66,7 +66,7 @@ class FrameItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumePoint:
-    """Where a run begins.
+    """Where a run begins, and where it ends before the clip does.
 
     Attributes:
         done: frames that are complete already.
@@ -74,6 +74,8 @@ class ResumePoint:
         shots: timestamps at which the shots of those begin.
         skipped: frames of the source before its first wanted one.
         origin: ticks of the result's zero.
+        end: index of the first frame that is not wanted; None: all are.
+        ahead: frames after that which have to be seen.
     """
 
     done: int = 0
@@ -81,11 +83,21 @@ class ResumePoint:
     shots: tuple[int, ...] = ()
     skipped: int = 0
     origin: int = 0
+    end: int | None = None
+    ahead: int = 0
 
     @property
     def first(self) -> int:
         """Index of the first frame that is decoded."""
         return self.done - len(self.context)
+
+    def wants(self, index: int) -> bool:
+        """Whether a frame is written; others are only looked at for their neighbours' sake."""
+        return index >= self.done and (self.end is None or index < self.end)
+
+    def is_over(self, index: int) -> bool:
+        """Whether no frame is needed from this one on."""
+        return self.end is not None and index >= self.end + self.ahead
 
 
 @dataclass(slots=True)
@@ -147,8 +159,10 @@ class FrameSource:
     def __iter__(self) -> Iterator[FrameItem]:
         for number, frame in enumerate(self._frames):
             index = self._point.first + number
+            if self._point.is_over(index):
+                return
             self._check_resumed(number, frame)
-            self.repeated += frame.repeated and index >= self._point.done
+            self.repeated += frame.repeated and self._point.wants(index)
             is_new = self._begins_shot(frame, number)
             fill = None
             if self._backdrop is not None:
@@ -158,7 +172,7 @@ class FrameSource:
                     return
             item = FrameItem(
                 stamp=Stamp(index, frame.pts, self._shot or 0),
-                is_context=index < self._point.done,
+                is_context=not self._point.wants(index),
                 color=frame.color,
                 fill=fill,
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from mattecli.errors import ImageReadError, UsageError, VideoReadError, VideoWriteError
@@ -23,7 +23,7 @@ from mattecli.media.video.numbered import are_there
 from mattecli.media.video.sequence import is_pattern, list_images, numbered, stem_of
 from mattecli.settings.video import VideoKind, VideoOptions
 
-__all__ = ["VIDEO_SUFFIXES", "VideoTask", "plan_videos"]
+__all__ = ["VIDEO_SUFFIXES", "Earlier", "Part", "VideoTask", "plan_videos"]
 
 _SUFFIXES = """
 .mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
@@ -38,6 +38,22 @@ _SEQUENCES = ("png", "tiff", "exr")
 _FOLDER = "mattes"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some frames of a video, made beside the others: from ``first`` on, before ``end``."""
+
+    first: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What parts of a video, made before it is joined, leave to tell."""
+
+    notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class VideoTask(Task):
     """One video on its way.
@@ -45,10 +61,16 @@ class VideoTask(Task):
     Attributes:
         formats: container, or image format, of each kind of output.
         is_staged: it is worked on in a folder that goes away.
+        part: the frames that are wanted, where the video is made in parts; None: join it.
+        is_split: parts have been made of it.
+        earlier: what those leave to tell.
     """
 
     formats: dict[str, str]
     is_staged: bool = False
+    part: Part | None = None
+    is_split: bool = False
+    earlier: Earlier = field(default_factory=Earlier)
 
     @property
     def can_resume(self) -> bool:

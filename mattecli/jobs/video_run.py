@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from mattecli.media.video.records import Frame, Span
 from mattecli.records import ItemRecord
 from mattecli.settings.video import VideoOptions
 
-__all__ = ["VideoRun"]
+__all__ = ["VideoRun", "total_seconds"]
 
 _TOLD_EVERY = 0.2  # seconds
 
@@ -59,7 +60,10 @@ class VideoRun:
                 self._bounds.check(self._task, number, self._begin)
                 self._write(item)
                 self._tell(observer, steps, reader)
-        self._require_frames()
+        if self._task.part is None:
+            self._require_frames()
+        elif reader.damage.errors or source.repeated:  # one run over all of it gives a true account
+            raise VideoReadError("it is damaged", path=self._task.source.path)
         outputs = self._targets.outputs.values()
         for output in outputs:
             output.finish(source.ended_at)
@@ -150,7 +154,7 @@ class VideoRun:
 
     def _record(self, reader: Reader, source: FrameSource, steps: FrameSteps) -> ItemRecord:
         task, damage = self._task, reader.damage
-        task.notes += source.notes
+        task.notes += dict.fromkeys((*task.earlier.notes, *source.notes))
         frames = self._targets.point.done + self._written
         if source.repeated:
             task.notes.append(
@@ -159,7 +163,8 @@ class VideoRun:
             )
         elif damage.errors and not damage.is_cut_off:
             task.notes.append(f"it is damaged, and mended by the decoder ({damage.words})")
-        record = replace(task.record("done"), seconds=self._seconds(steps, reader))
+        seconds = total_seconds((task.earlier.seconds, self._seconds(steps, reader)))
+        record = replace(task.record("done"), seconds=seconds)
         if not damage.is_cut_off:
             return record
         claimed = self._footage.info.frames
@@ -170,6 +175,14 @@ class VideoRun:
             remedy="get the whole file and run it again",
         )
         return replace(record, status="failed", error=str(error), trouble=error)
+
+
+def total_seconds(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """What stages took in all runs."""
+    total: Counter[str] = Counter()
+    for seconds in runs:
+        total.update(seconds)
+    return dict(total)
 
 
 def _frames(count: int) -> str:

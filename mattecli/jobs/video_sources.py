@@ -16,7 +16,7 @@ from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
 from mattecli.media.video.clip import Clip
 from mattecli.media.video.decode import ClipReader
-from mattecli.media.video.packets import count_before, pts_of_frame
+from mattecli.media.video.packets import count_before, pts_of_frame, pts_of_frames
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.sequence import SequenceReader, is_pattern
 from mattecli.media.video.stream import StreamClip
@@ -122,6 +122,12 @@ class Footage:
                 "frames of standard input cannot be counted ahead", remedy="give times instead"
             )
         return pts_of_frame(self.clip, number)
+
+    def times(self, first: int, end: int) -> list[int]:
+        """The timestamps of some frames of a file; as many as there are."""
+        if not isinstance(self.clip, Clip):
+            raise AssertionError("only files are made in parts")
+        return pts_of_frames(self.clip, first, end)
 
     def frames_before(self, pts: int) -> int:
         """How many frames come before a time."""

@@ -9,11 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from mattecli.errors import UsageError
+from mattecli.errors import UsageError, VideoReadError
 from mattecli.jobs.video_fingerprint import fingerprint_of
 from mattecli.jobs.video_frames import ResumePoint
-from mattecli.jobs.video_plan import VideoTask
+from mattecli.jobs.video_plan import Part, VideoTask
 from mattecli.jobs.video_sources import Footage, is_moving
+from mattecli.jobs.video_steady import smoothing_radius
 from mattecli.media.formats import writable_format
 from mattecli.media.video.animation import animation_notes
 from mattecli.media.video.containers import CONTAINERS, Codec, check_codec, choose_codec
@@ -21,7 +22,13 @@ from mattecli.media.video.encode import EncoderPlan
 from mattecli.media.video.join_plan import JoinPlan
 from mattecli.media.video.numbered import ExrOutput, ImageOutput
 from mattecli.media.video.other_streams import stream_notes
-from mattecli.media.video.outputs import FileOutput, Output, StreamOutput
+from mattecli.media.video.outputs import (
+    MOST_CONTEXT,
+    FileOutput,
+    Output,
+    PartOutput,
+    StreamOutput,
+)
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.timecode import advanced
 from mattecli.media.video.workfolder import WorkFolder
@@ -136,16 +143,23 @@ def open_targets(
             resume=options.target.resume,
             piece_frames=options.clip.piece_frames,
             keeps=task.can_resume,
+            part=None if task.part is None else task.part.first,
         )
         for kind, path in task.outputs.items()
         if path is not None
     }
+    if task.is_split or (options.target.resume and task.part is None):
+        for folder in folders.values():
+            folder.adopt()
     notes = _source_notes(info, codecs)
     if any(folder.was_other for folder in folders.values()):
         notes.append("what an earlier run left was made otherwise; begun anew")
     given = (options.model.trimap, options.model.background, options.model.segmentation)
     counts = any(text and text != "auto" and is_moving(Path(text)) for text in given)
-    point = _resume_point(folders, footage, span, counts=counts)
+    if task.part is None:
+        point = _resume_point(folders, footage, span, counts=counts)
+    else:
+        point = _part_point(folders, footage, task.part, options)
     plans = _Plans(footage, span, point, options)
     outputs: dict[str, Output] = {}
     for kind, name in task.formats.items():
@@ -155,7 +169,8 @@ def open_targets(
             container = CONTAINERS[name]
             encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
             joining = plans.joining(name)
-            outputs[kind] = FileOutput(folders[kind], encoding, joining)
+            file = FileOutput if task.part is None else PartOutput
+            outputs[kind] = file(folders[kind], encoding, joining)
             notes += [*stream_notes(plans.joined, container), *animation_notes(joining)]
             if container.resolution and info.time_base.denominator > 1000:
                 notes.append(f".{name} keeps times to {container.resolution} only")
@@ -250,17 +265,40 @@ def _resume_point(
         origin = span.start
         if counts:
             skipped = footage.frames_before(span.start)
+    return replace(_completed(folders), origin=origin, skipped=skipped)
+
+
+def _part_point(
+    folders: Mapping[str, WorkFolder], footage: Footage, part: Part, options: VideoOptions
+) -> ResumePoint:
+    """Where a part begins, or where an earlier run of it ended."""
+    info = footage.info
+    point = _completed(folders)
+    if not point.done and part.first:
+        context = footage.times(max(part.first - MOST_CONTEXT, 0), part.first)
+        if len(context) < min(part.first, MOST_CONTEXT):
+            raise VideoReadError("it has no such frame", path=footage.path)
+        point = replace(point, context=tuple(context))
+    return replace(
+        point,
+        done=part.first + point.done,
+        origin=round(info.origin / info.time_base),
+        end=part.end,
+        ahead=smoothing_radius(options.clip.smooth),
+    )
+
+
+def _completed(folders: Mapping[str, WorkFolder]) -> ResumePoint:
+    """What is complete of all outputs: as many frames, after the last of which it goes on."""
     complete = min((len(folder.pieces) for folder in folders.values()), default=0)
     for folder in folders.values():
         folder.keep(complete)
     if not complete:
-        return ResumePoint(origin=origin, skipped=skipped)
+        return ResumePoint()
     folder = next(iter(folders.values()))
     context = folder.pieces[-1].context
     return ResumePoint(
         done=folder.frames,
         context=tuple(pts for pts, _ in context),
         shots=tuple(shot for _, shot in context),
-        origin=origin,
-        skipped=skipped,
     )

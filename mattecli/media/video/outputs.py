@@ -15,9 +15,18 @@ from mattecli.media.video.join_plan import JoinPlan
 from mattecli.media.video.workfolder import Piece, WorkFolder
 from mattecli.records import Array
 
-__all__ = ["CountedOutput", "FileOutput", "Output", "Stamp", "StreamOutput"]
+__all__ = [
+    "MOST_CONTEXT",
+    "CountedOutput",
+    "FileOutput",
+    "Output",
+    "PartOutput",
+    "Stamp",
+    "StreamOutput",
+]
 
-_MOST_CONTEXT = 4
+MOST_CONTEXT = 4
+"""Frames before a piece that have to be seen again, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class CountedOutput(Output):
         self._folder = folder
         self._stamps: list[Stamp] = []
         before = folder.pieces[-1].context if folder.pieces else ()
-        self._recent: deque[tuple[int, int]] = deque(before, maxlen=_MOST_CONTEXT)
+        self._recent: deque[tuple[int, int]] = deque(before, maxlen=MOST_CONTEXT)
 
     def _piece(self, name: str) -> Piece:
         first, last = self._stamps[0], self._stamps[-1]
@@ -232,6 +241,26 @@ class FileOutput(CountedOutput):
         info = self._joining.info
         after = Fraction(end) * info.time_base + (1 / info.rate if info.rate else 0)
         return replace(self._joining, end=after)
+
+
+class PartOutput(FileOutput):
+    """Pieces of a part of a video, for the run that joins all parts."""
+
+    def finish(self, end: int | None = None) -> None:
+        """Complete the pieces."""
+        del end  # is for the file that they will be
+        self._close_piece()
+        self._settle()
+        self.is_complete = True
+
+    def release(self) -> None:
+        """The pieces stay."""
+        self._folder.close()
+
+    def stop(self) -> str:
+        """Complete pieces stay for a later run."""
+        self.abandon()
+        return ""
 
 
 class StreamOutput(Output):

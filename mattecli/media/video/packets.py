@@ -10,7 +10,7 @@ from mattecli.media.child_process import child_environment
 from mattecli.media.video.clip import Clip
 from mattecli.media.video.probe import child_command
 
-__all__ = ["PacketTimes", "count_before", "pts_of_frame"]
+__all__ = ["PacketTimes", "count_before", "pts_of_frame", "pts_of_frames"]
 
 
 class PacketTimes:
@@ -71,12 +71,16 @@ class PacketTimes:
 
 def pts_of_frame(clip: Clip, number: int) -> int | None:
     """The timestamp of a clip's n-th frame in ticks, by its packets; None beyond its end."""
+    return next(iter(pts_of_frames(clip, number, number + 1)), None)
+
+
+def pts_of_frames(clip: Clip, first: int, end: int) -> list[int]:
+    """The timestamps of some frames of a clip, in ticks, by its packets; as many as there are."""
     packets = PacketTimes(clip.another())
     try:
-        times = sorted(packets.before(None))
+        return sorted(packets.before(None))[first:end]
     finally:
         packets.close()
-    return times[number] if number < len(times) else None
 
 
 def count_before(clip: Clip, pts: int) -> int:

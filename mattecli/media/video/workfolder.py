@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ __all__ = ["Piece", "WorkFolder"]
 
 _JOURNAL = "journal.jsonl"
 _NAME_BYTES = 180
+_DIGITS = 9
 _MOST_BYTES = 255  # of a name on common file systems
 
 
@@ -51,6 +53,7 @@ class WorkFolder:
         resume: keep what an earlier run with this fingerprint completed.
         piece_frames: frames of a piece.
         keeps: what is complete stays for a later run when this one stops.
+        part: the first frame of a part that is made beside others; None for the run that joins.
 
     Raises:
         VideoWriteError: it cannot be made, or another run is at work in it.
@@ -64,11 +67,13 @@ class WorkFolder:
         resume: bool,
         piece_frames: int = 250,
         keeps: bool = True,
+        part: int | None = None,
     ) -> None:
         self.target = target
         self.piece_frames = piece_frames
+        self._fingerprint = fingerprint
         self._keeps = keeps
-        self.path = _place(target)
+        self.path = _place(target, part)
         self.pieces: list[Piece] = []
         self.was_other = False
         try:
@@ -111,6 +116,17 @@ class WorkFolder:
         self.pieces.append(piece)
         self._append(asdict(piece))
 
+    def adopt(self) -> None:
+        """Take over the pieces of parts made elsewhere, as far as they follow each other."""
+        for first in sorted(int(path.suffix[1:]) for path in self._parts()):
+            with suppress(VideoWriteError):  # its maker was given up and is at work still
+                part = WorkFolder(self.target, self._fingerprint, resume=True, part=first)
+                for piece in part.pieces:
+                    if piece.first == self.frames:
+                        (part.path / piece.name).replace(self.path / piece.name)
+                        self.add(piece)
+                part.remove()
+
     def complete(self, temporary: str) -> None:
         """Give the finished file its name."""
         path = self.path / temporary
@@ -132,9 +148,15 @@ class WorkFolder:
         return self.target.with_name(stem + end)
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder and all that is in it, and those of parts."""
         self._journal.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        for path in (self.path, *self._parts()):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _parts(self) -> list[Path]:
+        """The folders of parts."""
+        pattern = glob.escape(self.path.name) + "." + "[0-9]" * _DIGITS
+        return list(self.path.parent.glob(pattern))
 
     def close(self) -> None:
         """Leave the folder for a later run, if there can be one and it holds anything."""
@@ -179,10 +201,11 @@ class WorkFolder:
                 entry.unlink()
 
 
-def _place(target: Path) -> Path:
+def _place(target: Path, part: int | None) -> Path:
     digest = hashlib.blake2b(os.fsencode(target.name), digest_size=4).hexdigest()
     name = os.fsdecode(os.fsencode(target.name)[:_NAME_BYTES])
-    return target.with_name(f".{name}.{digest}.mattecli")
+    suffix = "" if part is None else f".{part:0{_DIGITS}d}"
+    return target.with_name(f".{name}.{digest}.mattecli{suffix}")
 
 
 def _tupled(entry: dict[str, Any]) -> dict[str, Any]:
