@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,14 @@ from statistics import median
 
 HERE = Path(__file__).parent
 MEGAPIXELS = 12
+_WATCHED = """
+import os, subprocess, sys, time
+begin = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=2)
+_, status, usage = os.wait4(process.pid, 0)
+print([time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss])
+sys.exit(status != 0)
+"""  # a process of its own: a child's peak begins with that of the process that started it
 Measured = dict[str, list[dict[str, float]]]
 """Measurements by contestant, one a round."""
 
@@ -165,19 +172,18 @@ def folders(kind: str, place: Path, weights: Path, options: argparse.Namespace) 
 
 def timed(command: Sequence[str], photos: int) -> dict[str, float]:
     """One run of a program: seconds a photo, share of the cores' time, peak memory."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - begin
-    if status:
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _WATCHED, *command], stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
         raise SystemExit(f"{command[:4]} failed")
-    cpu = usage.ru_utime + usage.ru_stime
+    wall, cpu, peak = json.loads(done.stdout.splitlines()[-1])
     cores = len(os.sched_getaffinity(0))
     return {
         "wall": wall / photos,
         "cpu": cpu / photos,
         "busy": cpu / wall / cores,
-        "peak_gb": usage.ru_maxrss / 1e6,
+        "peak_gb": peak / 1e6,
     }
 
 

@@ -20,6 +20,9 @@ _ONEDNN_NAMES: dict[Activation, tuple[str, list[float]]] = {
 }
 
 
+_PACKED_SIZES = 2  # upright and lying photos; each takes as much memory as the weights
+
+
 class FusedConv(nn.Module):
     """Convolution, sum with another map, activation: one pass over memory where oneDNN does it.
 
@@ -41,6 +44,7 @@ class FusedConv(nn.Module):
         self.stride, self.padding = list(like.stride), list(like.padding)
         self.dilation, self.groups = list(like.dilation), like.groups
         self.activation: Activation = activation
+        self._packed: dict[object, Tensor] = {}
 
     @classmethod
     def of(
@@ -84,16 +88,33 @@ class FusedConv(nn.Module):
         name, scalars = _ONEDNN_NAMES[self.activation]
         shape = (self.padding, self.stride, self.dilation, self.groups)
         convolve = torch.ops.mkldnn._convolution_pointwise
+        weight = self._weight_for(x)
         y: Tensor
         if add is None:
-            y = convolve(x, self.weight, self.bias, *shape, name, scalars, "")
+            y = convolve(x, weight, self.bias, *shape, name, scalars, "")
         else:
             unary = "relu" if name == "relu" else None  # no other one may follow a sum
             bias = None if self.bias is None else self.bias.to(x.dtype)
-            y = convolve.binary(x, add, self.weight, bias, *shape, "add", None, unary, [], None)
+            y = convolve.binary(x, add, weight, bias, *shape, "add", None, unary, [], None)
             if self.activation == "relu6":
                 y.clamp_(0, 6)
         return y
+
+    def _weight_for(self, x: Tensor) -> Tensor:
+        """The weight as oneDNN works with it, which it would make anew for every call.
+
+        The layout follows the map's size and the threads; another size's costs more than none.
+        """
+        key = (x.shape, self.weight.dtype, torch.get_num_threads())
+        packed = self._packed.get(key)
+        if packed is None:
+            if len(self._packed) >= _PACKED_SIZES:
+                return self.weight
+            packed = torch.ops.mkldnn._reorder_convolution_weight(
+                self.weight, self.padding, self.stride, self.dilation, self.groups, list(x.shape)
+            )
+            self._packed[key] = packed
+        return packed
 
 
 def affine_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -120,4 +141,5 @@ def has_onednn(x: Tensor) -> bool:
 @cache
 def _fused_convolutions() -> bool:
     """These operators are PyTorch's own for compiled code; a build may lack them."""
-    return hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    names = ("_convolution_pointwise", "_reorder_convolution_weight")
+    return all(hasattr(torch.ops.mkldnn, name) for name in names)
