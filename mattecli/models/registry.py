@@ -192,7 +192,7 @@ _ROWS = (
         "rw",
         "any subject, from a trimap",
         "Grady et al., Random Walks for Interactive Alpha-Matting, VIIP 2005",
-        reach=80,
+        reach=204,
         pixel_bytes=400,
     ),
     _classical(
