@@ -174,7 +174,7 @@ def show(title: str, means: list[Any], most: list[Any], seams: list[float]) -> N
     """One row."""
     seam_text = f"worst seam {max(seams):.1e} of the percentile" if seams else ""
     print(
-        f"{title:22} mean {np.mean(means):.1e} worst {max(means):.1e} largest {max(most):.1e}"
+        f"{title:22} mean {np.mean(means):.2e} worst {max(means):.1e} largest {max(most):.1e}"
         f" {seam_text}",
         flush=True,
     )

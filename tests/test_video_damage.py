@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from mattecli.errors import VideoWriteError
+from mattecli.media.video.clip import Clip
+from mattecli.media.video.containers import CONTAINERS, choose_codec
+from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from tests.video_clips import ffmpeg, make_clip, read, rgb_of, run_video
 
 TAGS = (
@@ -95,3 +100,41 @@ def test_what_is_no_video_is_named_and_the_rest_goes_on(
     assert reason in error
     assert (tmp_path / "out" / "good-alpha.mov").exists()
     assert not list((tmp_path / "out").glob("bad*"))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_damage_that_gives_times_anew_neither_stops_nor_fails_a_run(
+    seed: int, tmp_path: Path
+) -> None:
+    """Decoders show frames twice or late; no two frames of a file may have one time."""
+    suffix = (".mkv", ".mp4")[seed % 2]
+    clip = make_clip(
+        tmp_path / f"c{suffix}", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "30",
+        frames=90, size=(96, 64), filters=TAGS,
+    )  # fmt: skip
+    data = bytearray(clip.read_bytes())
+    at = len(data) * (2 + seed) // 10
+    data[at : at + 400] = b"\x55" * 400
+    broken = tmp_path / f"broken{suffix}"
+    broken.write_bytes(data)
+    done = run_video(broken, tmp_path / "out.mov", ("fill",))
+    times = read(tmp_path / "out.mov").times
+    assert all(before < after for before, after in pairwise(times))
+    assert done.item.notes or done.item.error
+    if len(times) < 65:
+        assert "it ends early" in str(done.item.error)
+    else:
+        assert done.report.done == 1
+
+
+def test_a_frame_that_the_encoder_cannot_take_fails_the_run_at_once(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mov", "-c:v", "prores_ks", frames=2)
+    with Clip(clip, max_pixels=10**6) as source:
+        codec = choose_codec(CONTAINERS["mov"], source.info, "grey", "auto", None)
+        plan = EncoderPlan(info=source.info, codec=codec, muxer="mov")
+        image = np.zeros((source.info.size.height, source.info.size.width), np.uint8)
+        encoder = FrameEncoder(plan, image, "out.mov", tmp_path)
+        with pytest.raises(VideoWriteError, match="a frame does not fit"):  # noqa: PT012
+            for _ in range(20):
+                encoder.put(5, image)
+            encoder.finish()

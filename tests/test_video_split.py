@@ -159,8 +159,9 @@ def test_an_interrupted_run_goes_on_with_the_parts_that_are_there(
     clips: list[Path], tmp_path: Path
 ) -> None:
     matte_videos(options(clips, tmp_path / "here"))
-    stopped, _ = in_parts(options(clips, tmp_path / "away"), Elsewhere(ends_after=3))
+    stopped, told = in_parts(options(clips, tmp_path / "away"), Elsewhere(ends_after=3))
     assert stopped.interrupted
+    assert told.notes == ["interrupted: completed pieces are kept; --resume goes on"]
     assert not list((tmp_path / "away").glob("*.mov"))
     kept = list((tmp_path / "away").glob(".*/0*"))  # pieces of the last three parts
     assert {path.stem for path in kept} == {"000000040", "000000060", "000000080"}

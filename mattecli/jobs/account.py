@@ -65,6 +65,7 @@ class Work(Generic[T]):
         means: called at the end: the means of the items' scores, for the report.
         journal: is told of each item, for later runs.
         elsewhere: does the tasks in place of the stages, and gives them back settled, in order.
+        remark: what the user should know of what was chosen.
     """
 
     tasks: Sequence[T]
@@ -74,6 +75,7 @@ class Work(Generic[T]):
     means: Callable[[], Mapping[str, float | None]] = dict
     journal: Journal | None = None
     elsewhere: Callable[[Sequence[T], Hold], Generator[T]] | None = None
+    remark: str = ""
 
 
 class Account:

@@ -30,14 +30,12 @@ class Bench(Generic[T]):
         facts: what a report says of what is there: model, device, weights.
         pixels: of photos that may be under way at once.
         forecast: what a photo of so many pixels will take of memory, for people.
-        remark: what the user should know of what was chosen.
     """
 
     stages: Sequence[Stage[T]]
     facts: Mapping[str, object] = field(default_factory=dict)
     pixels: int = PIXELS_UNDER_WAY
     forecast: Callable[[int], str] | None = None
-    remark: str = ""
 
 
 class Recipe(Protocol[T]):

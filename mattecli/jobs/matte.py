@@ -57,10 +57,11 @@ def matte_images(
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
     settings = {"options": asdict(options.pixels), "finish": asdict(options.finish)}
-    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal)
+    remark = "" if options.model.model else f"model: {spec.name}"
+    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, remark=remark)
     # Named, since another machine may have other weights, and choose otherwise.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
-    recipe = MatteRecipe(named, remark="" if options.model.model else f"model: {spec.name}")
+    recipe = MatteRecipe(named)
     if options.device.max_memory is not None:
         parse_bytes(options.device.max_memory)  # a dry run finds it too
     return run_recipe(recipe, work, options.run, observer, crew)
@@ -71,7 +72,6 @@ class MatteRecipe:
     """How photos are matted, wherever it is done; the model is named."""
 
     options: MatteOptions
-    remark: str = ""
 
     @contextmanager
     def open(self, workers: int, waiting: int) -> Iterator[Bench[MatteTask]]:
@@ -93,7 +93,6 @@ class MatteRecipe:
                 facts=chosen.facts,
                 pixels=workspace.pixels,
                 forecast=workspace.forecast,
-                remark=self.remark,
             )
 
 

@@ -122,10 +122,14 @@ def run_recipe(
     if run.dry_run:
         return run_tasks(work, run, observer)
     if crew is not None:
+        if work.remark:
+            observer.note(work.remark)
         work = replace(work, elsewhere=partial(crew.settle, recipe, facts=settings))
         return run_tasks(work, run, observer)
     waiting = sum(task.settled is None for task in work.tasks)
     with recipe.open(worker_count(run), waiting) as bench:
+        if work.remark:
+            observer.note(work.remark)
         _say(bench, work.tasks, run, observer)
         settings |= bench.facts
         prepared = replace(work, stages=bench.stages, pixels=bench.pixels)
@@ -134,8 +138,6 @@ def run_recipe(
 
 def _say(bench: Bench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:
     """What there is to know of a bench."""
-    if bench.remark:
-        observer.note(bench.remark)
     if bench.facts:
         known = ", ".join(f"{key} {value}" for key, value in bench.facts.items())
         observer.note(known, detail=True)

@@ -66,8 +66,10 @@ def matte_videos(
     work = Work(tasks=tasks, stages=(), settings=settings)
     if crew is not None:
         name = options.model.model or choose_spec(options.model, options.device).name
+        work = replace(work, remark="" if options.model.model else f"model: {name}")
         named = replace(options, model=replace(options.model, model=name))
-        return run_recipe(VideoRecipe(named), work, options.run, observer, InParts(crew, named))
+        crew_of_parts = InParts(crew, named, observer.note)
+        return run_recipe(VideoRecipe(named), work, options.run, observer, crew_of_parts)
     with Workspace(options.device.max_memory) as workspace:
         facts, models = _opened(options, workspace, estimator)
         if options.model.model is None and estimator is None:

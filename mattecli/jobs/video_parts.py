@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -30,11 +30,13 @@ class InParts:
     Args:
         crew: does the work.
         options: of the command.
+        note: is told what an interrupt leaves.
     """
 
-    def __init__(self, crew: Crew, options: VideoOptions) -> None:
+    def __init__(self, crew: Crew, options: VideoOptions, note: Callable[[str], None]) -> None:
         self._crew = crew
         self._options = options
+        self._note = note
 
     def settle(
         self,
@@ -46,15 +48,19 @@ class InParts:
         """As ``Crew.settle``."""
         split = [_Split(task, parts) for task in tasks if (parts := _parts(task, self._options))]
         every = [part for one in split for part in one.parts]
-        if every:
-            with closing(self._crew.settle(recipe, every, hold, facts)) as made:
-                for _ in made:
-                    pass
-        if hold.requested:
-            return
-        for one in split:
-            one.note()
-        yield from self._crew.settle(recipe, tasks, hold, facts)
+        try:
+            if every:
+                with closing(self._crew.settle(recipe, every, hold, facts)) as made:
+                    for _ in made:
+                        pass
+            if hold.requested:
+                return
+            for one in split:
+                one.note()
+            yield from self._crew.settle(recipe, tasks, hold, facts)
+        finally:
+            if split and any(one.whole.settled is None for one in split):
+                self._note("interrupted: completed pieces are kept; --resume goes on")
 
 
 @dataclass(frozen=True, slots=True)

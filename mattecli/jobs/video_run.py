@@ -62,7 +62,7 @@ class VideoRun:
                 self._tell(observer, steps, reader)
         if self._task.part is None:
             self._require_frames()
-        elif reader.damage.errors or source.repeated:  # one run over all of it gives a true account
+        elif reader.damage.is_any:  # one run over all of it gives a true account
             raise VideoReadError("it is damaged", path=self._task.source.path)
         outputs = self._targets.outputs.values()
         for output in outputs:
@@ -161,7 +161,9 @@ class VideoRun:
                 f"{_frames(source.repeated)} could not be decoded and repeat the one before"
                 f" ({damage.words})"
             )
-        elif damage.errors and not damage.is_cut_off:
+        if damage.untimely:
+            task.notes.append(f"{_frames(damage.untimely)} came too late: left out")
+        if damage.errors and not damage.is_cut_off and not source.repeated:
             task.notes.append(f"it is damaged, and mended by the decoder ({damage.words})")
         seconds = total_seconds((task.earlier.seconds, self._seconds(steps, reader)))
         record = replace(task.record("done"), seconds=seconds)

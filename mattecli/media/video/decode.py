@@ -26,6 +26,7 @@ __all__ = ["ClipReader", "Damage"]
 _SEEK_MARGIN = 1  # seconds before the wanted frame that decoding begins
 _SIGN_OF_LIFE = 64  # frames of those that are skipped, of which one is passed on
 _TURNS = {90: "transpose=1", 180: "hflip,vflip", 270: "transpose=2"}
+_NEAR_END = 1.0  # seconds: sound may go on after the pictures
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
 
 
@@ -35,15 +36,22 @@ class Damage:
 
     Attributes:
         repeated: frames that could not be decoded.
+        untimely: frames whose time had passed when they came; left out.
         errors: complaints of the decoder.
         is_cut_off: the file ends before it should.
         words: the last complaint.
     """
 
     repeated: int = 0
+    untimely: int = 0
     errors: int = 0
     is_cut_off: bool = False
     words: str = ""
+
+    @property
+    def is_any(self) -> bool:
+        """Whether frames are not all as they were sent."""
+        return bool(self.errors or self.repeated or self.untimely)
 
 
 class ClipReader:
@@ -74,6 +82,7 @@ class ClipReader:
         self._is_live = isinstance(clip, StreamClip) and not clip.is_whole
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
+        self._time: int | None = None  # of the frame before, or of what stands for it
 
     def __iter__(self) -> Generator[Frame]:
         source = self._clip.another()
@@ -144,6 +153,10 @@ class ClipReader:
                 index += 1
             if self._span.start is not None and pts < self._span.start:
                 continue
+            if self._time is not None and pts <= self._time:  # damage gives times anew
+                self.damage.untimely += 1
+                continue
+            self._time = pts
             self._last = Frame(index, pts, color)
             yield self._last
             index += 1
@@ -160,7 +173,9 @@ class ClipReader:
         times = [
             missing
             for missing in promised.before(pts)
-            if (start is None or missing >= start) and (end is None or missing < end)
+            if (self._time is None or missing > self._time)
+            and (start is None or missing >= start)
+            and (end is None or missing < end)
         ]
         if times:
             time.sleep(_SETTLE)
@@ -168,6 +183,7 @@ class ClipReader:
 
     def _repeat(self, index: int, pts: int, color: Array) -> Frame:
         self.damage.repeated += 1
+        self._time = pts
         return Frame(index, pts, self._last.color if self._last else color, repeated=True)
 
     def _decoded(self, process: Ffmpeg, reading: int) -> Iterator[tuple[int, Array]]:
@@ -223,6 +239,15 @@ class ClipReader:
                 remedy="is it whole? play it with another program",
             )
 
+    @property
+    def _ends_far_from_its_end(self) -> bool:
+        """Whether the last frame lies over a second before the end that the header claims."""
+        info = self.info
+        if not info.seconds or self._span.end is not None or self._time is None:
+            return False
+        missing = info.seconds - float(self._time * info.time_base - info.origin)
+        return missing > max(_NEAR_END, info.seconds / 20)
+
     def _end(self, process: Ffmpeg, promised: PacketTimes | None) -> None:
         damage = self.damage
         damage.errors = process.errors
@@ -231,6 +256,7 @@ class ClipReader:
         damage.is_cut_off = process.is_cut_off
         if promised is not None and claimed and promised.packets and self._span.end is None:
             damage.is_cut_off |= promised.packets < claimed
+        damage.is_cut_off |= bool(damage.errors) and self._ends_far_from_its_end
         if self._last is None and self._span.is_all:
             raise VideoReadError(
                 "it has no frames that can be decoded",

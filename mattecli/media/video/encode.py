@@ -215,15 +215,19 @@ class FrameEncoder:
 
     def _feed(self) -> None:
         """Body of the thread: NUT into the pipe, then wait for ffmpeg to complete the file."""
+        refused: Exception | None = None
         try:
-            with suppress(av.error.FFmpegError, OSError):
-                self._mux()
+            self._mux()
+        except Exception as error:  # noqa: BLE001 - raised by whoever hands over the next frame
+            refused = error
         finally:
             with suppress(OSError):
                 os.close(self._writing)
         code = self._process.wait()
         if code != 0 or self._process.has_stalled:
             self._error = self._error or self._process.write_error(code)
+        elif refused is not None:  # ffmpeg is well: a frame could not be handed to it
+            self._error = self._error or VideoWriteError(f"a frame does not fit ({refused})")
 
     def _mux(self) -> None:
         info = self._plan.info
