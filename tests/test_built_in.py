@@ -69,7 +69,7 @@ def test_half_precision_is_without_visible_loss(precision: str) -> None:
         for kind in (torch.float32, {"bf16": torch.bfloat16, "fp16": torch.float16}[precision])
     )
     photo = load(PICTURES / "photos" / "astronaut.jpg")
-    levels = cv2.resize(photo, (512, 512), interpolation=cv2.INTER_AREA)
+    levels = cv2.resize(photo, (416, 416), interpolation=cv2.INTER_AREA)
     given = ModelInput(src=torch.from_numpy(levels).permute(2, 0, 1)[None].float() / 255)
     difference = (exact.estimate(given).pha - half.estimate(given).pha).abs().numpy()
     assert 0 < difference.mean() < 1e-3
@@ -81,7 +81,16 @@ def test_only_with_them_half_precision_is_taken_by_itself(tmp_path: Path) -> Non
     own = tmp_path / "own.safetensors"
     own.write_bytes(load_network(spec).path.read_bytes())
     assert load_network(spec).spec.half_is_sound
+    assert load_network(spec, load_network(spec).path).spec.half_is_sound
     assert not load_network(spec, own).spec.half_is_sound
+
+
+def test_they_see_a_photo_at_the_size_that_suits_them(tmp_path: Path) -> None:
+    spec = MODELS["modnet"]
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(load_network(spec).path.read_bytes())
+    assert load_network(spec).spec.size == spec.built_in_size == 416
+    assert load_network(spec, own).spec.size == 512
 
 
 def test_own_weights_take_their_place(cli: Cli, modnet_weights: Path) -> None:

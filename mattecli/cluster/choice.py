@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mattecli.errors import UsageError
 from mattecli.jobs.crew import Crew
 from mattecli.settings import EngineOptions, RunOptions
@@ -19,6 +21,8 @@ def crew_for(engine: EngineOptions, run: RunOptions) -> Crew | None:
         if engine.ray_address is not None:
             raise UsageError("--ray-address is for --engine ray", remedy="add it")
         return None
+    # Read when Ray is imported: a thread that is late at the end shall not start it again.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         from mattecli.cluster.ray_crew import RayCrew
     except ImportError as error:

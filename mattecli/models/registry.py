@@ -37,6 +37,7 @@ def _modnet(name: str, title: str, *, weights: str = "", built_in: str = "") -> 
         weights=weights,
         built_in=built_in,
         half_is_sound=bool(built_in),  # measured, see the weights' card
+        built_in_size=416 if built_in else 0,  # likewise
     )
 
 

@@ -50,6 +50,7 @@ class ModelSpec:
         licence: licence of the weights that are meant.
         weights: name of the row in the table of published files, or "" if none exist.
         built_in: file name of weights inside the package, or "".
+        built_in_size: ``size`` with those weights, where they see best at another; 0: the same.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ModelSpec:
     licence: str = ""
     weights: str = ""
     built_in: str = ""
+    built_in_size: int = 0
 
     @property
     def system(self) -> str:

@@ -92,11 +92,19 @@ def load_network(
     known = {**known_options(checkpoint), **recorded, **(options or {})}
     return LoadedModel(
         network=build(spec, checkpoint, known),
-        spec=spec if path == built_in_weights(spec) else replace(spec, half_is_sound=False),
+        spec=_as_measured(spec, path),
         path=path,
         sha256=checkpoint.sha256,
         options=known,
     )
+
+
+def _as_measured(spec: ModelSpec, path: Path) -> ModelSpec:
+    """The row as far as it holds for these weights: some was measured with the package's own."""
+    built_in = built_in_weights(spec)
+    if built_in is None or not path.exists() or not path.samefile(built_in):
+        return replace(spec, half_is_sound=False)
+    return replace(spec, size=spec.built_in_size or spec.size)
 
 
 def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> MattingModel:

@@ -68,7 +68,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="semantic-medium",
-            steps=5000,
+            steps=6000,
             batch=16,
             sizes=_MEDIUM,
             rate=Rate(peak=1e-3, shape="linear", end=0.6),
@@ -76,7 +76,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="medium",
-            steps=1200,
+            steps=3000,
             batch=8,
             sizes=_MEDIUM,
             rate=Rate(peak=1e-3, shape="linear", end=0.5),
@@ -84,7 +84,7 @@ _MODNET = Recipe(
         ),
         Phase(
             name="large",
-            steps=800,
+            steps=1600,
             batch=8,
             sizes=_LARGE,
             rate=Rate(peak=5e-4, shape="cosine", end=0.02),

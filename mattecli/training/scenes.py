@@ -31,7 +31,7 @@ class Mix:
         empty: pictures of nobody.
     """
 
-    own: float = 0.5
+    own: float = 0.65
     empty: float = 0.06
 
 
