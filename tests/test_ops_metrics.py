@@ -134,7 +134,7 @@ def pairs_with_region(draw: st.DrawFn) -> tuple[Array, Array, Mask]:
 def test_agrees_with_brute_force(name: str, case: tuple[Array, Array, Mask]) -> None:
     pred, truth, region = case
     ours = SUMS[name](ImagePair.of(pred, truth), region)
-    assert ours == pytest.approx(oracle(name, pred, truth, region), rel=4e-5, abs=2e-5)
+    assert ours == pytest.approx(oracle(name, pred, truth, region), rel=2e-5, abs=2e-5)
 
 
 @pytest.mark.parametrize("name", SUMS)

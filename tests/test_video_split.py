@@ -121,7 +121,7 @@ def test_parts_are_joined_to_the_bytes_of_one_run(
     assert watcher.items[0].seconds["network"] > 0
 
 
-def test_webm_and_mkv_with_a_plate_for_each_frame(clips: list[Path], tmp_path: Path) -> None:
+def test_webm_and_mkv_with_a_trimap_for_each_frame(clips: list[Path], tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     for number in range(FRAMES):
         mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)

@@ -122,18 +122,21 @@ def run_recipe(
     if run.dry_run:
         return run_tasks(work, run, observer)
     if crew is not None:
-        if work.remark:
-            observer.note(work.remark)
+        _remark(work, observer)
         work = replace(work, elsewhere=partial(crew.settle, recipe, facts=settings))
         return run_tasks(work, run, observer)
     waiting = sum(task.settled is None for task in work.tasks)
     with recipe.open(worker_count(run), waiting) as bench:
-        if work.remark:
-            observer.note(work.remark)
+        _remark(work, observer)
         _say(bench, work.tasks, run, observer)
         settings |= bench.facts
         prepared = replace(work, stages=bench.stages, pixels=bench.pixels)
         return run_tasks(prepared, run, observer)
+
+
+def _remark(work: Work[T], observer: Observer) -> None:
+    if work.remark:
+        observer.note(work.remark)
 
 
 def _say(bench: Bench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:

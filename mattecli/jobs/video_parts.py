@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mattecli.engine.interruption import Hold
 from mattecli.errors import MattecliError
@@ -68,13 +68,12 @@ class _Split:
     """A video and its parts."""
 
     whole: VideoTask
-    parts: list[VideoTask] = field(default_factory=list)
+    parts: list[VideoTask]
 
     def note(self) -> None:
         """Tell the video what its parts left, up to the first that failed."""
         notes: list[str] = []
         seconds: dict[str, float] = {}
-        self.whole.is_split = True
         for part in self.parts:
             if part.settled is None or part.settled.status != "done":
                 break

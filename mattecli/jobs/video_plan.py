@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from mattecli.errors import ImageReadError, UsageError, VideoReadError, VideoWriteError
@@ -50,8 +50,8 @@ class Part:
 class Earlier:
     """What parts of a video, made before it is joined, leave to tell."""
 
-    notes: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -62,15 +62,13 @@ class VideoTask(Task):
         formats: container, or image format, of each kind of output.
         is_staged: it is worked on in a folder that goes away.
         part: the frames that are wanted, where the video is made in parts; None: join it.
-        is_split: parts have been made of it.
-        earlier: what those leave to tell.
+        earlier: what parts that have been made of it leave to tell; None: there are none.
     """
 
     formats: dict[str, str]
     is_staged: bool = False
     part: Part | None = None
-    is_split: bool = False
-    earlier: Earlier = field(default_factory=Earlier)
+    earlier: Earlier | None = None
 
     @property
     def can_resume(self) -> bool:

@@ -12,7 +12,7 @@ from mattecli.errors import VideoReadError
 from mattecli.jobs.video_backdrop import Backdrop, open_backdrop
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_frames import FrameItem, FrameSource, ResumePoint, Tracks
-from mattecli.jobs.video_plan import VideoTask
+from mattecli.jobs.video_plan import Earlier, VideoTask
 from mattecli.jobs.video_sources import Footage, Reader, Track, companion_path
 from mattecli.jobs.video_steps import FrameSteps
 from mattecli.jobs.video_targets import Targets
@@ -154,7 +154,8 @@ class VideoRun:
 
     def _record(self, reader: Reader, source: FrameSource, steps: FrameSteps) -> ItemRecord:
         task, damage = self._task, reader.damage
-        task.notes += dict.fromkeys((*task.earlier.notes, *source.notes))
+        earlier = task.earlier or Earlier((), {})
+        task.notes += dict.fromkeys((*earlier.notes, *source.notes))
         frames = self._targets.point.done + self._written
         if source.repeated:
             task.notes.append(
@@ -165,7 +166,7 @@ class VideoRun:
             task.notes.append(f"{_frames(damage.untimely)} came too late: left out")
         if damage.errors and not damage.is_cut_off and not source.repeated:
             task.notes.append(f"it is damaged, and mended by the decoder ({damage.words})")
-        seconds = total_seconds((task.earlier.seconds, self._seconds(steps, reader)))
+        seconds = total_seconds((earlier.seconds, self._seconds(steps, reader)))
         record = replace(task.record("done"), seconds=seconds)
         if not damage.is_cut_off:
             return record

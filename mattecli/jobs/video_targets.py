@@ -148,7 +148,7 @@ def open_targets(
         for kind, path in task.outputs.items()
         if path is not None
     }
-    if task.is_split or (options.target.resume and task.part is None):
+    if task.earlier is not None or (options.target.resume and task.part is None):
         for folder in folders.values():
             folder.adopt()
     notes = _source_notes(info, codecs)

@@ -213,8 +213,8 @@ def gradient_error(pair: ImagePair, region: Mask | None = None, *, stretch: bool
 
     def slopes(rows: slice) -> ImagePair:
         return ImagePair(
-            _slope(pair.pred, rows, kernels) * np.float32(pred_gain),
-            _slope(pair.truth, rows, kernels) * np.float32(truth_gain),
+            _slope(pair.pred, rows, kernels) * pred_gain,
+            _slope(pair.truth, rows, kernels) * truth_gain,
         )
 
     return banded_distance(slopes, pair.height, cv2.NORM_L2SQR, region)
@@ -226,18 +226,19 @@ def _gain(alpha: Array) -> float:
     return 1 / (high - low) if high > low else 0.0
 
 
-def _slope(alpha: Array, rows: slice, kernels: GradientKernels) -> Float32:
-    """Gradient magnitude of some rows, with as many around them as the filter reaches."""
+def _slope(alpha: Array, rows: slice, kernels: GradientKernels) -> npt.NDArray[np.float64]:
+    """Gradient magnitude of some rows, with as many around them as the filter reaches.
+
+    In float64: slopes that nearly agree are subtracted and squared.
+    """
     reach = len(kernels.smooth) // 2
     top = max(rows.start - reach, 0)
-    part = alpha[top : rows.stop + reach]
-    if part.dtype == np.uint16:
-        part = part.astype(np.float32)  # the filter has a fast path for 8 bits and floats alone
+    part = alpha[top : rows.stop + reach].astype(np.float64)
     own = slice(rows.start - top, rows.stop - top)
     along_x = cv2.sepFilter2D(
-        part, cv2.CV_32F, kernels.derivative, kernels.smooth, borderType=cv2.BORDER_REPLICATE
+        part, cv2.CV_64F, kernels.derivative, kernels.smooth, borderType=cv2.BORDER_REPLICATE
     )
     along_y = cv2.sepFilter2D(
-        part, cv2.CV_32F, kernels.smooth, kernels.derivative, borderType=cv2.BORDER_REPLICATE
+        part, cv2.CV_64F, kernels.smooth, kernels.derivative, borderType=cv2.BORDER_REPLICATE
     )
-    return to_float(cv2.magnitude(along_x[own], along_y[own]))
+    return np.asarray(cv2.magnitude(along_x[own], along_y[own]), np.float64)
