@@ -127,7 +127,7 @@ def test_what_cannot_be_a_journal_is_refused_before_the_work(
     (tmp_path / "folder").mkdir()
     done = cli("trimap", masks, "-o", "out", "--journal", "folder")
     assert done.code == 2
-    assert "folder: the journal cannot be written" in done.err
+    assert "folder: the journal cannot be used" in done.err
     assert not (tmp_path / "out").exists()
     blind = cli("trimap", masks / "m0.png", "-o", "one.png", "--retry-failed")
     assert blind.code == 2

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mattecli.engine.interruption import Hold, interrupt
 from mattecli.engine.pipeline import Control, Stage, run_stages
+from mattecli.interruption import Hold, interrupt
 from mattecli.jobs.runner import Silent
 from mattecli.jobs.trimap import make_trimaps
 from mattecli.records import ItemRecord, Report

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mattecli.engine.lanes import Lanes
 from mattecli.engine.pipeline import Control, Limit, Outcome, Stage, run_stages
 from mattecli.engine.watch import has_lost_threads
 from tests.conftest import ROOT, Cli, outputs_in, photo, save
@@ -155,3 +156,23 @@ def test_senseless_limits_are_refused(cli: Cli, tmp_path: Path, command: str, va
     assert done.code == 2
     assert "--timeout" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_waiting_for_a_lane_that_the_slow_hold_is_not_counted() -> None:
+    lanes = Lanes(1)
+
+    def work(group: Sequence[Item]) -> None:
+        number = lanes.take()
+        try:
+            end = time.monotonic() + (1.5 if group[0].number == 0 else 0.05)
+            _uninterrupted_sleep(end)
+        finally:
+            lanes.give(number)
+
+    outcomes = run([Item(n) for n in range(6)], [Stage(name="network", work=work, workers=2)])
+    assert failures(outcomes) == [0]
+
+
+def _uninterrupted_sleep(end: float) -> None:
+    """One call that nothing in Python ends early, as a network's layers are."""
+    time.sleep(max(0.0, end - time.monotonic()))

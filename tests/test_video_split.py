@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import save
 
-from mattecli.engine.interruption import Hold
+from mattecli.interruption import Hold
 from mattecli.jobs.crew import Recipe
 from mattecli.jobs.runner import settle_here
 from mattecli.jobs.video import matte_videos

@@ -17,8 +17,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from mattecli.engine.interruption import interrupt
 from mattecli.errors import MattecliError, UsageError, shown_path
+from mattecli.interruption import interrupt
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -93,6 +93,8 @@ class Console:
         if self._run.verbose and report.stages:
             shares = ", ".join(f"{name} {value:.2f} s" for name, value in report.stages.items())
             self.note(f"time by stage, all threads: {shares}")
+        if report.total == 0:
+            self.note("there was nothing to do")
         if report.total > 1 or report.skipped or report.interrupted:
             self.note(_summary(report))
 

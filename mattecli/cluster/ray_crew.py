@@ -31,8 +31,8 @@ from mattecli import __version__
 from mattecli.cluster.parcels import Answer, Order, Reply, grouped, take
 from mattecli.cluster.session import Places, connected, places
 from mattecli.cluster.worker import Worker, work
-from mattecli.engine.interruption import Hold
 from mattecli.errors import MattecliError, ResourceError, UsageError
+from mattecli.interruption import Hold
 from mattecli.jobs.crew import Recipe
 from mattecli.jobs.plan import Task
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from mattecli.engine.devices import describe_device, find_devices, find_precision, use_threads
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
 from mattecli.engine.graphs import GraphedForm
+from mattecli.engine.lanes import Lanes
 from mattecli.engine.sizes import NetworkSize, network_size
 from mattecli.errors import UsageError
 from mattecli.models.base import Estimate, MattingModel, ModelInput
@@ -79,8 +79,7 @@ class NetworkEstimator(Estimator):
             GraphedForm(form, device) if device.type == "cuda" and repeats else form
             for form, device in zip(self._forms, self._devices, strict=True)
         ]
-        self._free = list(range(len(self._devices)))
-        self._lock = threading.Lock()
+        self._free = Lanes(len(self._devices))
         if spec.size_rule != "full" and "segmentation" not in spec.needs:
             self.short_side = size or spec.size
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
@@ -137,8 +136,7 @@ class NetworkEstimator(Estimator):
     @contextmanager
     def borrowed(self) -> Iterator[tuple[InferenceForm | GraphedForm, torch.device]]:
         """A copy of the network and its device for this thread alone, ready for inference."""
-        with self._lock:
-            number = self._free.pop()
+        number = self._free.take()
         try:
             if self._threads is not None:
                 use_threads(self._threads)
@@ -146,8 +144,7 @@ class NetworkEstimator(Estimator):
             with torch.inference_mode(), lane.running():
                 yield lane, self._devices[number]
         finally:
-            with self._lock:
-                self._free.append(number)
+            self._free.give(number)
 
     @property
     def device(self) -> torch.device:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from mattecli.engine.interruption import Hold
+from mattecli.interruption import Hold
 
 __all__ = ["Control", "Limit", "Outcome", "Stage"]
 

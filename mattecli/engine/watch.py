@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-__all__ = ["GivenUp", "Shift", "Watch", "has_lost_threads", "is_lost"]
+__all__ = ["GivenUp", "Shift", "Watch", "has_lost_threads", "is_lost", "not_counted"]
 
 _lost: list[threading.Thread] = []
+_own = threading.local()  # the shift of each thread
 
 
 class GivenUp(BaseException):
@@ -36,6 +38,7 @@ class Shift:
             whether nothing is left of the group.
         replace: called when nothing is left: somebody else has to take the thread's place.
         is_lost: nothing is left.
+        is_waiting: it waits for its turn.
     """
 
     spent: Callable[[float], bool]
@@ -43,6 +46,23 @@ class Shift:
     begin: float = field(default_factory=time.monotonic)
     thread: threading.Thread = field(default_factory=threading.current_thread)
     is_lost: bool = False
+    is_waiting: bool = False
+
+
+@contextmanager
+def not_counted() -> Iterator[None]:
+    """What the calling thread does meanwhile, such as waiting for its turn, is no work."""
+    shift: Shift | None = getattr(_own, "shift", None)
+    if shift is None:
+        yield
+        return
+    begin = time.monotonic()
+    shift.is_waiting = True
+    try:
+        yield
+    finally:
+        shift.begin += time.monotonic() - begin
+        shift.is_waiting = False
 
 
 class Watch:
@@ -62,11 +82,13 @@ class Watch:
 
     def begin(self, shift: Shift) -> None:
         """A shift begins, in the thread that calls."""
+        _own.shift = shift
         with self.lock:
             self._shifts.add(shift)
 
     def end(self, shift: Shift) -> bool:
         """It is over; False if its thread was left behind meanwhile."""
+        _own.shift = None
         with self.lock:
             self._shifts.discard(shift)
             return not shift.is_lost
@@ -80,7 +102,11 @@ class Watch:
         while not self._closing.wait(self._pause):
             with self.lock:
                 now = time.monotonic()
-                late = [shift for shift in self._shifts if shift.spent(now - shift.begin)]
+                late = [
+                    shift
+                    for shift in self._shifts
+                    if not shift.is_waiting and shift.spent(now - shift.begin)
+                ]
                 for shift in late:
                     self._shifts.discard(shift)
                     _leave_behind(shift)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
-from mattecli.engine.interruption import Hold
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import shown_path
+from mattecli.interruption import Hold
 from mattecli.jobs.crew import PIXELS_UNDER_WAY
 from mattecli.jobs.journal import Journal
 from mattecli.jobs.plan import Task

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from mattecli.engine.interruption import Hold
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import UsageError
+from mattecli.interruption import Hold
 from mattecli.jobs.plan import Task
 from mattecli.settings import EngineOptions
 

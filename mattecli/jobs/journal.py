@@ -13,7 +13,14 @@ from typing import TypeVar
 from mattecli import __version__
 from mattecli.errors import UsageError
 from mattecli.jobs.plan import Task, goes_to_one_place
-from mattecli.media.journal import Entry, JournalWriter, Key, open_writer, read_entries
+from mattecli.media.journal import (
+    Entry,
+    JournalWriter,
+    Key,
+    open_writer,
+    read_entries,
+    require_journal,
+)
 from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord
@@ -37,11 +44,13 @@ class Journal:
 
     Attributes:
         trouble: why it could not be written, or "".
+        damaged: lines that made no sense, such as those that a killed run left unfinished.
     """
 
     def __init__(self, path: Path, made_with: Mapping[str, object], *, is_asked_for: bool) -> None:
         self.path = path
         self.trouble = ""
+        self.damaged = 0
         self._made_with = _digest(made_with)
         self._is_asked_for = is_asked_for
         self._writer: JournalWriter | None = None
@@ -58,7 +67,10 @@ class Journal:
             UsageError: the journal cannot be read.
         """
         self._stamps = {_key(task): _stamp(task) for task in tasks if not task.source.is_stdin}
-        known = read_entries(self.path) if target.existing == "skip" or target.retry_failed else {}
+        known: Mapping[Key, Entry] = {}
+        if target.existing == "skip" or target.retry_failed:
+            entries = read_entries(self.path)
+            known, self.damaged = entries.last, entries.damaged
         if target.retry_failed:
             return [task for task in tasks if _is(known.get(_key(task)), "failed")]
         for task in tasks:
@@ -75,11 +87,12 @@ class Journal:
         """
         if not self._is_asked_for:
             return
+        require_journal(self.path)
         try:
-            self._writer = open_writer(self.path)
+            self._writer = self._opened()
         except OSError as error:
             raise UsageError(
-                f"the journal cannot be written ({error.strerror})",
+                f"the journal cannot be used ({error.strerror})",
                 path=self.path,
                 remedy="name another",
             ) from error
@@ -101,7 +114,7 @@ class Journal:
         )
         try:
             if self._writer is None:
-                self._writer = open_writer(self.path)
+                self._writer = self._opened()
             self._writer.add(entry)
         except OSError as error:
             self.trouble = str(error.strerror or error)
@@ -114,6 +127,9 @@ class Journal:
             except OSError as error:
                 self.trouble = str(error.strerror or error)
             self._writer = None
+
+    def _opened(self) -> JournalWriter:
+        return open_writer(self.path, through_link=self._is_asked_for)
 
     def _is_current(self, entry: Entry) -> bool:
         same = (

@@ -11,10 +11,18 @@ from mattecli.engine.memory import parse_size, shown_bytes
 from mattecli.engine.stage import Limit, Stage
 from mattecli.errors import InputError, ResourceError, UsageError
 from mattecli.jobs.plan import Task
+from mattecli.media.confinement import require_inside, require_writable
 from mattecli.media.disk import free_bytes, require_room
 from mattecli.settings import RunOptions
 
-__all__ = ["Room", "checked_first", "seconds_allowed", "time_limit", "took_too_long"]
+__all__ = [
+    "Room",
+    "checked_first",
+    "require_place",
+    "seconds_allowed",
+    "time_limit",
+    "took_too_long",
+]
 
 T = TypeVar("T", bound=Task)
 
@@ -59,19 +67,29 @@ def time_limit(run: RunOptions) -> Limit[T] | None:
 
 
 def checked_first(stages: Sequence[Stage[T]]) -> list[Stage[T]]:
-    """Stages of which the first refuses a task whose outputs have no room: no work is wasted."""
+    """Stages of which the first refuses a task whose outputs have no place: no work is wasted."""
     if not stages:
         return []
     first, *rest = stages
 
     def work(group: Sequence[T]) -> None:
         for task in group:
-            place = _place(task)
-            if place is not None:
-                require_room(place, 1, task.min_free)
+            require_place(task)
         first.work(group)
 
     return [replace(first, work=work), *rest]
+
+
+def require_place(task: Task) -> None:
+    """Refuse a task whose outputs cannot be written where they are to be.
+
+    Raises:
+        ImageWriteError: a link leads elsewhere, the folder is read-only, the disk full.
+    """
+    for path in filter(None, task.outputs.values()):
+        require_inside(path, task.root)
+        require_writable(path)
+        require_room(path, 1, task.min_free)
 
 
 class Room:

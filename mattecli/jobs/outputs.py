@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from mattecli.jobs.plan import Task
+from mattecli.media.confinement import require_inside
 from mattecli.media.disk import require_room
 from mattecli.media.encode import encode_image
 from mattecli.media.files import write_atomically
@@ -42,6 +43,7 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         else:
+            require_inside(target, task.root)
             require_room(target, len(data), task.min_free)
-            write_atomically(target, data)
+            write_atomically(target, data, through_link=task.root is None)
             task.written += len(data)

@@ -19,6 +19,7 @@ from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_there
+from mattecli.media.soundness import is_sound_image
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.stores.path import list_ahead
 from mattecli.media.stores.place import as_path
@@ -61,6 +62,7 @@ class Task:
         wants_thumbs: whether a report shows it in pictures.
         thumbs: small pictures for a report, by caption.
         crop: the part of the photo that its outputs show, where it is not all of it.
+        root: the folder that its outputs may not lead out of; None: the user named the file itself.
         min_free: bytes of the outputs' disk that have to stay free.
         written: bytes of its outputs.
     """
@@ -76,6 +78,7 @@ class Task:
     wants_thumbs: bool = False
     thumbs: dict[str, bytes] = field(default_factory=dict)
     crop: Box | None = None
+    root: Path | None = None
     min_free: int = 0
     written: int = 0
     _fate: Literal["open", "written", "given up"] = "open"
@@ -192,9 +195,10 @@ def plan_tasks(
         protected=[as_path(text) for text in rule.protected if text is not None],
     )
     # All inputs are named before the shard is cut out: no two shards write the same name.
+    root = None if out == "-" or names_a_file(out) else as_path(out)
     tasks = shard_part(
         [
-            make(source=item, outputs=outputs, format=row.name)
+            make(source=item, outputs=outputs, format=row.name, root=root)
             for item, outputs in zip(sources, planned, strict=True)
         ],
         source.shard,
@@ -285,12 +289,15 @@ def shard_part(items: list[S], shard: str | None) -> list[S]:
 
 
 def _settle_existing(task: Task, target: OutputOptions) -> None:
-    """Outputs appear whole, so one that is there is complete."""
+    """Outputs appear whole, so one that is there is complete, unless it was damaged since."""
     if target.existing == "overwrite" or not task.outputs:
         return
     there = [path for path in task.outputs.values() if path is not None and is_there(path)]
-    if target.existing == "skip" and len(there) == len(task.outputs):
-        task.settled = task.record("skipped")
+    if target.existing == "skip":
+        damaged = [path for path in there if not is_sound_image(path)]
+        task.notes += [f"{shown_path(path)} was damaged, and is made again" for path in damaged]
+        if len(there) - len(damaged) == len(task.outputs):
+            task.settled = task.record("skipped")
     if target.existing == "error" and there:
         error = ImageWriteError(
             "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"

@@ -13,15 +13,16 @@ from typing import TypeVar
 
 import cv2
 
-from mattecli.engine.interruption import Hold
 from mattecli.engine.memory import is_out_of_memory
 from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import MattecliError, UsageError, shown_path
+from mattecli.interruption import Hold
 from mattecli.jobs.account import Account, Observer, Silent, Work
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, CrewFor, Recipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.plan import Task
+from mattecli.media.stores.place import is_stored
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
@@ -77,12 +78,17 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
-    check_places(work.tasks, run)
+    check_places(work.tasks, run, None if work.journal is None else work.journal.path)
     limit: Limit[T] | None = time_limit(run)
     if limit is not None and work.elsewhere is not None:
         raise UsageError("--timeout is for --engine local", remedy="leave it out")
     if work.journal is not None and not run.dry_run:
         work.journal.open()
+        if work.journal.damaged:
+            observer.note(
+                f"{shown_path(work.journal.path)}: {work.journal.damaged} lines of the journal make"
+                " no sense and were passed over"
+            )
     room = Room(work.tasks, run, observer.note)
     account = Account(work, run, observer)
     for task in work.tasks:
@@ -157,8 +163,8 @@ def share_cores(tasks: int) -> None:
     cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
 
 
-def check_places(tasks: Sequence[Task], run: RunOptions) -> None:
-    """Reports and JSON lines must not meet images.
+def check_places(tasks: Sequence[Task], run: RunOptions, journal: Path | None = None) -> None:
+    """Reports, the journal and JSON lines must not meet images, or each other.
 
     Raises:
         UsageError: they would.
@@ -174,11 +180,19 @@ def check_places(tasks: Sequence[Task], run: RunOptions) -> None:
         for path in (task.source.path, *task.outputs.values(), *task.companions.values())
         if isinstance(path, Path)
     }
-    for report in run.report:
-        if os.path.realpath(report) in images:
+    taken = dict.fromkeys(images, "an image")
+    named = [("report", Path(report)) for report in run.report]
+    if journal is not None and not is_stored(journal):
+        named.append(("journal", journal))
+    for what, path in named:
+        real = os.path.realpath(path)
+        if real in taken:
             raise UsageError(
-                "the report would take the place of an image", path=report, remedy="name another"
+                f"the {what} would take the place of {taken[real]}",
+                path=path,
+                remedy="name another",
             )
+        taken[real] = f"the {what}"
 
 
 def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T]:

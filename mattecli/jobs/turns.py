@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from mattecli.engine.interruption import Hold
+from mattecli.interruption import Hold
 from mattecli.jobs.plan import Task
 from mattecli.jobs.runner import Account, Observer, Work, check_places, reason
 from mattecli.records import ItemRecord, Report

@@ -12,6 +12,7 @@ from mattecli.engine.pipeline import Stage
 from mattecli.errors import MattecliError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.crew import Bench, Crew, require_crew
+from mattecli.jobs.limits import require_place
 from mattecli.jobs.refining import Refiner, make_refiner
 from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
@@ -147,6 +148,7 @@ class _Job:
 
     def do(self, task: VideoTask) -> ItemRecord:
         """One video, to its end."""
+        require_place(task)
         with ExitStack() as stack:
             footage = Footage.open(task.source, self._options)
             stack.callback(footage.close)

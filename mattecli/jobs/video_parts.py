@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from mattecli.engine.interruption import Hold
 from mattecli.errors import MattecliError
+from mattecli.interruption import Hold
 from mattecli.jobs.crew import Crew, Recipe
 from mattecli.jobs.video_plan import Earlier, Part, VideoTask
 from mattecli.jobs.video_run import total_seconds

@@ -16,6 +16,7 @@ from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.patterns import is_pattern as has_wildcards
 from mattecli.media.patterns import matches_of, real_name
+from mattecli.media.soundness import is_sound
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
@@ -96,8 +97,9 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     else:
         plans = _in_folder(sources, formats, out, target.name)
     _refuse_overwriting(sources, plans, options)
+    root = None if out == "-" or _is_file(out) else as_path(out)
     tasks = [
-        VideoTask(source=source, outputs=plan, format="", formats=formats)
+        VideoTask(source=source, outputs=plan, format="", formats=formats, root=root)
         for source, plan in zip(sources, plans, strict=True)
     ]
     tasks = shard_part(tasks, options.source.shard)
@@ -294,11 +296,11 @@ def _failing(path: Path, cause: str) -> Source:
 
 def _is_made(path: Path) -> bool:
     """Whether an output is complete."""
-    return are_there(path) if is_pattern(path) else is_there(path)
+    return are_there(path) if is_pattern(path) else is_there(path) and is_sound(path)
 
 
 def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
-    """Outputs appear whole, so one that is there is complete."""
+    """Outputs appear whole, so one that is there and not empty is complete."""
     existing = options.target.existing
     if existing == "overwrite" or not task.outputs:
         return

@@ -72,6 +72,7 @@ def _staged(do: Callable[[VideoTask], ItemRecord], task: VideoTask, folder: Path
             for kind, path in task.outputs.items()
         },
         is_staged=True,
+        root=None,
     )
     try:
         record = do(here)

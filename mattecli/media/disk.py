@@ -17,9 +17,10 @@ def free_bytes(path: Path) -> int | None:
         return None
     for place in (path, *path.absolute().parents):
         try:
-            return shutil.disk_usage(place).free
+            usage = shutil.disk_usage(place)
         except OSError:
             continue
+        return usage.free if usage.total else None  # /proc and its like have no size
     return None
 
 

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from mattecli.errors import ImageReadError, ImageWriteError
 from mattecli.media.causes import read_words, write_words
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
+from mattecli.media.pipes import is_pipe, open_pipe
 from mattecli.media.stores.path import StorePath
 
 if sys.platform != "win32":
@@ -110,7 +111,7 @@ def read_start(path: Path, count: int) -> bytes:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """A regular file or pipe, open for reading."""
-    with _read_errors(), path.open("rb") as stream:
+    with _read_errors(), open_pipe(path) if is_pipe(path) else path.open("rb") as stream:
         mode = os.fstat(stream.fileno()).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
             raise ImageReadError("it is a device, not a file", remedy="name a file")
@@ -128,30 +129,32 @@ def _read_errors() -> Iterator[None]:
         raise ImageReadError("there is no such file", remedy="check the name") from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, through_link: bool = True) -> None:
     """Write a file so that under its name there is the whole of it, or what was there before.
 
-    Folders are made as needed; permissions are the usual ones (umask). Through a symbolic link its
-    target is written. A device or named pipe (``/dev/null``) is written to, not replaced.
+    Folders are made as needed; permissions are the usual ones (umask). A device or named pipe
+    (``/dev/null``) is written to, not replaced.
 
     Args:
         path: the file.
         data: all of its bytes.
+        through_link: where the name is a symbolic link, or a device, what it stands for is written;
+            else the file takes the name, since nobody asked for what lies there.
 
     Raises:
         ImageWriteError: the disk is full, the place is read-only, the name too long, and the like;
             nothing is left behind.
     """
     with _write_errors(path):
-        if isinstance(path, StorePath) or _is_special(path):
+        if isinstance(path, StorePath) or (through_link and _is_special(path)):
             path.write_bytes(data)
             return
-        with atomic_path(path) as temporary:
+        with atomic_path(path, through_link=through_link) as temporary:
             temporary.write_bytes(data)
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, through_link: bool = True) -> Iterator[Path]:
     """A hidden, empty file in the folder of ``path`` that takes its name when the block ends well.
 
     It is removed when the block raises. While the block runs it is locked, so that
@@ -159,6 +162,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Args:
         path: the file that shall come to be; its folders are made.
+        through_link: where the name is a symbolic link, the file that it leads to is made.
 
     Yields:
         The temporary file; its name ends in ``.part``.
@@ -171,11 +175,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield temporary
         return
     with _write_errors(path):
-        if _is_special(path):
+        if through_link and _is_special(path):
             raise ImageWriteError(
                 "it is a device or pipe, not a file", path=path, remedy="name one"
             )
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        target = Path(os.path.realpath(path)) if through_link and path.is_symlink() else path
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(_temporary_name(target.name))
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)

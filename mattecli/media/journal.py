@@ -7,22 +7,35 @@ there a journal is a folder, to which each run adds a part every few seconds.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
 from mattecli.errors import UsageError
 from mattecli.media.stores.path import StorePath
 
-__all__ = ["Entry", "JournalWriter", "Key", "open_writer", "read_entries"]
+__all__ = [
+    "Entries",
+    "Entry",
+    "JournalWriter",
+    "Key",
+    "open_writer",
+    "read_entries",
+    "require_journal",
+]
 
 _PART_SECONDS = 10.0
+_LINES_LOOKED_AT = 100
+_MOST_BYTES = 1 << 20  # of a line: paths have some thousands
 
 Key: TypeAlias = tuple[str, str]
 """Absolute paths of an input and of its first output."""
@@ -53,8 +66,21 @@ class Entry:
     time: str = ""
 
 
-def read_entries(path: Path) -> dict[Key, Entry]:
-    """The last entry of each input and output; lines that make no sense are passed over.
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What a journal holds.
+
+    Attributes:
+        last: the last entry of each input and output.
+        damaged: how many lines make no sense.
+    """
+
+    last: dict[Key, Entry] = field(default_factory=dict)
+    damaged: int = 0
+
+
+def read_entries(path: Path) -> Entries:
+    """What is in a journal; lines that make no sense are passed over and counted.
 
     Args:
         path: of the journal; one that is not there holds nothing.
@@ -63,28 +89,60 @@ def read_entries(path: Path) -> dict[Key, Entry]:
         UsageError: it is there and cannot be read.
     """
     entries: dict[Key, Entry] = {}
+    damaged = 0
     try:
         for line in _lines(path):
             entry = _entry(line)
             if entry is not None:
                 entries[entry.input, entry.output] = entry
+            elif line.strip():
+                damaged += 1
     except FileNotFoundError:
-        return {}
+        return Entries()
     except OSError as error:
         raise UsageError(
-            f"the journal cannot be read ({error.strerror})", path=path, remedy="name another"
+            f"the journal cannot be used ({error.strerror})", path=path, remedy="name another"
         ) from error
-    return entries
+    return Entries(entries, damaged)
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def require_journal(path: Path) -> None:
+    """Refuse what is there and is no journal: entries would be added to somebody's file.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    try:
+        lines = _lines(path)
+        some = list(islice((line for line in lines if line.strip()), _LINES_LOOKED_AT))
+        lines.close()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            return
+        raise UsageError(
+            f"the journal cannot be used ({error.strerror})", path=path, remedy="name another"
+        ) from error
+    if some and not any(_entry(line) for line in some):
+        raise UsageError("it is there, and is no journal", path=path, remedy="name another")
+
+
+def _lines(path: Path) -> Generator[bytes]:
     """In the order in which they were written."""
     if isinstance(path, StorePath):
         for part in sorted(path.iterdir()):
             yield from part.read_bytes().splitlines()
         return
-    with path.open("rb") as stream:
-        yield from stream
+    # A pipe would be waited for, a device has no end, and a line of gigabytes is no entry.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        _require_file(descriptor)
+        while line := stream.readline(_MOST_BYTES):
+            yield line
+
+
+def _require_file(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "it is no file")
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -116,13 +174,19 @@ class JournalWriter(ABC):
         """
 
 
-def open_writer(path: Path) -> JournalWriter:
+def open_writer(path: Path, *, through_link: bool) -> JournalWriter:
     """What writes to a journal, in a file here or in a store.
+
+    Args:
+        path: of the journal.
+        through_link: a symbolic link may stand for it: the user named it.
 
     Raises:
         OSError: it cannot be opened.
     """
-    return _PartsWriter(path) if isinstance(path, StorePath) else _FileWriter(path)
+    if isinstance(path, StorePath):
+        return _PartsWriter(path)
+    return _FileWriter(path, through_link=through_link)
 
 
 def _as_line(entry: Entry) -> bytes:
@@ -158,15 +222,21 @@ class _FileWriter(JournalWriter):
 
     Args:
         path: of the file; its folder is made.
+        through_link: a symbolic link may stand for it.
 
     Raises:
         OSError: it cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, through_link: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        self._file = os.open(path, flags, 0o666)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+        self._file = os.open(path, flags | (0 if through_link else os.O_NOFOLLOW), 0o666)
+        try:
+            _require_file(self._file)
+        except OSError:
+            os.close(self._file)
+            raise
         if os.fstat(self._file).st_size:
             os.write(self._file, b"\n")  # the last line may be torn: it must not take ours with it
 

@@ -20,6 +20,7 @@ from mattecli.errors import ImageReadError, UsageError
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder
 from mattecli.media.patterns import is_pattern, matches_of, plain_start, real_name
+from mattecli.media.pipes import read_stdin
 from mattecli.media.stores.path import list_ahead
 from mattecli.media.stores.place import as_path
 from mattecli.media.stores.service import forget_listings
@@ -67,7 +68,7 @@ class Source:
         """
         if self.error is not None:
             raise self.error
-        return (stdin or sys.stdin.buffer).read() if self.is_stdin else self.path
+        return read_stdin(stdin or sys.stdin.buffer) if self.is_stdin else self.path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

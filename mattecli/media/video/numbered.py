@@ -110,7 +110,8 @@ class _NumberedOutput(CountedOutput):
             ticks = times[index] - self._plan.origin
             lines.append(f"{float(ticks * self._plan.info.time_base * 1000):.6f}")
         self._remove_longer(len(times))
-        write_atomically(timecodes_path(self._pattern), ("\n".join(lines) + "\n").encode())
+        text = "\n".join(lines) + "\n"
+        write_atomically(timecodes_path(self._pattern), text.encode(), through_link=False)
         self.is_complete = True
 
     def _remove_longer(self, count: int) -> None:
@@ -165,7 +166,7 @@ class ImageOutput(_NumberedOutput):
         self._pending.append(self._pool.submit(self._write, stamp.index, image))
 
     def _write(self, index: int, image: Array) -> None:
-        write_atomically(self._place(index), encode_image(image, self._format))
+        write_atomically(self._place(index), encode_image(image, self._format), through_link=False)
 
     def _settle(self) -> None:
         while self._pending:

@@ -11,7 +11,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mattecli.errors import VideoWriteError
 
@@ -78,7 +78,7 @@ class WorkFolder:
         self.was_other = False
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._journal = open(self.path / _JOURNAL, "a+")  # noqa: SIM115, PTH123 - held open
+            self._journal = _opened(self.path)
         except OSError as error:
             raise VideoWriteError(
                 f"it cannot be written ({error.strerror})",
@@ -210,6 +210,16 @@ def _place(target: Path, part: int | None) -> Path:
 
 def _tupled(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "context": tuple((pts, shot) for pts, shot in entry["context"])}
+
+
+def _opened(folder: Path) -> IO[str]:
+    """The journal of a folder, neither of them somewhere else by a link."""
+    own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        return os.fdopen(os.open(_JOURNAL, flags, 0o666, dir_fd=own), "a+")
+    finally:
+        os.close(own)
 
 
 def _sync(path: Path) -> None:

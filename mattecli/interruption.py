@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
-__all__ = ["Hold", "interrupt"]
+__all__ = ["Hold", "interrupt", "is_interrupted"]
 
 _holds: list[Hold] = []  # the main thread's alone, as signal handlers are
 
@@ -19,6 +19,11 @@ def interrupt() -> None:
     if not _holds:
         raise KeyboardInterrupt
     _holds[-1].request()
+
+
+def is_interrupted() -> bool:
+    """Whether an interrupt was noted and waits for its moment: what waits may end its wait."""
+    return any(hold.requested for hold in _holds)
 
 
 class Hold:

@@ -1,0 +1,47 @@
+"""Which of a few things that threads take turns with is free."""
+
+from __future__ import annotations
+
+import threading
+
+from mattecli.engine.watch import not_counted
+
+__all__ = ["Lanes"]
+
+_LOOK_SECONDS = 0.2
+
+
+class Lanes:
+    """Numbers from 0, each lent to one thread at a time.
+
+    A thread that was given up keeps its number until the work that nothing can stop has ended; one
+    that ended without giving it back has lost it.
+
+    Args:
+        count: how many there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._holders: list[threading.Thread | None] = [None] * count
+        self._changed = threading.Condition()
+
+    def take(self) -> int:
+        """A free number for the calling thread, as soon as there is one."""
+        with not_counted(), self._changed:
+            while (number := self._free()) is None:
+                self._changed.wait(_LOOK_SECONDS)
+            self._holders[number] = threading.current_thread()
+            return number
+
+    def give(self, number: int) -> None:
+        """It is free again."""
+        with self._changed:
+            self._holders[number] = None
+            self._changed.notify()
+
+    def _free(self) -> int | None:
+        for number in reversed(range(len(self._holders))):  # the last used is warm
+            holder = self._holders[number]
+            if holder is None or not holder.is_alive():
+                return number
+        return None

@@ -1,0 +1,47 @@
+"""Whether an output of an earlier run is still the whole picture that it was: at a glance."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mattecli.errors import ImageReadError
+from mattecli.media.headers import SNIFFED_BYTES, sniff
+from mattecli.media.paths import is_ordinary_file
+from mattecli.media.stores.path import StorePath
+
+__all__ = ["is_sound", "is_sound_image"]
+
+_TAIL = 12
+_ENDS = {"png": b"\0\0\0\0IEND\xae\x42\x60\x82", "jpeg": b"\xff\xd9"}
+"""What files of a format that we write end with."""
+
+
+def is_sound(path: Path) -> bool:
+    """Whether there is anything in it; what is no ordinary file is not asked."""
+    if isinstance(path, StorePath):
+        return path.stat().st_size > 0
+    return not is_ordinary_file(path) or path.stat().st_size > 0
+
+
+def is_sound_image(path: Path) -> bool:
+    """Whether it begins as an image and is not cut off, as far as its two ends tell.
+
+    A picture that somebody changed since is as sound as ours; objects in a store are not read.
+    """
+    if isinstance(path, StorePath) or not is_ordinary_file(path):
+        return is_sound(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(SNIFFED_BYTES)
+            name = sniff(head)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _TAIL))
+            tail = stream.read()
+    except ImageReadError:
+        return False
+    except OSError:
+        return True  # nothing is known against it
+    if name == "webp":
+        return size >= 8 + int.from_bytes(head[4:8], "little")
+    return tail.endswith(_ENDS.get(name, b""))
