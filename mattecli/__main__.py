@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 from contextlib import suppress
+from typing import NoReturn
 
 __all__ = ["main"]
 
 _INTERRUPTED = 130
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and exit with its status."""
     for number in (signal.SIGINT, signal.SIGTERM):  # until there is something to end in order
         signal.signal(number, lambda *_: os._exit(_INTERRUPTED))
@@ -21,15 +23,17 @@ def main() -> None:
     status = run(sys.argv[1:])
     for number in (signal.SIGINT, signal.SIGTERM):  # all is done and said
         signal.signal(number, signal.SIG_IGN)
-    if status == _INTERRUPTED or _has_lost_threads():
-        # An orderly end would wait for threads that were left behind; and Python ends as if by
-        # SIGINT when that came amid the making of a class, handled or not.
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                with suppress(OSError, ValueError):
-                    stream.flush()
-        os._exit(status)
-    sys.exit(status)
+    # An orderly end would wait for threads that were left behind; and Python ends as if by SIGINT
+    # when that came amid the making of a class, handled or not.
+    if status != _INTERRUPTED and not _has_lost_threads():
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
+    # Nothing is left to lose, and taking PyTorch apart would keep a core busy for a third of a
+    # second, which a script pays for each photo.
+    os._exit(status)
 
 
 def _has_lost_threads() -> bool:

@@ -133,6 +133,7 @@ def test_files_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(path: Path, mode: str) -> None:  # permissions mean nothing to root
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
+    (tmp_path / "secret.png").write_bytes(b"secret")
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageReadError, match="may not be read; change its permissions"):
         read_picture(tmp_path / "secret.png")

@@ -62,7 +62,7 @@ class Worker:
 
     def _reply(self, group: Sequence[tuple[int, Task]]) -> Reply:
         try:
-            bench = self._ready(len(group))
+            bench = self._ready([task for _, task in group])
         except MattecliError as error:
             return Reply(refusal=error)
         tasks = [task for _, task in group]
@@ -71,7 +71,7 @@ class Worker:
         answers = [answer_of(index, task) for index, task in group]
         return Reply(answers=answers, facts=dict(bench.facts))
 
-    def _ready(self, waiting: int) -> Bench[Task]:
+    def _ready(self, waiting: Sequence[Task]) -> Bench[Task]:
         if self._bench is None:
             self._settle_in()
             bench: Bench[Task] = self._stack.enter_context(

@@ -103,7 +103,9 @@ class CompositeRecipe:
     steps: _Steps | None = None
 
     @contextmanager
-    def open(self, workers: int, waiting: int) -> Iterator[Bench[_CompositeTask]]:
+    def open(
+        self, workers: int, waiting: Sequence[_CompositeTask]
+    ) -> Iterator[Bench[_CompositeTask]]:
         """As ``Recipe.open``."""
         steps = self.steps or _Steps(self.options, _backgrounds(self.options))
         yield Bench(stages=[Stage(name="composite", work=each(steps.run), workers=workers)])

@@ -41,12 +41,12 @@ class Bench(Generic[T]):
 class Recipe(Protocol[T]):
     """How a job's tasks are done: data that can be sent, and that sets up a bench anywhere."""
 
-    def open(self, workers: int, waiting: int) -> AbstractContextManager[Bench[T]]:
+    def open(self, workers: int, waiting: Sequence[T]) -> AbstractContextManager[Bench[T]]:
         """Set up.
 
         Args:
             workers: threads of a stage.
-            waiting: how many tasks there are.
+            waiting: the tasks, as far as they are known; work on them may begin.
 
         Raises:
             UsageError: the options make no sense there.

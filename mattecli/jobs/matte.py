@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, replace
 
 from mattecli.engine.memory import parse_bytes
 from mattecli.errors import UsageError
+from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
-from mattecli.jobs.crew import Bench, Crew, require_crew
+from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, Crew, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.made_with import made_with
-from mattecli.jobs.matte_steps import MatteSteps, MatteTask
+from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
 from mattecli.jobs.plan import (
     OutputRule,
     goes_to_one_place,
@@ -24,13 +25,16 @@ from mattecli.jobs.refining import make_refiner, refinement
 from mattecli.jobs.runner import Observer, Silent, Work, run_recipe
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
-from mattecli.records import Report
+from mattecli.media.images import read_picture
+from mattecli.models.spec import ModelSpec
+from mattecli.records import Picture, Report
 from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
 
 _FOLDER = "mattes"  # for outputs, when the user says nothing
+_MOST_AHEAD = 8  # threads
 
 
 def matte_images(
@@ -74,26 +78,58 @@ class MatteRecipe:
     options: MatteOptions
 
     @contextmanager
-    def open(self, workers: int, waiting: int) -> Iterator[Bench[MatteTask]]:
+    def open(self, workers: int, waiting: Sequence[MatteTask]) -> Iterator[Bench[MatteTask]]:
         """Load the model; as ``Recipe.open``."""
         options = self.options
         spec = choose_spec(options.model, options.device)
-        with Workspace(options.device.max_memory) as workspace:
+        with (
+            Workspace(options.device.max_memory) as workspace,
+            _ahead(spec, options, workspace, workers, waiting) as ahead,
+        ):
             # A network's lanes share the cores, and their number shows in the last digits: it must
             # not follow from a photo's company.
-            few = max(1, min(workers, waiting))
+            few = max(1, min(workers, len(waiting)))
             lanes = few if spec.kind == "classical" else workers
             chosen = make_model(spec, options, workspace, lanes=lanes)
             chosen.facts["refine"] = refinement(spec, options)
             guide = make_guide(options) if needs_guide(spec, options.model) else None
             refiner = make_refiner(spec, options, workspace)
-            steps = MatteSteps(chosen.estimator, guide, refiner, options, workspace)
+            steps = MatteSteps(chosen.estimator, guide, refiner, options, workspace, ahead)
+            ahead.stop()
             yield Bench(
                 stages=steps.stages(workers),
                 facts=chosen.facts,
                 pixels=workspace.pixels,
                 forecast=workspace.forecast,
             )
+
+
+def _ahead(
+    spec: ModelSpec,
+    options: MatteOptions,
+    workspace: Workspace,
+    workers: int,
+    waiting: Sequence[MatteTask],
+) -> DecodedAhead[MatteTask]:
+    """What decodes the first photos while the model is being loaded."""
+
+    def read(task: MatteTask, short_side: int | None) -> Picture:
+        return read_picture(
+            task.source.content(),
+            max_pixels=options.source.max_pixels,
+            short_side=short_side,
+            place=workspace.place,
+        )
+
+    needs_all = needs_colours(options) or refinement(spec, options) != "none"
+    size = options.model.size or spec.built_in_size or spec.size
+    return DecodedAhead(
+        waiting,
+        read,
+        None if needs_all else size,
+        threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading takes a core itself
+        pixels=min(workspace.pixels, PIXELS_UNDER_WAY) // 2,
+    )
 
 
 def _plan(options: MatteOptions) -> list[MatteTask]:

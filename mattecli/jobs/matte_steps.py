@@ -11,6 +11,7 @@ import numpy as np
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
 from mattecli.engine.tiles import kept_known
+from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
@@ -20,14 +21,13 @@ from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.workspace import Workspace
-from mattecli.media.images import read_picture
 from mattecli.ops.composite import composite
 from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["MatteSteps", "MatteTask"]
+__all__ = ["MatteSteps", "MatteTask", "needs_colours"]
 
 _COLOURLESS = {"alpha", "trimap", "mask"}
 """Kinds of output that need no colours at full size."""
@@ -58,6 +58,11 @@ class MatteTask(Task):
     band: Matte | None = None
 
 
+def needs_colours(options: MatteOptions) -> bool:
+    """Whether any output shows the photo's colours at full size."""
+    return not _COLOURLESS.issuperset(options.pixels.write)
+
+
 class MatteSteps:
     """Decode, (guide, prepare,) network, finish, which encodes and writes too.
 
@@ -67,6 +72,7 @@ class MatteSteps:
         refiner: what gives a small alpha the photo's detail, or None.
         options: all of the command's.
         workspace: where large arrays are kept.
+        ahead: photos that have been decoded already.
     """
 
     def __init__(
@@ -76,7 +82,9 @@ class MatteSteps:
         refiner: Refiner | None,
         options: MatteOptions,
         workspace: Workspace,
+        ahead: DecodedAhead[MatteTask],
     ) -> None:
+        self._ahead = ahead
         self._workspace = workspace
         self._estimator = estimator
         self._guide = guide
@@ -85,7 +93,7 @@ class MatteSteps:
         self._companions = Companions(options, workspace.place)
         self._decontaminate = _decontaminator(estimator)
         self._fill = parse_fill(options.pixels.background_fill)
-        self._needs_colours = not _COLOURLESS.issuperset(options.pixels.write)
+        self._needs_colours = needs_colours(options)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
@@ -119,12 +127,7 @@ class MatteSteps:
         self._prepare(task)
 
     def _decode(self, task: MatteTask) -> None:
-        picture = read_picture(
-            task.source.content(),
-            max_pixels=self._options.source.max_pixels,
-            short_side=self._short_side(),
-            place=self._workspace.place,
-        )
+        picture = self._ahead.take(task, self._short_side())
         if self._options.model.reference:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
         picture = replace(picture, color=self._workspace.keep(picture.color))

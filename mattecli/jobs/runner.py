@@ -131,7 +131,7 @@ def run_recipe(
         _remark(work, observer)
         work = replace(work, elsewhere=partial(crew.settle, recipe, facts=settings))
         return run_tasks(work, run, observer)
-    waiting = sum(task.settled is None for task in work.tasks)
+    waiting = [task for task in work.tasks if task.settled is None]
     with recipe.open(worker_count(run), waiting) as bench:
         _remark(work, observer)
         _say(bench, work.tasks, run, observer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -98,7 +98,7 @@ class TrimapRecipe:
     options: TrimapCommandOptions
 
     @contextmanager
-    def open(self, workers: int, waiting: int) -> Iterator[Bench[_TrimapTask]]:
+    def open(self, workers: int, waiting: Sequence[_TrimapTask]) -> Iterator[Bench[_TrimapTask]]:
         """As ``Recipe.open``."""
         steps = _Steps(self.options)
         check = self.options.task.check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 
@@ -88,7 +88,7 @@ class VideoRecipe:
     options: VideoOptions
 
     @contextmanager
-    def open(self, workers: int, waiting: int) -> Iterator[Bench[VideoTask]]:
+    def open(self, workers: int, waiting: Sequence[VideoTask]) -> Iterator[Bench[VideoTask]]:
         """As ``Recipe.open``."""
         options = replace(self.options, run=replace(self.options.run, workers=workers))
         with Workspace(options.device.max_memory) as workspace:

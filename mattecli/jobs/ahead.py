@@ -1,0 +1,110 @@
+"""Photos decoded while a model is being loaded, which keeps one core busy at most."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from mattecli.jobs.plan import Task
+from mattecli.media.paths import is_ordinary_file
+from mattecli.records import Picture
+
+__all__ = ["DecodedAhead", "Read"]
+
+T = TypeVar("T", bound=Task)
+Read = Callable[[T, int | None], Picture]
+"""A task's photo, decoded down to a short side that suffices, if there is one."""
+
+
+class DecodedAhead(Generic[T]):
+    """Decodes the first photos in threads of its own; a context, at whose end they have stopped.
+
+    Args:
+        tasks: in their order.
+        read: decodes one.
+        short_side: what ``read`` will probably be asked for.
+        threads: how many.
+        pixels: of decoded photos that may lie ready, beside the one that goes over it.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[T],
+        read: Read[T],
+        short_side: int | None,
+        *,
+        threads: int,
+        pixels: int,
+    ) -> None:
+        self._tasks = iter(tasks)
+        self._read = read
+        self._short_side = short_side
+        self._room = pixels
+        self._pictures: dict[int, tuple[T, Future[Picture]]] = {}  # by the living task's identity
+        self._lock = threading.Lock()
+        self._is_open = True
+        self._threads = [
+            threading.Thread(target=self._run, name="ahead", daemon=True) for _ in range(threads)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        for thread in self._threads:
+            thread.join()
+        self._pictures.clear()
+
+    def stop(self) -> None:
+        """Begin no further photo."""
+        with self._lock:
+            self._is_open = False
+
+    def take(self, task: T, short_side: int | None) -> Picture:
+        """The task's photo, decoded now if it was not.
+
+        Raises:
+            ImageReadError: it cannot be read.
+            ResourceError: memory does not suffice.
+        """
+        with self._lock:
+            found = self._pictures.pop(id(task), None)
+        if found is None or short_side != self._short_side:
+            return self._read(task, short_side)
+        return found[1].result()
+
+    def _run(self) -> None:
+        while (begun := self._next()) is not None:
+            task, promise = begun
+            try:
+                picture = self._read(task, self._short_side)
+            except BaseException as error:  # noqa: BLE001 - whoever takes it is told
+                promise.set_exception(error)
+                continue
+            with self._lock:
+                self._room -= picture.color.shape[0] * picture.color.shape[1]
+            promise.set_result(picture)
+
+    def _next(self) -> tuple[T, Future[Picture]] | None:
+        """The next photo that a file holds; a pipe or a store may let one wait."""
+        with self._lock:
+            while self._is_open and self._room > 0:
+                task = next(self._tasks, None)
+                if task is None:
+                    break
+                if task.source.error is None and is_ordinary_file(task.source.path):
+                    promise: Future[Picture] = Future()
+                    self._pictures[id(task)] = task, promise
+                    return task, promise
+            return None
