@@ -109,7 +109,7 @@ def onnx_file(place: Path, weights: Path, side: int) -> Path:
 
 def networks(place: Path, weights: Path, rounds: int, threads: int) -> Measured:
     """One picture of 512x512 through each network."""
-    names = ("eager float32", "eager bfloat16", "form float32", "form bfloat16")
+    names = ("eager float32", "eager bfloat16", "compiled float32", "form float32", "form bfloat16")
     commands = {name: [name, str(weights)] for name in names}
     model = onnx_file(place, weights, 512)
     commands["onnxruntime float32"] = ["onnxruntime float32", str(model)]

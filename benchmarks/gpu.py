@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +18,8 @@ from mattecli.engine.devices import describe_device
 from mattecli.engine.graphs import GraphedForm
 from mattecli.jobs.bench_photos import write_scenes
 from mattecli.jobs.matte import matte_images
+from mattecli.jobs.video import matte_videos
+from mattecli.media.video.process import ffmpeg_path
 from mattecli.models.base import ModelInput
 from mattecli.models.fused.form import InferenceForm
 from mattecli.models.registry import find_spec, model_class
@@ -29,6 +32,7 @@ from mattecli.settings import (
     OutputOptions,
     PixelOptions,
 )
+from mattecli.settings.video import VideoOptions, VideoOutputOptions, VideoPixelOptions
 
 FULL_HD, ULTRA_HD = (1080, 1920), (2160, 3840)
 
@@ -62,17 +66,22 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", help="cpu tries the script out")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--photos", type=int, default=200, help="of 12 megapixels, end to end")
+    parser.add_argument("--frames", type=int, default=500, help="of the video, end to end")
     parser.add_argument("--shrink", type=int, default=1, help="divide all sizes, to try it out")
     options = parser.parse_args()
     device = torch.device(options.device)
     sys.stdout.write(f"{describe_device(device)}, PyTorch {torch.__version__}\n\n")
-    sys.stdout.write("| network | seen at | batch | eager fp32, images/s | fp32 | fp16 |")
-    sys.stdout.write(" fp16 / eager |\n|---|---|---|---|---|---|---|\n")
+    sys.stdout.write("| network | seen at | batch | eager fp32, images/s | compiled fp32 | fp32 |")
+    sys.stdout.write(" fp16 | fp16 / eager |\n|---|---|---|---|---|---|---|---|\n")
     for row in ROWS:
         sys.stdout.write(alone(row, device, options.seconds, options.shrink))
         sys.stdout.flush()
     sys.stdout.write("\n| end to end, JPEG to alpha PNG | photos/s | GPU busy |\n|---|---|---|\n")
     for line in end_to_end(device, options.photos, 12 / options.shrink**2):
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    sys.stdout.write("\n| end to end, raw 1080p video to alpha | frames/s |\n|---|---|\n")
+    for line in videos(device, options.frames, options.shrink):
         sys.stdout.write(line)
         sys.stdout.flush()
 
@@ -87,6 +96,8 @@ def alone(row: Row, device: torch.device, seconds: float, shrink: int) -> str:
     ways: dict[str, Callable[[], object]] = {}
     eager = network.to(device)
     ways["eager"] = lambda: eager.estimate(inputs)
+    joined = torch.compile(eager.estimate, dynamic=False)
+    ways["compiled"] = lambda: joined(inputs)
     for name, dtype in (("fp32", torch.float32), ("fp16", half)):
         form = InferenceForm(network.cpu(), dtype).to(device)
         ways[name] = queued(form, inputs, device)
@@ -165,6 +176,29 @@ def end_to_end(device: torch.device, photos: int, megapixels: float) -> Iterator
             report = matte_images(options)
             rate = report.done / (time.perf_counter() - begin)
             yield f"| modnet, {precision} | {rate:.1f} | {busy(options, device)} |\n"
+
+
+def videos(device: torch.device, frames: int, shrink: int) -> Iterator[str]:
+    """Lines for precisions: uncompressed frames of a file in, grey frames in FFV1 out."""
+    with tempfile.TemporaryDirectory(prefix="mattecli-gpu-") as folder:
+        place = Path(folder)
+        size = f"{1920 // shrink // 2 * 2}x{1080 // shrink // 2 * 2}"
+        made = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s={size}:r=25"]
+        made += ["-frames:v", str(frames), "-pix_fmt", "yuv420p", "-c:v", "rawvideo"]
+        subprocess.run([*made, str(place / "raw.nut")], check=True)
+        half = "fp16" if device.type == "cuda" else "bf16"
+        for precision in ("fp32", half):
+            options = VideoOptions(
+                source=InputOptions(inputs=(str(place / "raw.nut"),)),
+                target=VideoOutputOptions(output=str(place / "alpha.mkv")),
+                pixels=VideoPixelOptions(write=("alpha",)),
+                device=DeviceOptions(device=str(device), precision=precision),
+            )
+            begin = time.perf_counter()
+            report = matte_videos(options)
+            if report.failed:
+                raise SystemExit("the video failed")
+            yield f"| modnet, {precision} | {frames / (time.perf_counter() - begin):.1f} |\n"
 
 
 def busy(options: MatteOptions, device: torch.device) -> str:

@@ -44,7 +44,7 @@ SETTINGS = {
     "closed-form": ((256, 96), (320, 96)),
     "lbdm": ((256, 96), (320, 96)),
     "lkm": ((320, 96),),
-    "rw": ((704, 220), (640, 192)),
+    "rw": ((512, 160), (384, 96)),
 }
 BACKGROUND_MODELS = ("bgmv2", "bgmv2:resnet50", "bgmv2:resnet101")
 

@@ -37,6 +37,22 @@ def eager(weights: Path, half: bool) -> Work:
     return work
 
 
+def compiled(weights: Path) -> Work:
+    """The published layers as PyTorch's compiler joins them, once it has."""
+    import torch
+    from torch._dynamo import config
+
+    config.recompile_limit = 128  # its own limit would leave some layers uncompiled
+    network = torch.compile(_network(weights).to(memory_format=torch.channels_last), dynamic=False)
+    image = _image().contiguous(memory_format=torch.channels_last)
+
+    def work() -> object:
+        with torch.inference_mode():
+            return network(image)
+
+    return work
+
+
 def form(weights: Path, half: bool) -> Work:
     """Our inference form, set up as the command line does it."""
     import torch
@@ -102,6 +118,7 @@ def _image():  # noqa: ANN202 - torch is imported late
 CONTESTANTS: dict[str, Callable[[Path], Work]] = {
     "eager float32": lambda weights: eager(weights, half=False),
     "eager bfloat16": lambda weights: eager(weights, half=True),
+    "compiled float32": compiled,
     "form float32": lambda weights: form(weights, half=False),
     "form bfloat16": lambda weights: form(weights, half=True),
     "onnxruntime float32": runtime,

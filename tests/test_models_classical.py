@@ -9,7 +9,7 @@ import sys
 SOLVED = """
 import torch
 import numpy as np
-from mattecli.models.classical import import_pymatting
+from mattecli.models.pymatting_import import import_pymatting
 
 color = np.random.default_rng(0).random((40, 40, 3))
 trimap = np.full((40, 40), 0.5)

@@ -1,25 +1,21 @@
-"""Solvers without weights, by PyMatting (Germer et al., JOSS 2020).
-
-PyMatting is imported on first use only: its first import on a machine compiles for half a minute.
-"""
+"""Solvers without weights, by PyMatting (Germer et al., JOSS 2020)."""
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import ResourceError
+from mattecli.models.pymatting_import import import_pymatting
+from mattecli.models.random_walk import solve_random_walk
 from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
-__all__ = ["import_pymatting", "region", "solve"]
+__all__ = ["region", "solve"]
 
 _REACH = 16
 """Known pixels kept round the unknown region. Closed-form and random-walk windows reach one or two
@@ -76,31 +72,13 @@ def _span(holds: npt.NDArray[np.bool_], length: int) -> slice:
     return slice(max(int(places[0]) - _REACH, 0), min(int(places[-1]) + 1 + _REACH, length))
 
 
-def import_pymatting() -> Any:
-    """PyMatting, silent on standard output, on as many threads as everything else.
-
-    Numba asks for a thread a core whatever OpenMP was told, and the thread that first calls it
-    then runs PyTorch's operators on as many.
-    """
-    told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # one number for each nested level
-    if told.isdecimal():
-        os.environ.setdefault("NUMBA_NUM_THREADS", told)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's, about its cache
-        import pymatting
-
-    # Its preconditioner prints advice for programmers; standard output is the user's data.
-    vars(sys.modules["pymatting.preconditioner.ichol"])["print"] = lambda *_words: None
-    return pymatting
-
-
 def _solver(name: str) -> Callable[..., npt.NDArray[np.float64]]:
     pymatting = import_pymatting()
     solvers: dict[str, Callable[..., npt.NDArray[np.float64]]] = {
         "closed-form": pymatting.estimate_alpha_cf,
         "knn": pymatting.estimate_alpha_knn,
         "lkm": pymatting.estimate_alpha_lkm,
-        "rw": pymatting.estimate_alpha_rw,
+        "rw": solve_random_walk,
         "lbdm": pymatting.estimate_alpha_lbdm,
     }
     return solvers[name]

@@ -193,8 +193,8 @@ _ROWS = (
         "rw",
         "any subject, from a trimap",
         "Grady et al., Random Walks for Interactive Alpha-Matting, VIIP 2005",
-        reach=204,
-        pixel_bytes=400,
+        reach=144,
+        pixel_bytes=2000,
     ),
     _classical(
         "lbdm",

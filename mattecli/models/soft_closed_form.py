@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import ResourceError
-from mattecli.models.classical import import_pymatting
+from mattecli.models.pymatting_import import import_pymatting
 from mattecli.ops.blocks import blocks
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.ops.trimap import UNKNOWN
