@@ -55,7 +55,7 @@ def test_each_task_gets_its_own_photo_and_few_lie_ready(tmp_path: Path) -> None:
 
 def test_another_size_is_decoded_anew(tmp_path: Path) -> None:
     [task], reader = tasks_of(tmp_path, 1), Reader()
-    with DecodedAhead([task], reader, 16, threads=1, pixels=1) as ahead:
+    with DecodedAhead([task], reader, 16, threads=1, pixels=40 * 30) as ahead:
         reader.wait_for(1)
         ahead.take(task, None)
     assert [short_side for *_, short_side in reader.read] == [16, None]
@@ -78,6 +78,16 @@ def test_pipes_and_standard_input_are_left_alone(tmp_path: Path) -> None:
     with DecodedAhead([*others, task], reader, None, threads=1, pixels=10**6):
         reader.wait_for(1)
     assert [name for name, *_ in reader.read] == ["0.png"]
+
+
+def test_large_photos_are_left_alone(tmp_path: Path) -> None:
+    large = save(tmp_path / "large.png", photo(400, 300))
+    tasks, reader = tasks_of(tmp_path, 1), Reader()
+    tasks.insert(0, Task(source=Source(path=large), outputs={}, format="png"))
+    with DecodedAhead(tasks, reader, None, threads=1, pixels=40 * 30) as ahead:
+        reader.wait_for(1)
+        assert ahead.take(tasks[0], None).color.shape == (300, 400, 3)
+    assert [name for name, *_ in reader.read] == ["0.png", "large.png"]
 
 
 def test_nothing_is_begun_once_it_is_stopped(tmp_path: Path) -> None:

@@ -35,7 +35,13 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _UNKNOWN_ROOM = 2_000_000_000  # where the system does not tell
 _LEAST = 300_000_000  # what the program itself takes, network included
-_SIGNS = ("can't allocate memory", "bad_alloc", "out of memory", "cannot allocate memory")
+_SIGNS = (
+    "can't allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "cannot allocate memory",
+    "could not create a primitive",  # oneDNN's words for it
+)
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60  # control groups of version 1 write a number near 2**63
 

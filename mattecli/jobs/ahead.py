@@ -27,7 +27,8 @@ class DecodedAhead(Generic[T]):
         read: decodes one.
         short_side: what ``read`` will probably be asked for.
         threads: how many.
-        pixels: of decoded photos that may lie ready, beside the one that goes over it.
+        pixels: of decoded photos that may lie ready, beside the one that goes over it; a photo of
+            more is left alone.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class DecodedAhead(Generic[T]):
         self._tasks = iter(tasks)
         self._read = read
         self._short_side = short_side
-        self._room = pixels
+        self._most = self._room = pixels
         self._pictures: dict[int, tuple[T, Future[Picture]]] = {}  # by the living task's identity
         self._lock = threading.Lock()
         self._is_open = True
@@ -97,14 +98,21 @@ class DecodedAhead(Generic[T]):
             promise.set_result(picture)
 
     def _next(self) -> tuple[T, Future[Picture]] | None:
-        """The next photo that a file holds; a pipe or a store may let one wait."""
+        """The next photo."""
         with self._lock:
             while self._is_open and self._room > 0:
                 task = next(self._tasks, None)
                 if task is None:
                     break
-                if task.source.error is None and is_ordinary_file(task.source.path):
+                if self._is_at_hand(task):
                     promise: Future[Picture] = Future()
                     self._pictures[id(task)] = task, promise
                     return task, promise
             return None
+
+    def _is_at_hand(self, task: T) -> bool:
+        """Whether it is a file, since a pipe or a store may let one wait, and not large."""
+        source = task.source
+        if source.error is not None or not is_ordinary_file(source.path):
+            return False
+        return task.source_pixels() <= self._most

@@ -8,6 +8,7 @@ does so whenever the process holds nearly as much as it may.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import sys
@@ -77,10 +78,7 @@ class Scratch:
                     os.posix_fallocate(file.fileno(), 0, size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
-            raise ResourceError(
-                f"{tempfile.gettempdir()} has no room for {size / 1e6:.0f} MB ({error.strerror})",
-                remedy="set TMPDIR to a folder with room, or raise --max-memory",
-            ) from error
+            raise _refused(error, size) from error
         with self._lock:
             self._maps.add(mapped)
         return np.frombuffer(mapped, dtype, int(np.prod(shape))).reshape(shape)
@@ -125,3 +123,15 @@ def give_back_freed() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def _refused(error: OSError, size: int) -> ResourceError:
+    if error.errno == errno.ENOMEM:
+        return ResourceError(
+            f"the limit on address space leaves no room for {size / 1e6:.0f} MB",
+            remedy="raise 'ulimit -v', since files need addresses too",
+        )
+    return ResourceError(
+        f"{tempfile.gettempdir()} has no room for {size / 1e6:.0f} MB ({error.strerror})",
+        remedy="set TMPDIR to a folder with room, or raise --max-memory",
+    )
