@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import TracebackType
 
-__all__ = ["Hold", "interrupt", "is_interrupted"]
+__all__ = ["Hold", "forget_interrupts", "interrupt", "is_interrupted"]
 
+_pending = threading.Event()
 _holds: list[Hold] = []  # the main thread's alone, as signal handlers are
 
 
@@ -14,11 +16,18 @@ def interrupt() -> None:
     """What a signal handler calls: ``KeyboardInterrupt``, at once or when the hold ends.
 
     Raises:
-        KeyboardInterrupt: nothing holds it back.
+        KeyboardInterrupt: nothing holds it back. Python loses it where it comes amid a callback of
+            its own, such as a lock of imports; then the next hold raises it.
     """
     if not _holds:
+        _pending.set()
         raise KeyboardInterrupt
     _holds[-1].request()
+
+
+def forget_interrupts() -> None:
+    """A new command begins, which earlier interrupts did not mean."""
+    _pending.clear()
 
 
 def is_interrupted() -> bool:
@@ -48,6 +57,9 @@ class Hold:
         self._wake()
 
     def __enter__(self) -> Hold:
+        if _pending.is_set():
+            _pending.clear()
+            raise KeyboardInterrupt
         _holds.append(self)
         return self
 

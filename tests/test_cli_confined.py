@@ -170,9 +170,8 @@ def test_what_was_damaged_since_is_made_again(
     assert cli(*again).code == 0
     output = Path("out", f"a-trimap.{format}")
     whole = output.read_bytes()
-    if damage == "cut off" and format == "tiff":
-        return  # its two ends do not tell
-    output.write_bytes({"empty": b"", "junk": b"junk" * 99, "cut off": whole[:-3]}[damage])
+    less = len(whole) // 2 if format == "tiff" else len(whole) - 3
+    output.write_bytes({"empty": b"", "junk": b"junk" * 99, "cut off": whole[:less]}[damage])
     done = cli(*again)
     assert f"{output} was damaged, and is made again" in done.err
     assert output.read_bytes() == whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mattecli.engine.pipeline import Control, Stage, run_stages
-from mattecli.interruption import Hold, interrupt
+from mattecli.interruption import Hold, forget_interrupts, interrupt
 from mattecli.jobs.runner import Silent
 from mattecli.jobs.trimap import make_trimaps
 from mattecli.records import ItemRecord, Report
@@ -21,14 +22,31 @@ from tests.conftest import outputs_in, photo, save
 
 @pytest.fixture
 def handled() -> Iterator[None]:
+    forget_interrupts()
     before = signal.signal(signal.SIGINT, lambda *_: interrupt())
     yield
     signal.signal(signal.SIGINT, before)
+    forget_interrupts()
 
 
 def test_without_a_hold_it_comes_at_once(handled: None) -> None:
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_one_that_python_lost_is_raised_by_the_next_hold(handled: None) -> None:
+    class Lost:
+        def __del__(self) -> None:  # what is raised in a callback of Python's own is printed only
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", lambda _told: None)
+        lost = Lost()
+        del lost
+    with pytest.raises(KeyboardInterrupt), Hold():
+        pytest.fail("the run goes on")
+    with Hold():
+        pass  # it was raised once
 
 
 def held(block: Callable[[Hold], None]) -> None:

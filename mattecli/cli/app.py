@@ -65,6 +65,9 @@ def run(arguments: Sequence[str]) -> int:
         arguments: the command line without the program's name.
     """
     debug = "--debug" in arguments or bool(os.environ.get("MATTECLI_DEBUG"))
+    if not _has_current_folder():
+        say("mattecli: the current folder is not there any more; change to another")
+        return 1
     try:
         catch_signals()
         command = typer.main.get_command(app)
@@ -77,3 +80,12 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         say("mattecli: interrupted")
         return 130
+
+
+def _has_current_folder() -> bool:
+    """Whether relative names lead anywhere; libraries end the process where they do not."""
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd() is the same call
+    except OSError:
+        return False
+    return True

@@ -21,6 +21,7 @@ from mattecli.settings import (
 
 __all__ = ["config_parameter"]
 
+_MOST_BYTES = 1 << 20
 _NOT_IN_FILES = {"inputs", "config", "dry_run"}
 _COMMON = {
     item.name
@@ -64,15 +65,26 @@ def _defaults(path: Path, command: str, names: set[str]) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as stream:
-            document = tomllib.load(stream)
+            text = stream.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise UsageError(
+                "is too large for a file of options", path=path, remedy="check --config"
+            )
+        document = tomllib.loads(text.decode())
     except OSError as error:
         raise UsageError(
             f"cannot be read ({error.strerror})", path=path, remedy="check --config"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"is no valid TOML ({error})", path=path) from error
-    table = document.get("tool", {}).get("mattecli", document)
-    own = table.get(command, {})
+    tool = document.get("tool", {})
+    table = tool.get("mattecli", document) if isinstance(tool, dict) else document
+    own = table.get(command, {}) if isinstance(table, dict) else None
+    if not isinstance(own, dict):
+        raise UsageError(
+            f"holds a value where a table of options belongs (tool.mattecli or {command})",
+            path=path,
+        )
     common = {key: value for key, value in table.items() if not isinstance(value, dict)}
     _refuse_unknown(common, names | _COMMON, path, command)
     _refuse_unknown(own, names, path, command)

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mattecli.errors import MattecliError, UsageError, shown_path
-from mattecli.interruption import interrupt
+from mattecli.interruption import forget_interrupts, interrupt
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -150,6 +150,7 @@ def catch_signals() -> None:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(130))
         interrupt()
 
+    forget_interrupts()
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
 

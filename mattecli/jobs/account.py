@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from mattecli.engine.pipeline import Stage
@@ -64,6 +65,7 @@ class Work(Generic[T]):
         pixels: of photos that may be under way at once, if memory has no room for the usual number.
         means: called at the end: the means of the items' scores, for the report.
         journal: is told of each item, for later runs.
+        read: files that are read beside the tasks' own, so that no report takes their place.
         elsewhere: does the tasks in place of the stages, and gives them back settled, in order.
         remark: what the user should know of what was chosen.
     """
@@ -74,6 +76,7 @@ class Work(Generic[T]):
     pixels: int = PIXELS_UNDER_WAY
     means: Callable[[], Mapping[str, float | None]] = dict
     journal: Journal | None = None
+    read: Sequence[Path] = ()
     elsewhere: Callable[[Sequence[T], Hold], Generator[T]] | None = None
     remark: str = ""
 

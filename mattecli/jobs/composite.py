@@ -12,7 +12,15 @@ from mattecli.jobs.backgrounds import Background, list_backgrounds
 from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
+from mattecli.jobs.plan import (
+    OutputRule,
+    Task,
+    files_read,
+    goes_to_one_place,
+    pair,
+    plan_tasks,
+    refuse_overwriting_companions,
+)
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
@@ -81,12 +89,18 @@ def composite_images(
     pair(tasks, "alpha", blend.alpha)
     refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
     made_with = {"blend": asdict(blend), "format": options.target.format}
-    journal = open_journal(options.source, options.target, _FOLDER, made_with)
+    journal = open_journal(
+        options.target,
+        _FOLDER,
+        made_with,
+        one_place=goes_to_one_place(options.source, options.target),
+    )
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
     steps = _Steps(options, backgrounds)  # options that make no sense are known before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
-    work = Work(tasks=tasks, stages=(), settings=asdict(blend), journal=journal)
+    read = files_read(options.source, blend.background)
+    work = Work(tasks=tasks, stages=(), settings=asdict(blend), journal=journal, read=read)
     return run_recipe(recipe, work, options.run, observer or Silent(), crew)
 
 

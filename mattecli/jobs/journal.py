@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from mattecli import __version__
 from mattecli.errors import UsageError
-from mattecli.jobs.plan import Task, goes_to_one_place
+from mattecli.jobs.plan import Task
 from mattecli.media.journal import (
     Entry,
     JournalWriter,
@@ -24,11 +24,13 @@ from mattecli.media.journal import (
 from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord
-from mattecli.settings import InputOptions, OutputOptions
+from mattecli.settings import OutputOptions
+from mattecli.settings.video import VideoOutputOptions
 
 __all__ = ["FILE_NAME", "Journal", "open_journal"]
 
 T = TypeVar("T", bound=Task)
+AnyOutputOptions: TypeAlias = OutputOptions | VideoOutputOptions
 
 FILE_NAME = ".mattecli-journal.jsonl"
 _NONE = "none"
@@ -56,7 +58,7 @@ class Journal:
         self._writer: JournalWriter | None = None
         self._stamps: dict[Key, str] = {}
 
-    def applied(self, tasks: Sequence[T], target: OutputOptions) -> list[T]:
+    def applied(self, tasks: Sequence[T], target: AnyOutputOptions) -> list[T]:
         """The tasks that are left, each settled only if it is complete with these settings.
 
         Args:
@@ -140,20 +142,20 @@ class Journal:
 
 
 def open_journal(
-    source: InputOptions, target: OutputOptions, folder: str, made_with: Mapping[str, object]
+    target: AnyOutputOptions, folder: str, made_with: Mapping[str, object], *, one_place: bool
 ) -> Journal | None:
     """The journal that was asked for, or that of the outputs' folder; None where there is none.
 
     Args:
-        source: inputs of the run.
-        target: its outputs.
+        target: outputs of the run.
         folder: where they go when the user says nothing.
         made_with: all that outputs depend on beside their inputs.
+        one_place: they go to one file or to standard output, not to a folder.
 
     Raises:
         UsageError: what failed is to be done, and nothing could tell what that is.
     """
-    if target.journal == _NONE or (target.journal is None and goes_to_one_place(source, target)):
+    if target.journal == _NONE or (target.journal is None and one_place):
         if target.retry_failed:
             raise UsageError(
                 "--retry-failed needs a journal", remedy="give -o FOLDER, or --journal FILE"

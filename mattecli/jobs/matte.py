@@ -16,6 +16,7 @@ from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
 from mattecli.jobs.plan import (
     OutputRule,
+    files_read,
     goes_to_one_place,
     pair,
     plan_tasks,
@@ -57,12 +58,20 @@ def matte_images(
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
-    journal = open_journal(options.source, options.target, _FOLDER, made_with(spec, options))
+    journal = open_journal(
+        options.target,
+        _FOLDER,
+        made_with(spec, options),
+        one_place=goes_to_one_place(options.source, options.target),
+    )
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
     settings = {"options": asdict(options.pixels), "finish": asdict(options.finish)}
     remark = "" if options.model.model else f"model: {spec.name}"
-    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, remark=remark)
+    read = files_read(options.source, options.model.weights, options.pixels.background_fill)
+    work = Work(
+        tasks=tasks, stages=(), settings=settings, journal=journal, read=read, remark=remark
+    )
     # Named, since another machine may have other weights, and choose otherwise.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
     recipe = MatteRecipe(named)

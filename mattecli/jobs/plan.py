@@ -18,7 +18,7 @@ from mattecli.media.formats import Format, writable_format
 from mattecli.media.images import probe
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
-from mattecli.media.paths import is_there
+from mattecli.media.paths import is_ordinary_file, is_there
 from mattecli.media.soundness import is_sound_image
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.stores.path import list_ahead
@@ -32,6 +32,7 @@ from mattecli.settings import InputOptions, OutputOptions
 __all__ = [
     "OutputRule",
     "Task",
+    "files_read",
     "goes_to_one_place",
     "is_piped",
     "pair",
@@ -246,6 +247,12 @@ def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] 
         if not isinstance(path, MattecliError)
     }
     refuse_overwriting([task.outputs for task in tasks], [*read, *others])
+
+
+def files_read(source: InputOptions, *given: str | Path | None) -> list[Path]:
+    """Files that a command reads beside its inputs: the list of them, and what else is given."""
+    texts = [text for text in (source.files_from, *given) if text is not None and text != "-"]
+    return [path for path in map(as_path, texts) if is_ordinary_file(path)]
 
 
 def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:

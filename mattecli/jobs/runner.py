@@ -17,7 +17,7 @@ from mattecli.engine.memory import is_out_of_memory
 from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import MattecliError, UsageError, shown_path
-from mattecli.interruption import Hold
+from mattecli.interruption import Hold, forget_interrupts
 from mattecli.jobs.account import Account, Observer, Silent, Work
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, CrewFor, Recipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
@@ -31,6 +31,7 @@ __all__ = [
     "Observer",
     "Silent",
     "Work",
+    "begin_journal",
     "check_places",
     "each",
     "reason",
@@ -78,17 +79,10 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
-    check_places(work.tasks, run, None if work.journal is None else work.journal.path)
+    begin_journal(work, run, observer)
     limit: Limit[T] | None = time_limit(run)
     if limit is not None and work.elsewhere is not None:
         raise UsageError("--timeout is for --engine local", remedy="leave it out")
-    if work.journal is not None and not run.dry_run:
-        work.journal.open()
-        if work.journal.damaged:
-            observer.note(
-                f"{shown_path(work.journal.path)}: {work.journal.damaged} lines of the journal make"
-                " no sense and were passed over"
-            )
     room = Room(work.tasks, run, observer.note)
     account = Account(work, run, observer)
     for task in work.tasks:
@@ -104,11 +98,30 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
                 if hold.requested or (failed and run.fail_fast):
                     break
     except KeyboardInterrupt:
+        forget_interrupts()
         account.report = replace(account.report, interrupted=True)
     for task in work.tasks:  # a run that was cut short lists what had ended, and what was known
         if task.settled is not None and not task.is_reported:
             account.add(task)
     return account.close(time.perf_counter() - begin)
+
+
+def begin_journal(work: Work[T], run: RunOptions, observer: Observer) -> None:
+    """Open the journal, if there is one, once nothing stands in the way of what is written.
+
+    Raises:
+        UsageError: reports, the journal and images would meet; or it cannot be used.
+    """
+    journal = work.journal
+    check_places(work, run)
+    if journal is None or run.dry_run:
+        return
+    journal.open()
+    if journal.damaged:
+        observer.note(
+            f"{shown_path(journal.path)}: {journal.damaged} lines of the journal make no sense and"
+            " were passed over"
+        )
 
 
 def run_recipe(
@@ -163,12 +176,13 @@ def share_cores(tasks: int) -> None:
     cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
 
 
-def check_places(tasks: Sequence[Task], run: RunOptions, journal: Path | None = None) -> None:
-    """Reports, the journal and JSON lines must not meet images, or each other.
+def check_places(work: Work[T], run: RunOptions) -> None:
+    """Reports, the journal and JSON lines must not meet images, what is read, or each other.
 
     Raises:
         UsageError: they would.
     """
+    tasks = work.tasks
     if run.json and any(None in task.outputs.values() for task in tasks):
         raise UsageError(
             "standard output takes either the image or --json",
@@ -180,7 +194,9 @@ def check_places(tasks: Sequence[Task], run: RunOptions, journal: Path | None = 
         for path in (task.source.path, *task.outputs.values(), *task.companions.values())
         if isinstance(path, Path)
     }
-    taken = dict.fromkeys(images, "an image")
+    taken = {os.path.realpath(path): "a file that is read" for path in work.read}
+    taken |= dict.fromkeys(images, "an image")
+    journal = None if work.journal is None else work.journal.path
     named = [("report", Path(report)) for report in run.report]
     if journal is not None and not is_stored(journal):
         named.append(("journal", journal))

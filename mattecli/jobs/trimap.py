@@ -13,7 +13,15 @@ from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import OutputRule, Task, pair, plan_tasks, refuse_overwriting_companions
+from mattecli.jobs.plan import (
+    OutputRule,
+    Task,
+    files_read,
+    goes_to_one_place,
+    pair,
+    plan_tasks,
+    refuse_overwriting_companions,
+)
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.ops.trimap import (
@@ -84,10 +92,16 @@ def make_trimaps(
     made_with = {**settings, "kinds": kinds, "format": options.target.format}
     journal = None
     if not task.check:  # which writes nothing
-        journal = open_journal(options.source, options.target, _FOLDER, made_with)
+        journal = open_journal(
+            options.target,
+            _FOLDER,
+            made_with,
+            one_place=goes_to_one_place(options.source, options.target),
+        )
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
-    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal)
+    read = files_read(options.source)
+    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
     return run_recipe(TrimapRecipe(options), work, options.run, observer or Silent(), crew)
 
 

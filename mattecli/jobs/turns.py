@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from mattecli.interruption import Hold
+from mattecli.interruption import Hold, forget_interrupts
 from mattecli.jobs.plan import Task
-from mattecli.jobs.runner import Account, Observer, Work, check_places, reason
+from mattecli.jobs.runner import Account, Observer, Work, begin_journal, reason
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
@@ -33,7 +33,7 @@ def run_in_turn(
         The account, also after SIGINT and SIGTERM.
     """
     begin = time.perf_counter()
-    check_places(work.tasks, run)
+    begin_journal(work, run, observer)
     account = Account(work, run, observer)
     observer.started(len(work.tasks))
     try:
@@ -46,6 +46,7 @@ def run_in_turn(
             if task.settled.status == "failed" and run.fail_fast:
                 break
     except KeyboardInterrupt:
+        forget_interrupts()
         account.report = replace(account.report, interrupted=True)
     return account.close(time.perf_counter() - begin)
 

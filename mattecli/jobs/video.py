@@ -13,11 +13,13 @@ from mattecli.errors import MattecliError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.limits import require_place
+from mattecli.jobs.plan import files_read
 from mattecli.jobs.refining import Refiner, make_refiner
 from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_checks import check_options, check_tasks
+from mattecli.jobs.video_journal import open_video_journal
 from mattecli.jobs.video_parts import InParts
 from mattecli.jobs.video_plan import VideoTask, plan_videos
 from mattecli.jobs.video_run import VideoRun
@@ -61,10 +63,16 @@ def matte_videos(
     tasks = plan_videos(options)
     check_tasks(tasks, options)
     refuse_unstorable(tasks, options)
+    journal = None
+    if estimator is None:  # nothing else can be told of
+        journal = open_video_journal(options)
+    if journal is not None:
+        tasks = journal.applied(tasks, options.target)
     if options.run.dry_run:
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
     settings = {"options": asdict(options.pixels)}
-    work = Work(tasks=tasks, stages=(), settings=settings)
+    read = files_read(options.source, options.model.weights, options.pixels.background_fill)
+    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
     if crew is not None:
         name = options.model.model or choose_spec(options.model, options.device).name
         work = replace(work, remark="" if options.model.model else f"model: {name}")

@@ -19,7 +19,7 @@ from mattecli.media.video.records import Span
 from mattecli.media.video.sequence import is_pattern, list_images
 from mattecli.settings.video import VideoOptions
 
-__all__ = ["fingerprint_of"]
+__all__ = ["fingerprint_of", "identity"]
 
 _SAMPLED = 1 << 16
 
@@ -36,9 +36,9 @@ def fingerprint_of(
     given = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
     told = {
         "version": __version__,
-        "source": _identity(footage.path),
+        "source": identity(footage.path),
         "span": (span.start, span.end),
-        "companions": [_identity(Path(text)) if text else None for text in given],
+        "companions": [identity(Path(text)) if text else None for text in given],
         "facts": {key: str(value) for key, value in facts.items()},
         "formats": task.formats,
         "target": {"codec": options.target.codec, "crf": options.target.crf},
@@ -51,7 +51,7 @@ def fingerprint_of(
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _identity(path: Path) -> str:
+def identity(path: Path) -> str:
     """A file by its size, time and beginning; images by sizes and times; else the text itself."""
     if is_folder(path) or (is_pattern(path) and not is_ordinary_file(path)):
         digest = hashlib.blake2b()

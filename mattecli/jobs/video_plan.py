@@ -9,22 +9,36 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from mattecli.errors import ImageReadError, UsageError, VideoReadError, VideoWriteError
+from mattecli.errors import (
+    ImageReadError,
+    UsageError,
+    VideoReadError,
+    VideoWriteError,
+    shown_path,
+)
 from mattecli.jobs.plan import Task, is_piped, shard_part
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.patterns import is_pattern as has_wildcards
 from mattecli.media.patterns import matches_of, real_name
-from mattecli.media.soundness import is_sound
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
 from mattecli.media.video.numbered import are_there
 from mattecli.media.video.sequence import is_pattern, list_images, numbered, stem_of
+from mattecli.media.video.whole import is_whole_video
 from mattecli.settings.video import VideoKind, VideoOptions
 
-__all__ = ["VIDEO_SUFFIXES", "Earlier", "Part", "VideoTask", "plan_videos"]
+__all__ = [
+    "FOLDER",
+    "VIDEO_SUFFIXES",
+    "Earlier",
+    "Part",
+    "VideoTask",
+    "goes_to_one_video",
+    "plan_videos",
+]
 
 _SUFFIXES = """
 .mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
@@ -36,7 +50,8 @@ VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 _KINDS = "alpha|foreground|fill|composite"
 _MADE = re.compile(rf"(.+)-(?:{_KINDS})(?:\.partial)?", re.DOTALL)
 _SEQUENCES = ("png", "tiff", "exr")
-_FOLDER = "mattes"
+FOLDER = "mattes"
+"""Where videos go when the user says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,7 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     sources = _sources(options)
     out = target.output
     if out is None:
-        out = "-" if any(source.is_stdin for source in sources) else _FOLDER
+        out = "-" if any(source.is_stdin for source in sources) else FOLDER
     formats = _formats(out, kinds, target.format)
     if out == "-" or _is_file(out):
         _require_one(sources, kinds, out)
@@ -106,6 +121,14 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     for task in tasks:
         _settle_existing(task, options)
     return tasks
+
+
+def goes_to_one_video(options: VideoOptions) -> bool:
+    """Whether outputs go to standard output, one file or one pattern, rather than to a folder."""
+    out, source = options.target.output, options.source
+    if out is None:
+        return "-" in source.inputs or not (source.inputs or source.files_from)
+    return out == "-" or _is_file(out)
 
 
 def _is_file(out: str) -> bool:
@@ -241,7 +264,7 @@ def _sources(options: VideoOptions) -> list[Source]:
                 "there is no input", remedy="try: mattecli video clip.mp4 -o cutout.mov"
             )
         names = ("-",)
-    folder = options.target.output or _FOLDER
+    folder = options.target.output or FOLDER
     found = [one for name in names for one in _by_argument(name, source.recursive, folder)]
     if source.files_from is not None:
         listed = InputRequest(files_from=source.files_from, null_separated=source.null)
@@ -296,17 +319,24 @@ def _failing(path: Path, cause: str) -> Source:
 
 def _is_made(path: Path) -> bool:
     """Whether an output is complete."""
-    return are_there(path) if is_pattern(path) else is_there(path) and is_sound(path)
+    return are_there(path) if is_pattern(path) else is_there(path) and is_whole_video(path)
+
+
+def _is_damaged(path: Path) -> bool:
+    return is_there(path) and not is_whole_video(path)
 
 
 def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
-    """Outputs appear whole, so one that is there and not empty is complete."""
+    """Outputs appear whole, so one that is there is complete, unless it was damaged since."""
     existing = options.target.existing
     if existing == "overwrite" or not task.outputs:
         return
     places = [path for path in task.outputs.values() if path is not None]
-    if existing == "skip" and len(places) == len(task.outputs) and all(map(_is_made, places)):
-        task.settled = task.record("skipped")
+    if existing == "skip" and len(places) == len(task.outputs):
+        damaged = [place for place in places if not is_pattern(place) and _is_damaged(place)]
+        task.notes += [f"{shown_path(path)} was damaged, and is made again" for path in damaged]
+        if all(map(_is_made, places)):
+            task.settled = task.record("skipped")
     there = [numbered(path, 1) if is_pattern(path) else path for path in places]
     there = [path for path in there if is_there(path)]
     if existing == "error" and there:

@@ -35,7 +35,7 @@ _ANIMATED = (".gif", ".webp", ".avif")  # may be either; here they are pictures
 def is_moving(path: Path) -> bool:
     """Whether a file has frames of its own: a video, a folder or a pattern of images."""
     suffix = path.suffix.lower()
-    if is_folder(path) or is_pattern(path):
+    if is_folder(path) or (is_pattern(path) and not is_there(path)):
         return True
     return suffix in VIDEO_SUFFIXES and suffix not in _ANIMATED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from mattecli.errors import ImageReadError
 from mattecli.media.headers import SNIFFED_BYTES, sniff
@@ -44,4 +45,7 @@ def is_sound_image(path: Path) -> bool:
         return True  # nothing is known against it
     if name == "webp":
         return size >= 8 + int.from_bytes(head[4:8], "little")
+    if name == "tiff" and head[2:4] in (b"*\0", b"\0*"):  # its directory follows the pixels
+        order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+        return int.from_bytes(head[4:8], order) < size - _TAIL
     return tail.endswith(_ENDS.get(name, b""))

@@ -8,8 +8,10 @@ hidden ones and without what an earlier run wrote.
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder
 from mattecli.media.patterns import is_pattern, matches_of, plain_start, real_name
 from mattecli.media.pipes import read_stdin
-from mattecli.media.stores.path import list_ahead
+from mattecli.media.stores.path import StorePath, list_ahead
 from mattecli.media.stores.place import as_path
 from mattecli.media.stores.service import forget_listings
 
@@ -157,7 +159,7 @@ def _listed(request: InputRequest) -> list[str]:
     else:
         path = as_path(request.files_from)
         try:
-            data = path.read_bytes()
+            data = _whole_list(path)
         except (OSError, ValueError) as error:
             cause = getattr(error, "strerror", None) or str(error)
             raise UsageError(f"the list of files cannot be read ({cause})", path=path) from error
@@ -167,6 +169,16 @@ def _listed(request: InputRequest) -> list[str]:
         text = data.removeprefix(codecs.BOM_UTF8)
         lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
     return [os.fsdecode(line) for line in lines if line]
+
+
+def _whole_list(path: Path) -> bytes:
+    """All bytes of a file or pipe; a device may have no end."""
+    if isinstance(path, StorePath):
+        return path.read_bytes()
+    with path.open("rb") as stream:
+        if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is a device, not a file")
+        return stream.read()
 
 
 class _Search:

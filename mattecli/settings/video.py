@@ -63,6 +63,16 @@ class VideoOutputOptions:
         "--existing",
         help="What to do where outputs exist: overwrite, skip or error",
     )
+    journal: str | None = option(
+        None,
+        "--journal",
+        help="Remember in FILE what was done with which settings, so that skip knows what is stale;"
+        " none keeps none. Default: a hidden file in the outputs' folder",
+        metavar="FILE|none",
+    )
+    retry_failed: bool = option(
+        False, "--retry-failed", help="Do only what failed when it was last tried, by the journal"
+    )
     resume: bool = option(
         False,
         "--resume",

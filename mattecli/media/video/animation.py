@@ -17,7 +17,7 @@ def animate(folder: Path, target: str, plan: JoinPlan) -> None:
     Raises:
         VideoWriteError: it could not be written.
     """
-    pieces = ["-safe", "0", "-f", "concat", "-i", PIECES]
+    pieces = ["-protocol_whitelist", "file", "-f", "concat", "-i", PIECES]
     if plan.container.name == "webp":
         lossless = ["-c:v", "libwebp_anim", "-lossless", "1", "-loop", "0"]
         filters = ["-vf", "format=bgra", "-fps_mode", "passthrough", "-enc_time_base", "1/1000"]

@@ -22,7 +22,7 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
     Raises:
         VideoWriteError: it could not be written.
     """
-    begin = _list_pieces(folder, pieces)
+    begin = _list_pieces(folder, pieces, plan.container.segment[0])
     if plan.container.is_animation:
         animate(folder, target, plan)
         return
@@ -32,7 +32,7 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
     arguments = [
         "-copyts",
         *(["-display_rotation:v:0", str(-plan.turn)] if plan.turn else []),
-        *("-itsoffset", shift, "-safe", "0", "-f", "concat", "-i", PIECES),
+        *("-itsoffset", shift, "-protocol_whitelist", "file", "-f", "concat", "-i", PIECES),
         *source_input(plan, source),
         *chapters,
         *("-map", "0:v", "-c:v", "copy"),
@@ -45,13 +45,13 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
     run_in(folder, "joiner", arguments, plan, [] if source is None else [source])
 
 
-def _list_pieces(folder: Path, pieces: Sequence[str]) -> Fraction:
+def _list_pieces(folder: Path, pieces: Sequence[str], kind: str) -> Fraction:
     """Write the list that ffmpeg joins by; seconds at which the first piece begins.
 
     Each piece keeps its own clock: a piece's length in the list is the way from its beginning to
     the next one's, so that all are shifted alike.
     """
-    starts = [_start(folder / piece) for piece in pieces]
+    starts = [_start(folder / piece, kind) for piece in pieces]
     lines = ["ffconcat version 1.0"]
     for number, piece in enumerate(pieces):
         lines.append(f"file {piece}")
@@ -61,10 +61,13 @@ def _list_pieces(folder: Path, pieces: Sequence[str]) -> Fraction:
     return Fraction(starts[0], 1_000_000)
 
 
-def _start(piece: Path) -> int:
-    """Microseconds at which one of our own pieces begins."""
+def _start(piece: Path, kind: str) -> int:
+    """Microseconds at which one of our own pieces begins.
+
+    The file is given, not its name, in which libraries may see an address.
+    """
     try:
-        with av.open(str(piece)) as container:
+        with piece.open("rb") as file, av.open(file, "r", format=kind) as container:
             return container.start_time or 0
     except (av.error.FFmpegError, OSError) as error:
         raise VideoWriteError(

@@ -13,6 +13,7 @@ import numpy as np
 from mattecli.errors import VideoWriteError
 from mattecli.media.encode import encode_image
 from mattecli.media.files import write_atomically
+from mattecli.media.soundness import is_sound_image
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.outputs import CountedOutput, Stamp
 from mattecli.media.video.process import associates_alpha
@@ -36,7 +37,8 @@ def timecodes_path(pattern: Path) -> Path:
 def are_there(pattern: Path) -> bool:
     """Whether numbered images are complete: their times are listed, and none is missing."""
     count = _listed(timecodes_path(pattern))
-    return count > 0 and all(numbered(pattern, n + 1).exists() for n in range(count))
+    frames = (numbered(pattern, n + 1) for n in range(count))
+    return count > 0 and all(path.exists() and is_sound_image(path) for path in frames)
 
 
 def _listed(times: Path) -> int:

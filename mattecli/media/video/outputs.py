@@ -12,7 +12,8 @@ from mattecli.errors import MattecliError, VideoWriteError, shown_path
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.join import join
 from mattecli.media.video.join_plan import JoinPlan
-from mattecli.media.video.workfolder import Piece, WorkFolder
+from mattecli.media.video.piece import Piece
+from mattecli.media.video.workfolder import WorkFolder
 from mattecli.records import Array
 
 __all__ = [

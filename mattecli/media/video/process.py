@@ -40,6 +40,7 @@ _ECHOES = (  # what ffmpeg's other parts say when one has failed
     "Last message repeated",
     "Error sending frames to consumers",
 )
+_PATIENCE = 30.0  # seconds, for a question that takes none
 _FULL = ("No space left on device", "Disk quota exceeded")
 
 
@@ -56,9 +57,9 @@ def ffmpeg_path() -> str:
     try:
         path = str(imageio_ffmpeg.get_ffmpeg_exe())
         filters = subprocess.run(
-            [path, "-hide_banner", "-filters"], capture_output=True, check=False
+            [path, "-hide_banner", "-filters"], capture_output=True, check=False, timeout=_PATIENCE
         )
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         raise ResourceError(f"there is no ffmpeg ({error})", remedy=remedy) from error
     if b" zscale " not in filters.stdout:
         raise ResourceError("this ffmpeg has no zscale filter", path=path, remedy=remedy)
@@ -69,7 +70,7 @@ def ffmpeg_path() -> str:
 def associates_alpha() -> bool:
     """Whether this ffmpeg knows straight from associated alpha, and converts by itself (8.0)."""
     asked = [ffmpeg_path(), "-hide_banner", "-h", "filter=setparams"]
-    told = subprocess.run(asked, capture_output=True, check=False)
+    told = subprocess.run(asked, capture_output=True, check=False, timeout=_PATIENCE)
     return b"alpha_mode" in told.stdout
 
 

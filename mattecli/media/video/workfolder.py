@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import hashlib
 import json
 import os
 import shutil
+import stat
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from mattecli.errors import VideoWriteError
+from mattecli.media.video.piece import Piece, piece_of
 
-__all__ = ["Piece", "WorkFolder"]
+__all__ = ["WorkFolder"]
 
 _JOURNAL = "journal.jsonl"
 _NAME_BYTES = 180
 _DIGITS = 9
 _MOST_BYTES = 255  # of a name on common file systems
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A completed piece.
-
-    Attributes:
-        name: its file in the folder; "" where frames are files of their own.
-        first: index of its first frame.
-        frames: how many.
-        start, end: timestamps of the first and the last frame, in ticks of the source.
-        context: of its last frames, which the next piece has to see again: the timestamp, and that
-            of the first frame of the shot.
-    """
-
-    name: str
-    first: int
-    frames: int
-    start: int
-    end: int
-    context: tuple[tuple[int, int], ...] = ()
 
 
 class WorkFolder:
@@ -73,6 +56,7 @@ class WorkFolder:
         self.piece_frames = piece_frames
         self._fingerprint = fingerprint
         self._keeps = keeps
+        self._first = part or 0
         self.path = _place(target, part)
         self.pieces: list[Piece] = []
         self.was_other = False
@@ -87,9 +71,8 @@ class WorkFolder:
             ) from error
         self._lock()
         earlier = self._read() if resume else None
-        if earlier is not None and earlier[0].get("fingerprint") == fingerprint:
-            self.pieces = [Piece(**_tupled(entry)) for entry in earlier[1:]]
-            self.pieces = [p for p in self.pieces if not p.name or (self.path / p.name).exists()]
+        if earlier is not None and _fingerprint(earlier[0]) == fingerprint:
+            self.pieces = self._sound(earlier[1:])
         else:
             self.was_other = bool(earlier and len(earlier) > 1)
             self._clear()
@@ -174,11 +157,31 @@ class WorkFolder:
                 "another run is writing it", path=self.target, remedy="wait for it, or stop it"
             ) from error
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _sound(self, entries: Sequence[Any]) -> list[Piece]:
+        """The pieces that are there, up to the first that is missing, empty, or none of ours."""
+        pieces: list[Piece] = []
+        frames = self._first
+        for piece in map(piece_of, entries):
+            if piece is None or piece.first != frames or not self._holds(piece):
+                break
+            pieces.append(piece)
+            frames += piece.frames
+        return pieces
+
+    def _holds(self, piece: Piece) -> bool:
+        if not piece.name:
+            return True
+        try:
+            status = (self.path / piece.name).lstat()
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size > 0
+
+    def _read(self) -> list[Any]:
         self._journal.seek(0)
         entries = []
         for line in self._journal:
-            with suppress(ValueError):  # a line that was cut off by a crash
+            with suppress(ValueError, RecursionError):  # a line that was cut off by a crash
                 entries.append(json.loads(line))
         return entries or [{}]
 
@@ -197,7 +200,9 @@ class WorkFolder:
     def _clear(self) -> None:
         self._journal.truncate(0)
         for entry in self.path.iterdir():
-            if entry.name != _JOURNAL:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name != _JOURNAL:
                 entry.unlink()
 
 
@@ -208,18 +213,23 @@ def _place(target: Path, part: int | None) -> Path:
     return target.with_name(f".{name}.{digest}.mattecli{suffix}")
 
 
-def _tupled(entry: dict[str, Any]) -> dict[str, Any]:
-    return {**entry, "context": tuple((pts, shot) for pts, shot in entry["context"])}
-
-
 def _opened(folder: Path) -> IO[str]:
     """The journal of a folder, neither of them somewhere else by a link."""
     own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        return os.fdopen(os.open(_JOURNAL, flags, 0o666, dir_fd=own), "a+")
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        file = os.open(_JOURNAL, flags, 0o666, dir_fd=own)
     finally:
         os.close(own)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "its work folder's journal is no file")
+    return os.fdopen(file, "a+", encoding="utf-8", errors="replace")
+
+
+def _fingerprint(header: Any) -> str:
+    """What a journal's first line says of its pieces."""
+    return str(header.get("fingerprint", "")) if isinstance(header, dict) else ""
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,40 @@
+"""The journal of a folder of videos."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from mattecli.jobs.choice import choose_spec
+from mattecli.jobs.journal import Journal, open_journal
+from mattecli.jobs.made_with import made_with
+from mattecli.jobs.video_fingerprint import identity
+from mattecli.jobs.video_plan import FOLDER, goes_to_one_video
+from mattecli.jobs.video_steps import as_matte_options
+from mattecli.settings.video import VideoOptions
+
+__all__ = ["open_video_journal"]
+
+
+def open_video_journal(options: VideoOptions) -> Journal | None:
+    """As ``open_journal``, for the options of ``mattecli video``.
+
+    Raises:
+        UsageError: what failed is to be done, and nothing could tell what that is.
+        ModelUnavailableError: there are no weights for the model.
+    """
+    target = options.target
+    return open_journal(target, FOLDER, _made_with(options), one_place=goes_to_one_video(options))
+
+
+def _made_with(options: VideoOptions) -> dict[str, object]:
+    """All that videos depend on beside their sources."""
+    spec, target, model = choose_spec(options.model, options.device), options.target, options.model
+    given = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
+    return {
+        **made_with(spec, as_matte_options(options)),
+        "companions": [identity(Path(text)) if text else None for text in given],
+        "clip": asdict(replace(options.clip, stall_timeout=0.0, piece_frames=0, max_frames=0)),
+        "video": asdict(options.pixels),
+        "encoding": (target.format, target.codec, target.crf),
+    }
