@@ -182,6 +182,17 @@ def test_what_was_damaged_since_is_made_again(
     assert output.read_bytes() == mine
 
 
+@pytest.mark.parametrize("format", ["png", "jpg", "webp"])
+def test_what_others_add_to_a_picture_is_no_damage(cli: Cli, masks: Path, format: str) -> None:
+    again = ("trimap", masks / "a.png", "-o", "out", "--existing", "skip", "--format", format)
+    assert cli(*again).code == 0
+    output = Path("out", f"a-trimap.{format}")
+    output.write_bytes(output.read_bytes() + bytes(999))
+    longer = output.read_bytes()
+    assert "damaged" not in cli(*again).err
+    assert output.read_bytes() == longer
+
+
 def test_a_folder_that_may_not_be_written_costs_no_work(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png", photo(64, 64))
     with mounted(tmp_path / "disk", "ro"):

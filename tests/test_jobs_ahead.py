@@ -53,6 +53,30 @@ def test_each_task_gets_its_own_photo_and_few_lie_ready(tmp_path: Path) -> None:
     assert sorted(name for name, *_ in reader.read) == sorted(f"{n}.png" for n in range(9))
 
 
+def test_many_threads_keep_within_the_same_room(tmp_path: Path) -> None:
+    tasks, reader = tasks_of(tmp_path, 9), Reader()
+    with DecodedAhead(tasks, reader, None, threads=7, pixels=40 * 30 * 3 // 2):
+        reader.wait_for(2)
+        time.sleep(0.3)
+        assert len(reader.read) == 2  # the second goes over it
+
+
+def test_a_decoder_that_does_not_end_is_not_waited_for(tmp_path: Path) -> None:
+    [task] = tasks_of(tmp_path, 1)
+    begun, release = threading.Event(), threading.Event()
+
+    def read(task: Task, short_side: int | None) -> Picture:
+        begun.set()
+        release.wait(30)
+        return read_picture(task.source.path)
+
+    begin = time.monotonic()
+    with DecodedAhead([task], read, None, threads=1, pixels=10**6):
+        assert begun.wait(10)
+    assert time.monotonic() - begin < 10
+    release.set()
+
+
 def test_another_size_is_decoded_anew(tmp_path: Path) -> None:
     [task], reader = tasks_of(tmp_path, 1), Reader()
     with DecodedAhead([task], reader, 16, threads=1, pixels=40 * 30) as ahead:

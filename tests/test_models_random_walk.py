@@ -75,6 +75,17 @@ def test_unknown_pixels_that_nothing_known_reaches_are_told_about() -> None:
     assert (solve("rw", color, trimap) == 0).all()  # all walks end where they are lost
 
 
+def test_too_little_memory_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: object, **_options: object) -> None:
+        raise RuntimeError("SUPERLU_MALLOC fails for buf in intCalloc() at line 173")
+
+    monkeypatch.setattr("scipy.sparse.linalg.splu", refuse)
+    trimap = np.full((8, 8), 128, np.uint8)
+    trimap[0] = 0
+    with pytest.raises(MemoryError):
+        solve("rw", np.zeros((8, 8, 3), np.uint8), trimap)
+
+
 def test_equations_without_a_solution_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     import scipy.sparse
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import nullcontext
 
 from mattecli.engine.watch import not_counted
 
 __all__ = ["Lanes"]
 
 _LOOK_SECONDS = 0.2
+_PATIENCE = 60.0
 
 
 class Lanes:
@@ -26,10 +29,15 @@ class Lanes:
         self._changed = threading.Condition()
 
     def take(self) -> int:
-        """A free number for the calling thread, as soon as there is one."""
-        with not_counted(), self._changed:
+        """A free number for the calling thread, as soon as there is one.
+
+        The wait is no work of the thread's, unless it is so long that the others seem to hang.
+        """
+        patience = time.monotonic() + _PATIENCE
+        with self._changed:
             while (number := self._free()) is None:
-                self._changed.wait(_LOOK_SECONDS)
+                with not_counted() if time.monotonic() < patience else nullcontext():
+                    self._changed.wait(_LOOK_SECONDS)
             self._holders[number] = threading.current_thread()
             return number
 

@@ -10,9 +10,12 @@ from typing import Generic, Self, TypeVar
 
 from mattecli.jobs.plan import Task
 from mattecli.media.paths import is_ordinary_file
+from mattecli.media.stores.place import is_stored
 from mattecli.records import Picture
 
 __all__ = ["DecodedAhead", "Read"]
+
+_GRACE = 1.0  # seconds
 
 T = TypeVar("T", bound=Task)
 Read = Callable[[T, int | None], Picture]
@@ -20,7 +23,7 @@ Read = Callable[[T, int | None], Picture]
 
 
 class DecodedAhead(Generic[T]):
-    """Decodes the first photos in threads of its own; a context, at whose end they have stopped.
+    """Decodes the first photos in threads of its own; a context, after which they begin no more.
 
     Args:
         tasks: in their order.
@@ -63,9 +66,10 @@ class DecodedAhead(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        for thread in self._threads:
-            thread.join()
-        self._pictures.clear()
+        for thread in self._threads:  # nobody waits for a decoder that takes its time
+            thread.join(_GRACE / len(self._threads))
+        with self._lock:
+            self._pictures.clear()
 
     def stop(self) -> None:
         """Begin no further photo."""
@@ -87,32 +91,35 @@ class DecodedAhead(Generic[T]):
 
     def _run(self) -> None:
         while (begun := self._next()) is not None:
-            task, promise = begun
+            task, pixels, promise = begun
             try:
                 picture = self._read(task, self._short_side)
             except BaseException as error:  # noqa: BLE001 - whoever takes it is told
                 promise.set_exception(error)
                 continue
-            with self._lock:
-                self._room -= picture.color.shape[0] * picture.color.shape[1]
+            with self._lock:  # it may have been decoded smaller
+                self._room += pixels - picture.color.shape[0] * picture.color.shape[1]
             promise.set_result(picture)
 
-    def _next(self) -> tuple[T, Future[Picture]] | None:
-        """The next photo."""
+    def _next(self) -> tuple[T, int, Future[Picture]] | None:
+        """The next photo and its pixels."""
         with self._lock:
             while self._is_open and self._room > 0:
                 task = next(self._tasks, None)
                 if task is None:
                     break
-                if self._is_at_hand(task):
+                pixels = _pixels_at_hand(task)
+                if 0 < pixels <= self._most:
                     promise: Future[Picture] = Future()
                     self._pictures[id(task)] = task, promise
-                    return task, promise
+                    self._room -= pixels
+                    return task, pixels, promise
             return None
 
-    def _is_at_hand(self, task: T) -> bool:
-        """Whether it is a file, since a pipe or a store may let one wait, and not large."""
-        source = task.source
-        if source.error is not None or not is_ordinary_file(source.path):
-            return False
-        return task.source_pixels() <= self._most
+
+def _pixels_at_hand(task: Task) -> int:
+    """Pixels of a photo in a file here; 0 for others, since a pipe or a store may let one wait."""
+    source = task.source
+    if source.error is not None or is_stored(source.path) or not is_ordinary_file(source.path):
+        return 0
+    return task.source_pixels()

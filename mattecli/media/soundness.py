@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from pathlib import Path
 from typing import Literal
@@ -48,4 +49,14 @@ def is_sound_image(path: Path) -> bool:
     if name == "tiff" and head[2:4] in (b"*\0", b"\0*"):  # its directory follows the pixels
         order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
         return int.from_bytes(head[4:8], order) < size - _TAIL
-    return tail.endswith(_ENDS.get(name, b""))
+    end = _ENDS.get(name, b"")
+    return tail.endswith(end) or _holds(path, end)
+
+
+def _holds(path: Path, end: bytes) -> bool:
+    """Whether what ends a picture comes before the end: others add to files what they like."""
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as m:
+            return m.find(end) >= 0
+    except (OSError, ValueError):
+        return True  # nothing is known against it

@@ -46,6 +46,8 @@ def solve_random_walk(
             options={"SymmetricMode": True},
         )
     except RuntimeError as error:
+        if "malloc" in str(error).lower():
+            raise MemoryError from error
         raise ValueError(str(error)) from error
     alpha[unknown] = factors.solve(-(rows[:, known] @ alpha[known])).clip(0, 1)
     return alpha.reshape(trimap.shape)
