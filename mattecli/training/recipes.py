@@ -50,6 +50,11 @@ _SMALL = ((224, 224), (224, 288), (288, 224), (192, 288), (256, 192), (256, 256)
 _MEDIUM = ((320, 320), (288, 416), (416, 288), (256, 416), (352, 256), (352, 352), (288, 288))
 _LARGE = ((448, 448), (416, 576), (576, 416), (384, 608), (512, 384), (512, 512), (544, 384))
 
+_CLOSING = (
+    *((416, 608), (608, 416), (416, 544), (544, 416)),
+    *((448, 448), (416, 416), (384, 576), (576, 384)),
+)
+
 _REST = {"hr_branch.": 0.0, "f_branch.": 0.0}  # while the semantic branch is trained alone
 _SLOWER = {"backbone.": 0.3}
 
@@ -84,10 +89,18 @@ _MODNET = Recipe(
         ),
         Phase(
             name="large",
-            steps=1600,
+            steps=1650,
             batch=8,
             sizes=_LARGE,
             rate=Rate(peak=5e-4, shape="cosine", end=0.02),
+            factors=_SLOWER,
+        ),
+        Phase(
+            name="closing",
+            steps=1800,
+            batch=8,
+            sizes=_CLOSING,
+            rate=Rate(peak=4e-4, warmup=50, shape="cosine", end=0.01),
             factors=_SLOWER,
         ),
     ),
