@@ -9,6 +9,7 @@ import av
 import pytest
 from PIL import Image
 
+from mattecli.jobs.journal import FILE_NAME
 from mattecli.media.video import outputs
 from tests.conftest import Cli
 from tests.video_clips import ffmpeg, make_clip, read, take_all
@@ -72,7 +73,7 @@ def test_a_stop_while_the_second_result_is_joined(
     monkeypatch.chdir(tmp_path)
     again = cli(*command, "-o", "b", "--resume", "-v")
     assert again.code == 0, again.err
-    names = sorted(entry.name for entry in (tmp_path / "b").iterdir())
+    names = sorted(entry.name for entry in (tmp_path / "b").iterdir() if entry.name != FILE_NAME)
     assert names == ["c-alpha.mkv", "c-fill.mkv"]
     for name in names:
         assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
