@@ -7,14 +7,13 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import NoReturn
 
 __all__ = ["main"]
 
 _INTERRUPTED = 130
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line and exit with its status."""
     for number in (signal.SIGINT, signal.SIGTERM):  # until there is something to end in order
         signal.signal(number, lambda *_: os._exit(_INTERRUPTED))
