@@ -1,4 +1,4 @@
-"""The mean of two weight files of one network, as the built-in weights are made of two states.
+"""The mean of two weight files of one network; the built-in weights are made by it, in two steps.
 
     python benchmarks/mean_of_weights.py FIRST SECOND OUT --share 0.4
 

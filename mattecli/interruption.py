@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from types import TracebackType
 
 __all__ = ["Hold", "forget_interrupts", "interrupt", "is_interrupted"]
 
-_pending = threading.Event()
+# Of interrupts without a hold. A list, since a handler might wait for a lock's holder for ever.
+_lost: list[bool] = []
 _holds: list[Hold] = []  # the main thread's alone, as signal handlers are
 
 
@@ -20,14 +20,14 @@ def interrupt() -> None:
             its own, such as a lock of imports; then the next hold raises it.
     """
     if not _holds:
-        _pending.set()
+        _lost.append(True)
         raise KeyboardInterrupt
     _holds[-1].request()
 
 
 def forget_interrupts() -> None:
     """A new command begins, which earlier interrupts did not mean."""
-    _pending.clear()
+    _lost.clear()
 
 
 def is_interrupted() -> bool:
@@ -57,8 +57,8 @@ class Hold:
         self._wake()
 
     def __enter__(self) -> Hold:
-        if _pending.is_set():
-            _pending.clear()
+        if _lost:
+            _lost.clear()
             raise KeyboardInterrupt
         _holds.append(self)
         return self

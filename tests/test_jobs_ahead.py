@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from mattecli.jobs.plan import Task
 from mattecli.media.images import read_picture
 from mattecli.media.sources import Source
 from mattecli.records import Picture
-from tests.conftest import photo, save
+from tests.conftest import Cli, photo, save
 
 
 class Reader:
@@ -121,3 +122,43 @@ def test_nothing_is_begun_once_it_is_stopped(tmp_path: Path) -> None:
     with ahead:
         ahead.take(tasks[1], None)
     assert [(name, thread) for name, thread, _ in reader.read] == [("1.png", "MainThread")]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("--model", "closed-form", "--trimap", "auto"),
+        ("--model", "closed-form", "--trimap", "t.png"),
+        ("--model", "modnet", "--refine", "none"),
+        ("--model", "modnet", "--refine", "none", "--size", "64"),
+        ("--model", "modnet", "--reference"),
+        ("--model", "modnet"),
+    ],
+)
+def test_no_photo_is_decoded_twice(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: tuple[str, ...]
+) -> None:
+    read: list[object] = []
+
+    def counted(source: Path, **options: Any) -> Picture:
+        read.append(source)
+        return read_picture(source, **options)
+
+    monkeypatch.setattr("mattecli.jobs.matte.read_picture", counted)
+    taken = DecodedAhead.take
+
+    def late(ahead: DecodedAhead[Task], task: Task, short_side: int | None) -> Picture:
+        end = time.monotonic() + 5
+        while not read and time.monotonic() < end:  # the photo was begun ahead
+            time.sleep(0.01)
+        return taken(ahead, task, short_side)
+
+    monkeypatch.setattr(DecodedAhead, "take", late)
+    monkeypatch.setattr(DecodedAhead, "stop", lambda _ahead: None)
+    save(tmp_path / "a.jpg", photo(300, 200))
+    trimap = np.full((200, 300), 128, np.uint8)
+    trimap[:, :100], trimap[:, 200:] = 0, 255
+    save(tmp_path / "t.png", trimap)
+    done = cli("matte", "a.jpg", "-w", "alpha", "-o", "o.png", *way)
+    assert done.code in (0, 1), done.err  # what noise shows is no matter here
+    assert len(read) == 1

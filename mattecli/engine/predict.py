@@ -13,7 +13,7 @@ from mattecli.engine.devices import describe_device, find_devices, find_precisio
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
 from mattecli.engine.graphs import GraphedForm
 from mattecli.engine.lanes import Lanes
-from mattecli.engine.sizes import NetworkSize, network_size
+from mattecli.engine.sizes import NetworkSize, network_size, sufficient_side
 from mattecli.errors import UsageError
 from mattecli.models.base import Estimate, MattingModel, ModelInput
 from mattecli.models.fused.form import InferenceForm
@@ -80,8 +80,7 @@ class NetworkEstimator(Estimator):
             for form, device in zip(self._forms, self._devices, strict=True)
         ]
         self._free = Lanes(len(self._devices))
-        if spec.size_rule != "full" and "segmentation" not in spec.needs:
-            self.short_side = size or spec.size
+        self.short_side = sufficient_side(spec, size)
         self.batch = _batch_size(options.batch_size, self._devices[0], spec)
         self.lanes = len(self._devices)
         self.accelerator = "" if self._devices[0].type == "cpu" else str(self._devices[0])

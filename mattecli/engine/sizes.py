@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mattecli.models.spec import ModelSpec
 from mattecli.records import Size
 
-__all__ = ["NetworkSize", "network_size"]
+__all__ = ["NetworkSize", "network_size", "sufficient_side"]
 
 _LONGEST = 4
 """A photo longer than four times its short side is scaled down further, to bound the memory."""
@@ -18,6 +18,18 @@ class NetworkSize(NamedTuple):
 
     scaled: Size
     padded: Size
+
+
+def sufficient_side(spec: ModelSpec, short_side: int | None = None) -> int | None:
+    """The short side to which a photo may be decoded down; None: every pixel counts.
+
+    Args:
+        spec: the model's row.
+        short_side: that the network sees, in place of the model's own.
+    """
+    if spec.size_rule == "full" or "segmentation" in spec.needs:
+        return None
+    return short_side or spec.size
 
 
 def network_size(photo: Size, spec: ModelSpec, short_side: int | None = None) -> NetworkSize:

@@ -92,8 +92,8 @@ def composite_images(
     journal = open_journal(
         options.target,
         _FOLDER,
-        made_with,
-        one_place=goes_to_one_place(options.source, options.target),
+        lambda: made_with,
+        one_place=goes_to_one_place(options.source, options.target.output),
     )
     if journal is not None:
         tasks = journal.applied(tasks, options.target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -142,14 +142,18 @@ class Journal:
 
 
 def open_journal(
-    target: AnyOutputOptions, folder: str, made_with: Mapping[str, object], *, one_place: bool
+    target: AnyOutputOptions,
+    folder: str,
+    made_with: Callable[[], Mapping[str, object]],
+    *,
+    one_place: bool,
 ) -> Journal | None:
     """The journal that was asked for, or that of the outputs' folder; None where there is none.
 
     Args:
         target: outputs of the run.
         folder: where they go when the user says nothing.
-        made_with: all that outputs depend on beside their inputs.
+        made_with: tells all that outputs depend on beside their inputs, where there is a journal.
         one_place: they go to one file or to standard output, not to a folder.
 
     Raises:
@@ -162,8 +166,8 @@ def open_journal(
             )
         return None
     if target.journal is not None:
-        return Journal(as_path(target.journal), made_with, is_asked_for=True)
-    return Journal(as_path(target.output or folder) / FILE_NAME, made_with, is_asked_for=False)
+        return Journal(as_path(target.journal), made_with(), is_asked_for=True)
+    return Journal(as_path(target.output or folder) / FILE_NAME, made_with(), is_asked_for=False)
 
 
 def _digest(made_with: Mapping[str, object]) -> str:

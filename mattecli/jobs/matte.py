@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 from mattecli.engine.memory import parse_bytes
+from mattecli.engine.sizes import sufficient_side
 from mattecli.errors import UsageError
 from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
@@ -61,8 +62,8 @@ def matte_images(
     journal = open_journal(
         options.target,
         _FOLDER,
-        made_with(spec, options),
-        one_place=goes_to_one_place(options.source, options.target),
+        lambda: made_with(spec, options),
+        one_place=goes_to_one_place(options.source, options.target.output),
     )
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
@@ -130,15 +131,23 @@ def _ahead(
             place=workspace.place,
         )
 
-    needs_all = needs_colours(options) or refinement(spec, options) != "none"
-    size = options.model.size or spec.built_in_size or spec.size
     return DecodedAhead(
         waiting,
         read,
-        None if needs_all else size,
+        _probable_side(spec, options),
         threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading takes a core itself
         pixels=min(workspace.pixels, PIXELS_UNDER_WAY) // 2,
     )
+
+
+def _probable_side(spec: ModelSpec, options: MatteOptions) -> int | None:
+    """What photos will be decoded down to, before the weights have told; None: not at all."""
+    needs_all = needs_colours(options) or refinement(spec, options) != "none"
+    if needs_all or options.model.reference or needs_guide(spec, options.model):
+        return None
+    if options.model.weights is None and spec.built_in_size:
+        spec = replace(spec, size=spec.built_in_size)
+    return sufficient_side(spec, options.model.size)
 
 
 def _plan(options: MatteOptions) -> list[MatteTask]:
@@ -180,6 +189,6 @@ def _kinds(options: MatteOptions) -> tuple[Kind, ...]:
     """What to write when the user does not say: what fits the place."""
     if options.pixels.write:
         return options.pixels.write
-    if goes_to_one_place(options.source, options.target):
+    if goes_to_one_place(options.source, options.target.output):
         return ("foreground",)
     return ("alpha", "foreground")

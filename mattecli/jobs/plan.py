@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -218,11 +218,19 @@ def _format(target: OutputOptions, out: str) -> Format:
     return writable_format(Path(out).suffix if out != "-" and names_a_file(out) else "png")
 
 
-def goes_to_one_place(source: InputOptions, target: OutputOptions) -> bool:
-    """Whether outputs go to standard output or to one file, rather than to a folder."""
-    if target.output is None:
+def goes_to_one_place(
+    source: InputOptions, output: str | None, is_file: Callable[[str], bool] = names_a_file
+) -> bool:
+    """Whether outputs go to standard output or to one file, rather than to a folder.
+
+    Args:
+        source: inputs, which say where outputs go by default.
+        output: ``-o``, or None.
+        is_file: whether it names a file.
+    """
+    if output is None:
         return "-" in source.inputs or not (source.inputs or source.files_from)
-    return target.output == "-" or names_a_file(target.output)
+    return output == "-" or is_file(output)
 
 
 def pair(tasks: Sequence[Task], role: str, given: str | None) -> None:

@@ -32,7 +32,6 @@ __all__ = [
     "Silent",
     "Work",
     "begin_journal",
-    "check_places",
     "each",
     "reason",
     "run_recipe",
@@ -113,7 +112,7 @@ def begin_journal(work: Work[T], run: RunOptions, observer: Observer) -> None:
         UsageError: reports, the journal and images would meet; or it cannot be used.
     """
     journal = work.journal
-    check_places(work, run)
+    _check_places(work, run)
     if journal is None or run.dry_run:
         return
     journal.open()
@@ -176,7 +175,7 @@ def share_cores(tasks: int) -> None:
     cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
 
 
-def check_places(work: Work[T], run: RunOptions) -> None:
+def _check_places(work: Work[T], run: RunOptions) -> None:
     """Reports, the journal and JSON lines must not meet images, what is read, or each other.
 
     Raises:

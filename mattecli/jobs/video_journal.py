@@ -8,8 +8,9 @@ from pathlib import Path
 from mattecli.jobs.choice import choose_spec
 from mattecli.jobs.journal import Journal, open_journal
 from mattecli.jobs.made_with import made_with
+from mattecli.jobs.plan import goes_to_one_place
 from mattecli.jobs.video_fingerprint import identity
-from mattecli.jobs.video_plan import FOLDER, goes_to_one_video
+from mattecli.jobs.video_plan import FOLDER, names_a_video
 from mattecli.jobs.video_steps import as_matte_options
 from mattecli.settings.video import VideoOptions
 
@@ -23,8 +24,8 @@ def open_video_journal(options: VideoOptions) -> Journal | None:
         UsageError: what failed is to be done, and nothing could tell what that is.
         ModelUnavailableError: there are no weights for the model.
     """
-    target = options.target
-    return open_journal(target, FOLDER, _made_with(options), one_place=goes_to_one_video(options))
+    one_place = goes_to_one_place(options.source, options.target.output, names_a_video)
+    return open_journal(options.target, FOLDER, lambda: _made_with(options), one_place=one_place)
 
 
 def _made_with(options: VideoOptions) -> dict[str, object]:

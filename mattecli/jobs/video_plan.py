@@ -36,7 +36,7 @@ __all__ = [
     "Earlier",
     "Part",
     "VideoTask",
-    "goes_to_one_video",
+    "names_a_video",
     "plan_videos",
 ]
 
@@ -105,14 +105,14 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     if out is None:
         out = "-" if any(source.is_stdin for source in sources) else FOLDER
     formats = _formats(out, kinds, target.format)
-    if out == "-" or _is_file(out):
+    root = None if out == "-" or names_a_video(out) else as_path(out)
+    if root is None:
         _require_one(sources, kinds, out)
         place = None if out == "-" else as_path(out)
         plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, place) for _ in sources]
     else:
         plans = _in_folder(sources, formats, out, target.name)
     _refuse_overwriting(sources, plans, options)
-    root = None if out == "-" or _is_file(out) else as_path(out)
     tasks = [
         VideoTask(source=source, outputs=plan, format="", formats=formats, root=root)
         for source, plan in zip(sources, plans, strict=True)
@@ -123,15 +123,7 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     return tasks
 
 
-def goes_to_one_video(options: VideoOptions) -> bool:
-    """Whether outputs go to standard output, one file or one pattern, rather than to a folder."""
-    out, source = options.target.output, options.source
-    if out is None:
-        return "-" in source.inputs or not (source.inputs or source.files_from)
-    return out == "-" or _is_file(out)
-
-
-def _is_file(out: str) -> bool:
+def names_a_video(out: str) -> bool:
     """Whether ``-o`` names one video or numbered images, rather than a folder."""
     path = as_path(out)
     if out.endswith("/") or is_folder(path):
@@ -173,7 +165,7 @@ def _formats(out: str, kinds: Sequence[VideoKind], wanted: str | None) -> dict[s
         return dict.fromkeys(kinds, name)
     if wanted in ("nut", "y4m"):
         raise UsageError(f"--format {wanted} is for standard output", remedy="add -o -")
-    if _is_file(out):
+    if names_a_video(out):
         suffix = Path(out).suffix.lower().removeprefix(".")
         name = (
             suffix
@@ -318,12 +310,8 @@ def _failing(path: Path, cause: str) -> Source:
 
 
 def _is_made(path: Path) -> bool:
-    """Whether an output is complete."""
-    return are_there(path) if is_pattern(path) else is_there(path) and is_whole_video(path)
-
-
-def _is_damaged(path: Path) -> bool:
-    return is_there(path) and not is_whole_video(path)
+    """Whether an output is there, of numbered images all."""
+    return are_there(path) if is_pattern(path) else is_there(path)
 
 
 def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
@@ -333,9 +321,10 @@ def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
         return
     places = [path for path in task.outputs.values() if path is not None]
     if existing == "skip" and len(places) == len(task.outputs):
-        damaged = [place for place in places if not is_pattern(place) and _is_damaged(place)]
+        files = [path for path in places if not is_pattern(path) and is_there(path)]
+        damaged = [path for path in files if not is_whole_video(path)]
         task.notes += [f"{shown_path(path)} was damaged, and is made again" for path in damaged]
-        if all(map(_is_made, places)):
+        if not damaged and all(map(_is_made, places)):
             task.settled = task.record("skipped")
     there = [numbered(path, 1) if is_pattern(path) else path for path in places]
     there = [path for path in there if is_there(path)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from mattecli.settings.option import option
 
@@ -16,6 +16,8 @@ __all__ = [
     "OutputOptions",
     "Precision",
     "RunOptions",
+    "journal_option",
+    "retry_option",
 ]
 
 Existing: TypeAlias = Literal["overwrite", "skip", "error"]
@@ -48,6 +50,24 @@ class InputOptions:
     )
 
 
+def journal_option() -> Any:
+    """``--journal``."""
+    return option(
+        None,
+        "--journal",
+        help="Remember in FILE what was done with which settings, so that skip knows what is stale;"
+        " none keeps none. Default: a hidden file in the outputs' folder",
+        metavar="FILE|none",
+    )
+
+
+def retry_option() -> Any:
+    """``--retry-failed``."""
+    return option(
+        False, "--retry-failed", help="Do only what failed when it was last tried, by the journal"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
     """Outputs."""
@@ -75,16 +95,8 @@ class OutputOptions:
         "--existing",
         help="What to do where outputs exist: overwrite, skip (resume) or error",
     )
-    journal: str | None = option(
-        None,
-        "--journal",
-        help="Remember in FILE what was done with which settings, so that skip knows what is stale;"
-        " none keeps none. Default: a hidden file in the outputs' folder",
-        metavar="FILE|none",
-    )
-    retry_failed: bool = option(
-        False, "--retry-failed", help="Do only what failed when it was last tried, by the journal"
-    )
+    journal: str | None = journal_option()
+    retry_failed: bool = retry_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from mattecli.settings.common import (
     Existing,
     InputOptions,
     RunOptions,
+    journal_option,
+    retry_option,
 )
 from mattecli.settings.composite import Fit
 from mattecli.settings.matte import ForegroundChoice, ModelOptions
@@ -63,16 +65,8 @@ class VideoOutputOptions:
         "--existing",
         help="What to do where outputs exist: overwrite, skip or error",
     )
-    journal: str | None = option(
-        None,
-        "--journal",
-        help="Remember in FILE what was done with which settings, so that skip knows what is stale;"
-        " none keeps none. Default: a hidden file in the outputs' folder",
-        metavar="FILE|none",
-    )
-    retry_failed: bool = option(
-        False, "--retry-failed", help="Do only what failed when it was last tried, by the journal"
-    )
+    journal: str | None = journal_option()
+    retry_failed: bool = retry_option()
     resume: bool = option(
         False,
         "--resume",
