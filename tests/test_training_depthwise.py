@@ -1,4 +1,4 @@
-"""Strided depthwise convolutions in training: the same numbers as PyTorch's own."""
+"""Strided and dilated depthwise convolutions in training: the same numbers as PyTorch's own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ import torch
 from torch import nn
 
 from mattecli.models.parts.mobilenetv2 import MobileNetV2
+from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.training.depthwise import quicken_depthwise
 
 
 @pytest.mark.parametrize("size", [(16, 16), (15, 18), (9, 7), (2, 2)])
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_gradients_are_those_of_the_plain_convolution(kernel: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("stride", "dilation"), [(2, 1), (1, 2)])
+def test_gradients_are_those_of_the_plain_convolution(
+    stride: int, dilation: int, kernel: int, size: tuple[int, int]
+) -> None:
     torch.manual_seed(0)
-    plain = nn.Sequential(nn.Conv2d(8, 8, kernel, 2, kernel // 2, groups=8, bias=False)).double()
+    padding = dilation * (kernel // 2)
+    layer = nn.Conv2d(8, 8, kernel, stride, padding, dilation, groups=8, bias=False)
+    plain = nn.Sequential(layer).double()
     quick = copy.deepcopy(plain)
     quicken_depthwise(quick)
     assert type(quick[0]) is not nn.Conv2d
@@ -32,10 +38,10 @@ def test_gradients_are_those_of_the_plain_convolution(kernel: int, size: tuple[i
         torch.testing.assert_close(a, b)
 
 
-def test_names_of_weights_stay_and_others_are_left_alone() -> None:
-    network = MobileNetV2()
+@pytest.mark.parametrize(("network", "changed"), [(MobileNetV2(), 4), (DilatedMobileNetV2(6), 6)])
+def test_names_of_weights_stay_and_others_are_left_alone(network: nn.Module, changed: int) -> None:
     names = list(network.state_dict())
     plain = sum(type(module) is nn.Conv2d for module in network.modules())
     quicken_depthwise(network)
     assert list(network.state_dict()) == names
-    assert plain - sum(type(module) is nn.Conv2d for module in network.modules()) == 4
+    assert plain - sum(type(module) is nn.Conv2d for module in network.modules()) == changed

@@ -13,10 +13,12 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.errors import CheckpointError
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.aspp import ASPP
+from mattecli.models.parts.bounded import bounded
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.models.parts.precision import at_least_float32
 from mattecli.models.parts.pyramid import Pyramid
@@ -28,7 +30,7 @@ __all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions", "Rows", "Survey"]
 
 Backbone = DilatedMobileNetV2 | DilatedResNet
 
-_HIDDEN = 32
+_SHOWN, _HIDDEN = 1 + 3 + 1, 32  # alpha, colours, error; what the refiner sees besides
 _LAYER3_BLOCKS = {"": 0, "resnet50": 6, "resnet101": 23}
 _KERNEL_SIZES = (1, 3)
 
@@ -90,13 +92,17 @@ class Decoder(nn.Module):
         self.conv4 = nn.Conv2d(48 + shortcuts[3], out_channels, 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
 
-    def forward(self, x: Tensor, maps: Pyramid) -> Tensor:
-        """The deepest map and the shortcuts to N,out,H,W."""
+    def forward(self, x: Tensor, maps: Pyramid, channels: int | None = None) -> Tensor:
+        """The deepest map and the shortcuts to N,out,H,W, or the first ``channels`` of out."""
         x = self.relu(self.bn1(self.conv1(_join(x, maps.x3))))
         x = self.relu(self.bn2(self.conv2(_join(x, maps.x2))))
         x = self.relu(self.bn3(self.conv3(_join(x, maps.x1))))
-        y: Tensor = self.conv4(_join(x, maps.x0))
-        return y
+        last = _join(x, maps.x0)
+        if channels is None:
+            y: Tensor = self.conv4(last)
+            return y
+        weight, bias = self.conv4.weight[:channels], self.conv4.bias
+        return F.conv2d(last, weight, None if bias is None else bias[:channels], padding=1)
 
 
 class BGMv2(MattingModel):
@@ -121,7 +127,7 @@ class BGMv2(MattingModel):
         super().__init__()
         self.backbone = backbone
         self.aspp = ASPP(backbone.out_channels)
-        self.decoder = Decoder(256, (*backbone.shortcuts, 3 + 3), 1 + 3 + 1 + _HIDDEN)
+        self.decoder = Decoder(256, (*backbone.shortcuts, 3 + 3), _SHOWN + _HIDDEN)
         self.refiner = refiner
         self.options = options
         self.overrides: dict[str, Any] = {}
@@ -174,11 +180,11 @@ class BGMv2(MattingModel):
         coarse_size = self.coarse_size(width, height, options)
         src_sm, bgr_sm = resize(src, coarse_size), resize(bgr, coarse_size)
         coarse = self._coarse(src_sm, bgr_sm)
-        small = _base_output(coarse, src_sm)
+        small = self._base_output(coarse, src_sm)
         refined = self.refiner(src, bgr, coarse, options)
         return BGMv2Output(
-            pha=refined.pha.clamp(0, 1),
-            fgr=(refined.fres + src).clamp(0, 1),
+            pha=bounded(refined.pha, training=self.training),
+            fgr=bounded(refined.fres + src, training=self.training),
             pha_sm=small.pha,
             fgr_sm=small.fgr,
             err_sm=small.err_sm,
@@ -237,8 +243,12 @@ class BGMv2(MattingModel):
         Args:
             src: photo, N,3,H,W, RGB, 0..1.
             bgr: its empty background, same shape and range.
+
+        Returns:
+            In training without the hidden features, which only the refiner is for.
         """
-        return _base_output(self._coarse(src, bgr), src)
+        shown = _SHOWN if self.training else None
+        return self._base_output(self._coarse(src, bgr, shown), src)
 
     def estimate(self, inputs: ModelInput) -> Estimate:
         """Alpha and foreground of a batch; sides are multiples of 4.
@@ -251,20 +261,27 @@ class BGMv2(MattingModel):
         out: BGMv2Output = self(inputs.src, inputs.bgr)
         return Estimate(pha=out.pha, fgr=out.fgr)
 
-    def _coarse(self, src: Tensor, bgr: Tensor) -> Coarse:
+    def _coarse(self, src: Tensor, bgr: Tensor, shown: int | None = None) -> Coarse:
         maps = self.backbone(torch.cat((src, bgr), dim=1))
-        channels = at_least_float32(self.decoder(self.aspp(maps.x4), maps))
+        decoded: Tensor = self.decoder(self.aspp(maps.x4), maps, shown)
+        if decoded.requires_grad:
+            decoded.register_hook(_channels_last)
+        channels = at_least_float32(decoded)
         return Coarse(
-            pha=channels[:, :1].clamp(0, 1),
+            pha=bounded(channels[:, :1], training=self.training),
             fres=channels[:, 1:4],
-            err=channels[:, 4:5].clamp(0, 1),
+            err=bounded(channels[:, 4:5], training=self.training),
             hid=channels[:, 5:].relu(),
         )
 
+    def _base_output(self, coarse: Coarse, src: Tensor) -> BGMv2Output:
+        fgr = bounded(coarse.fres + src, training=self.training)
+        return BGMv2Output(coarse.pha, fgr, coarse.pha, fgr, coarse.err, coarse.hid)
 
-def _base_output(coarse: Coarse, src: Tensor) -> BGMv2Output:
-    fgr = (coarse.fres + src).clamp(0, 1)
-    return BGMv2Output(coarse.pha, fgr, coarse.pha, fgr, coarse.err, coarse.hid)
+
+def _channels_last(grad: Tensor) -> Tensor:
+    """In the order of the map it belongs to; else the convolution's gradient reorders all maps."""
+    return grad.contiguous(memory_format=torch.channels_last)
 
 
 def _join(x: Tensor, shortcut: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
-__all__ = ["modnet_backbone"]
+__all__ = ["bgmv2_backbone", "modnet_backbone"]
 
 _LEAST_VARIANCE = 1e-3
 
@@ -22,14 +23,30 @@ def modnet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Args:
         state: ``features.N.*``; a classifier's entries are dropped.
     """
-    renamed = {
-        _renamed(key): value.float() if value.is_floating_point() else value
-        for key, value in state.items()
-        if key.startswith("features.")
-    }
+    return {_renamed(key): value for key, value in _features(state).items()}
+
+
+def bgmv2_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A MobileNetV2 in torchvision's names for the encoder of Background Matting V2.
+
+    That sees levels of 0..1 instead of -1..1, and a plate beside the photo: its filters begin as
+    the photo's, halved and with the opposite sign, so that a difference shows and the photo too.
+
+    Args:
+        state: ``features.N.*``; the last convolution's and a classifier's entries are dropped.
+    """
+    features = {k: v for k, v in _features(state).items() if not k.startswith("features.18.")}
+    first = 2 * features["features.0.0.weight"]
+    return features | {"features.0.0.weight": torch.cat((first, -first / 2), dim=1)}
+
+
+def _features(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's entries, float32."""
+    found = {k: v for k, v in state.items() if k.startswith("features.")}
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
     return {
         key: value.clamp_min(_LEAST_VARIANCE) if key.endswith("running_var") else value
-        for key, value in renamed.items()
+        for key, value in floats.items()
     }
 
 

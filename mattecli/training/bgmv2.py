@@ -6,17 +6,20 @@ Lin et al., CVPR 2021, section 4.3.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mattecli.models.base import load_strictly
 from mattecli.models.bgmv2 import BGMv2, RefineOptions
+from mattecli.models.checkpoint import read_checkpoint
 from mattecli.records import Array, Size
-from mattecli.training.composites import moved_composite
+from mattecli.training.backbone import bgmv2_backbone
 from mattecli.training.crops import centre_crop
 from mattecli.training.losses.bgmv2 import Coarse, Layers, base_losses, refine_losses
-from mattecli.training.plates import photographed
+from mattecli.training.plate_scenes import PlateMix, make_plate_scene
 from mattecli.training.recipe import Phase
 from mattecli.training.store import PictureStore
 from mattecli.training.system import Batch, Moment, Sampler, System, full_precision
@@ -24,7 +27,7 @@ from mattecli.training.system import Batch, Moment, Sampler, System, full_precis
 __all__ = ["BGMv2System"]
 
 _BASE, _REFINE = "base", "refine"
-_SCALES = {_BASE: (0.4, 1.0), _REFINE: (0.3, 1.0)}
+_SCALES = {_BASE: (0.35, 1.4), _REFINE: (0.3, 1.4)}  # the paper's end at 1
 _REFINED_SHARE = 0.5  # of the picture's cells: 80,000 pixels of about 1024x1024 in the paper
 _CELL = 16  # pixels of a refined cell
 
@@ -34,17 +37,19 @@ class PhotosWithPlates(Sampler):
 
     Args:
         store: labelled photos and backgrounds.
+        mix: kinds of pictures.
     """
 
-    def __init__(self, store: PictureStore) -> None:
+    def __init__(self, store: PictureStore, mix: PlateMix) -> None:
         self._store = store
+        self._mix = mix
 
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One photo, the centre of a square that covers it; all levels."""
         side = max(size)
-        whole = moved_composite(self._store, Size(side, side), rng, _SCALES[phase.name])
-        src, bgr = photographed(whole.foreground, whole.background, whole.alpha, rng)
-        layers = {"src": src, "bgr": bgr, "fgr": whole.foreground, "pha": whole.alpha}
+        square = Size(side, side)
+        made = make_plate_scene(self._store, square, _SCALES[phase.name], self._mix, rng)
+        layers = {"src": made.photo, "bgr": made.plate, "fgr": made.foreground, "pha": made.alpha}
         return {name: _cropped(layer, size) for name, layer in layers.items()}
 
 
@@ -53,27 +58,33 @@ class BGMv2System(System):
 
     Args:
         store: labelled photos and backgrounds.
+        backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
     """
 
     name = "bgmv2"
     later = ("refiner.",)
 
-    def __init__(self, store: PictureStore) -> None:
+    def __init__(self, store: PictureStore, backbone: Path | None = None) -> None:
         self._store = store
+        self._backbone = backbone
 
     def network(self, seed: int) -> nn.Module:
-        """Fresh weights of both stages."""
+        """Fresh weights of both stages; the encoder's from ImageNet, where they are given."""
         torch.manual_seed(seed)
-        return BGMv2.fresh()
+        network = BGMv2.fresh()
+        if self._backbone is not None:
+            pretrained = bgmv2_backbone(read_checkpoint(self._backbone).state)
+            load_strictly(network.backbone, pretrained)
+        return network
 
     def sampler(self) -> Sampler:
         """Photos with plates."""
-        return PhotosWithPlates(self._store)
+        return PhotosWithPlates(self._store, PlateMix())
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """The terms of the phase."""
         assert isinstance(network, BGMv2)
-        levels = {name: value.float() / 255 for name, value in batch.items()}
+        levels = {name: _unit(value) for name, value in batch.items()}
         true = Layers(levels["pha"], levels["fgr"])
         if moment.phase.name == _BASE:
             coarse = network.base(levels["src"], levels["bgr"])
@@ -91,6 +102,10 @@ class BGMv2System(System):
         """Without the refiner as long as that is untrained."""
         trained = phase.name == _REFINE
         return {key: v for key, v in state.items() if trained or not key.startswith("refiner.")}
+
+
+def _unit(levels: Tensor) -> Tensor:
+    return (levels.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _floats(pha: Tensor, fgr: Tensor, err: Tensor) -> Coarse:

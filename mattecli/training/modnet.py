@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ class ScenesWithTrimaps(Sampler):
 
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One scene; all levels."""
-        del phase
-        scene = make_scene(self._store, size, self._mix, rng)
+        mix = replace(self._mix, plain=phase.plain, strands=phase.strands)
+        scene = make_scene(self._store, size, mix, rng)
         trimap = modnet_trimap(scene.alpha, min(size))
         return {"image": scene.image, "alpha": scene.alpha, "trimap": trimap}
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["degraded", "relit"]
+__all__ = ["compressed", "degraded", "relit"]
 
 Levels = npt.NDArray[np.uint8]
 Table = npt.NDArray[np.float32]
@@ -47,7 +47,7 @@ def degraded(image: Levels, rng: Random) -> Levels:
     if rng.random() < 0.25:
         image = _noisy(image, rng)
     if rng.random() < 0.35:
-        image = _compressed(image, rng)
+        image = compressed(image, rng)
     return image
 
 
@@ -111,7 +111,8 @@ def _noisy(image: Levels, rng: Random) -> Levels:
     return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
 
 
-def _compressed(image: Levels, rng: Random) -> Levels:
+def compressed(image: Levels, rng: Random) -> Levels:
+    """Through JPEG of random quality."""
     quality = int(rng.integers(20, 92))
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)  # channel order goes through

@@ -59,6 +59,9 @@ class Phase:
         factors: by prefix of a parameter's name, what its rate is multiplied by; 0 freezes it.
             The first prefix that fits counts.
         restart: forget the optimiser's running means at the start.
+        plain: share of pictures that are photos of the data as they lie there, whole and on their
+            own background, for systems that compose theirs.
+        strands: share of the people in such systems' pictures who get loose hair.
     """
 
     name: str
@@ -68,6 +71,8 @@ class Phase:
     rate: Rate
     factors: dict[str, float] = field(default_factory=dict)
     restart: bool = False
+    plain: float = 0.0
+    strands: float = 0.0
 
     def factor(self, name: str) -> float:
         """What the rate of the parameter called ``name`` is multiplied by."""

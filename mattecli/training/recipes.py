@@ -227,7 +227,7 @@ def _bgm(material: Material) -> System:
 
 
 def _bgmv2(material: Material) -> System:
-    return BGMv2System(material.store)
+    return BGMv2System(material.store, material.pretrained)
 
 
 RECIPES: Mapping[str, Row] = MappingProxyType(

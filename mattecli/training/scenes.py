@@ -14,6 +14,7 @@ from mattecli.records import Size
 from mattecli.training.backdrops import backdrop, covering_crop
 from mattecli.training.photometry import degraded, relit
 from mattecli.training.store import Entry, PictureStore
+from mattecli.training.strands import grow_strands
 
 __all__ = ["Mix", "Scene", "make_scene"]
 
@@ -29,10 +30,14 @@ class Mix:
     Attributes:
         own: labelled photos, cropped or seen from further away.
         empty: pictures of nobody.
+        plain: labelled photos as they are; ``own`` and ``empty`` divide what is left.
+        strands: of the people in pictures of any kind, those who get loose hair.
     """
 
     own: float = 0.65
     empty: float = 0.06
+    plain: float = 0.0
+    strands: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,31 @@ class _Canvas:
 
 def make_scene(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
     """A training picture of ``size``; the same generator state gives the same picture."""
+    if rng.random() < mix.plain:
+        return _with_hair(_plain(store, size, rng), mix, rng)
     kind = rng.random()
     if kind < mix.own or not store.movable:
-        scene = _own(store, size, rng)
+        scene = _with_hair(_own(store, size, rng), mix, rng)
     elif kind < mix.own + mix.empty:
         scene = Scene(backdrop(store, size, rng), np.zeros((size.height, size.width), np.uint8))
     else:
-        scene = _composite(store, size, rng)
+        scene = _composite(store, size, mix, rng)
     return Scene(degraded(scene.image, rng), scene.alpha)
+
+
+def _plain(store: PictureStore, size: Size, rng: Random) -> Scene:
+    """As much of a labelled photo as fits, in about its own light."""
+    index = int(rng.integers(len(store.entries)))
+    entry, subject = store.entries[index], store.subject(index)
+    scale = max(size.width / entry.width, size.height / entry.height)
+    x, y = (
+        -rng.random() * (length * scale - side)
+        for length, side in ((entry.width, size.width), (entry.height, size.height))
+    )
+    placement = _Placement(scale, float(x), float(y), bool(rng.random() < 0.5))
+    image = _moved(subject.photo, placement, size, 0.0, cv2.BORDER_REFLECT_101)
+    alpha = _moved(subject.alpha, placement, size, 0.0, cv2.BORDER_REFLECT_101)
+    return Scene(relit(image, rng, 0.5) if rng.random() < 0.5 else image, alpha)
 
 
 def _own(store: PictureStore, size: Size, rng: Random) -> Scene:
@@ -107,7 +129,17 @@ def _own(store: PictureStore, size: Size, rng: Random) -> Scene:
     return Scene(image, alpha)
 
 
-def _composite(store: PictureStore, size: Size, rng: Random) -> Scene:
+def _with_hair(scene: Scene, mix: Mix, rng: Random) -> Scene:
+    """A scene whose people now and then have loose hair."""
+    strands = grow_strands(scene.image, scene.alpha, rng) if rng.random() < mix.strands else None
+    if strands is None:
+        return scene
+    image = strands.over(scene.image.astype(np.float32))
+    alpha = strands.added_to(scene.alpha * np.float32(1 / 255))
+    return Scene(np.rint(image).astype(np.uint8), np.rint(alpha * 255).astype(np.uint8))
+
+
+def _composite(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
     """One or more people on a background that is not theirs."""
     image = backdrop(store, size, rng).astype(np.float32)
     alpha = np.zeros((size.height, size.width), np.float32)
@@ -122,7 +154,8 @@ def _composite(store: PictureStore, size: Size, rng: Random) -> Scene:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 2.5)), np.float32)
     for height in np.sort(largest * reach * rng.uniform(0.6, 1.0, count)):  # the farthest first
         index = int(rng.choice(store.movable))
-        _add_person(_Canvas(image, alpha), store, index, float(height), rng)
+        hairy = bool(rng.random() < mix.strands)
+        _add_person(_Canvas(image, alpha), store, index, float(height), rng, hairy=hairy)
     composed = Scene(np.rint(image).astype(np.uint8), np.rint(alpha * 255).astype(np.uint8))
     return _behind_something(composed, store, rng) if rng.random() < 0.10 else composed
 
@@ -149,7 +182,13 @@ def _placed(entry: Entry, height: float, size: Size, rng: Random) -> _Placement:
 
 
 def _add_person(
-    canvas: _Canvas, store: PictureStore, index: int, height: float, rng: Random
+    canvas: _Canvas,
+    store: PictureStore,
+    index: int,
+    height: float,
+    rng: Random,
+    *,
+    hairy: bool = False,
 ) -> None:
     """Compose person number ``index`` over a canvas in place."""
     size = Size.of(canvas.image)
@@ -162,6 +201,10 @@ def _add_person(
     weight = share.astype(np.float32) * np.float32(1 / 255)
     canvas.image[:] += weight[..., None] * (front - canvas.image)
     canvas.alpha[:] += weight * (1 - canvas.alpha)
+    strands = grow_strands(front, share, rng) if hairy else None
+    if strands is not None:
+        canvas.image[:] = strands.over(canvas.image)
+        canvas.alpha[:] = strands.added_to(canvas.alpha)
 
 
 def _behind_something(scene: Scene, store: PictureStore, rng: Random) -> Scene:
