@@ -15,9 +15,11 @@ from training_pictures import make_training_folder
 
 from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.parts.bounded import bounded
+from mattecli.models.parts.mobilenetv2 import MobileNetV2
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
+from mattecli.models.shm import Encoder
 from mattecli.records import Size
-from mattecli.training.backbone import bgmv2_backbone
+from mattecli.training.backbone import bgmv2_backbone, modnet_backbone, shm_backbone
 from mattecli.training.plate_scenes import PlateMix, make_plate_scene
 from mattecli.training.scenes import Mix, make_scene
 from mattecli.training.store import PictureStore, build_store
@@ -51,7 +53,7 @@ def test_strands_grow_outwards_in_the_subjects_colour(seed: int) -> None:
     assert strands is not None
     cover = strands.cover[..., 0]
     assert 0 <= cover.min() <= cover.max() <= 1
-    added = strands.added_to(alpha / np.float32(255))
+    added = strands.added_to((alpha / 255).astype(np.float32))
     assert (added >= alpha / 255 - 1e-6).all()
     assert (added[alpha == 0] > 0).any()
     covered = cover > 0.05
@@ -122,7 +124,8 @@ def test_empty_scenes_hold_nobody_and_strange_plates_another_place(store: Pictur
     for seed in range(6):
         empty = make_plate_scene(store, SIZE, (0.4, 1), replace(CALM, empty=1), Random(seed))
         assert not empty.alpha.any()
-    near, far = [], []
+    near: list[float] = []
+    far: list[float] = []
     for seed in range(12):
         for mix, found in ((CALM, near), (replace(CALM, strange=1), far)):
             scene = make_plate_scene(store, SIZE, (0.4, 1), mix, Random(seed))
@@ -144,7 +147,7 @@ def test_things_differ_in_shape_softness_and_holes(store: PictureStore) -> None:
 def test_a_bound_lets_values_back_but_not_further_out() -> None:
     x = torch.tensor([-0.5, -0.5, 0.4, 0.4, 1.5, 1.5], requires_grad=True)
     pull = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
-    (bounded(x, training=True) * pull).sum().backward()
+    (bounded(x, training=True) * pull).sum().backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad, (0, -1, 1, -1, 1, 0))
     plain = bounded(x.detach(), training=False)
@@ -152,13 +155,37 @@ def test_a_bound_lets_values_back_but_not_further_out() -> None:
     np.testing.assert_array_equal(plain, x.detach().clamp(0, 1))
 
 
-@pytest.mark.skipif(not BACKBONE.exists(), reason="the encoder's file is not in the project")
+needs_backbone = pytest.mark.skipif(not BACKBONE.exists(), reason="no pretrained encoder here")
+
+
+@needs_backbone
 def test_the_encoder_of_bgmv2_begins_with_imagenets_weights() -> None:
     pretrained = read_checkpoint(BACKBONE).state
     network = DilatedMobileNetV2(in_channels=6)
     network.load_state_dict(bgmv2_backbone(pretrained))
-    first = network.features[0][0].weight
-    np.testing.assert_allclose(first[:, :3].detach(), 2 * pretrained["features.0.0.weight"].float())
+    first = network.state_dict()["features.0.0.weight"]
+    np.testing.assert_allclose(first[:, :3], 2 * pretrained["features.0.0.weight"].float())
     photo = torch.rand(1, 3, 32, 32)
     maps = network.eval()(torch.cat((photo, torch.rand(1, 3, 32, 32)), dim=1))
     assert torch.isfinite(maps.x4).all()
+
+
+@needs_backbone
+def test_the_encoder_of_shm_begins_with_imagenets_weights() -> None:
+    """Behind its first block it computes what MobileNetV2 does, of an input of the same size."""
+    pretrained = read_checkpoint(BACKBONE).state
+    plain = MobileNetV2().eval()
+    plain.load_state_dict(modnet_backbone(pretrained))
+    encoder = Encoder().eval()
+    encoder.load_state_dict(encoder.state_dict() | shm_backbone(pretrained))
+    for own, theirs in (
+        (encoder.block_2, plain.features[2:4]),
+        (encoder.block_7, plain.features[17]),
+    ):
+        x = torch.rand(1, 16 if own is encoder.block_2 else 160, 16, 16)
+        torch.testing.assert_close(own(x), theirs(x))
+    red_first = pretrained["features.0.0.weight"].float()
+    torch.testing.assert_close(encoder.head_conv[0].weight, 2 * red_first.flip(1))
+    x = torch.rand(1, 32, 8, 8)
+    torch.testing.assert_close(encoder.block_1.conv[0](x), x)
+    torch.testing.assert_close(encoder.block_1.conv[3:](x), plain.features[1](x))

@@ -265,7 +265,7 @@ class BGMv2(MattingModel):
         maps = self.backbone(torch.cat((src, bgr), dim=1))
         decoded: Tensor = self.decoder(self.aspp(maps.x4), maps, shown)
         if decoded.requires_grad:
-            decoded.register_hook(_channels_last)
+            decoded.register_hook(_channels_last)  # type: ignore[no-untyped-call] # torch leaves it untyped
         channels = at_least_float32(decoded)
         return Coarse(
             pha=bounded(channels[:, :1], training=self.training),

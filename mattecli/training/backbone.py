@@ -8,9 +8,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["bgmv2_backbone", "modnet_backbone"]
+__all__ = ["bgmv2_backbone", "modnet_backbone", "shm_backbone"]
 
 _LEAST_VARIANCE = 1e-3
+_SHM_BLOCKS = {
+    first + index: f"block_{block}.{index}"
+    for block, first, count in ((2, 2, 2), (3, 4, 3), (4, 7, 4), (5, 11, 3), (6, 14, 3))
+    for index in range(count)
+} | {17: "block_7"}
+"""SHM's block for each of MobileNetV2's, by number."""
 
 
 def modnet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -38,6 +44,33 @@ def bgmv2_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     features = {k: v for k, v in _features(state).items() if not k.startswith("features.18.")}
     first = 2 * features["features.0.0.weight"]
     return features | {"features.0.0.weight": torch.cat((first, -first / 2), dim=1)}
+
+
+def shm_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A MobileNetV2 in torchvision's names as the encoder of SHM's T-Net, ``head_conv`` and on.
+
+    That sees blue first and levels of -0.5..0.5; and its first block has a convolution more, which
+    begins by handing on what it is given.
+
+    Args:
+        state: ``features.N.*``; the last convolution's and a classifier's entries are dropped.
+    """
+    flat = modnet_backbone(state)
+    found: dict[str, Tensor] = {}
+    for key, value in flat.items():
+        _, number, rest = key.split(".", 2)
+        index = int(number)
+        if index == 0:
+            found[f"head_conv.{rest}"] = value
+        elif index == 1:
+            _, place, name = rest.split(".")
+            found[f"block_1.conv.{int(place) + 3}.{name}"] = value
+        elif index in _SHM_BLOCKS:
+            found[f"{_SHM_BLOCKS[index]}.{rest}"] = value
+    found["head_conv.0.weight"] = 2 * found["head_conv.0.weight"].flip(1)
+    channels = found["head_conv.0.weight"].shape[0]
+    found["block_1.conv.0.weight"] = torch.eye(channels)[..., None, None]
+    return found
 
 
 def _features(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -219,7 +219,7 @@ def _dim(material: Material) -> System:
 
 
 def _shm(material: Material) -> System:
-    return SHMSystem(material.store, material.held_out)
+    return SHMSystem(material.store, material.held_out, material.pretrained)
 
 
 def _bgm(material: Material) -> System:

@@ -6,6 +6,7 @@ Chen et al., ACM MM 2018, section 5.1, with the reference's losses.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from mattecli.models.base import load_strictly
+from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.shm import SHM
 from mattecli.records import Array, Size
+from mattecli.training.backbone import shm_backbone
 from mattecli.training.composites import Composite, Cut, resized_cut
 from mattecli.training.held_out import HeldOut, SizedMatting
 from mattecli.training.losses.shm import (
@@ -51,18 +55,19 @@ class ScenesWithClasses(Sampler):
 
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One picture; all levels."""
+        mix = replace(self._mix, plain=phase.plain, strands=phase.strands)
         if phase.name == "matting":
-            image, alpha = self._detail(size.width, rng)
+            image, alpha = self._detail(size.width, mix, rng)
         else:
-            scene = make_scene(self._store, size, self._mix, rng)
+            scene = make_scene(self._store, size, mix, rng)
             image, alpha = scene.image, scene.alpha
         trimap = shm_trimap(((alpha >= 128) * 255).astype(np.uint8), _BAND)
         trimap[(alpha > _SURE) & (alpha < 255 - _SURE)] = 128
         return {"image": image, "alpha": alpha, "trimap": trimap}
 
-    def _detail(self, side: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    def _detail(self, side: int, mix: Mix, rng: np.random.Generator) -> tuple[Array, Array]:
         large = int(side * _CLOSER)
-        scene = make_scene(self._store, Size(large, large), self._mix, rng)
+        scene = make_scene(self._store, Size(large, large), mix, rng)
         cut = Cut.around_unknown(scene.alpha, side, rng)
         whole = Composite(scene.image, scene.image, scene.image, scene.alpha)
         part = resized_cut(whole, cut, side)
@@ -75,18 +80,29 @@ class SHMSystem(System):
     Args:
         store: labelled photos and backgrounds.
         held_out: folder of labelled photos for validation, if there is one.
+        backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
     """
 
     name = "shm"
 
-    def __init__(self, store: PictureStore, held_out: Path | None = None) -> None:
+    def __init__(
+        self, store: PictureStore, held_out: Path | None = None, backbone: Path | None = None
+    ) -> None:
         self._store = store
         self._held_out = HeldOut(held_out)
+        self._backbone = backbone
 
     def network(self, seed: int) -> nn.Module:
-        """Fresh weights, in the class order of the labels."""
+        """Fresh weights, in the class order of the labels; T-Net's encoder from ImageNet, where
+        that is given.
+        """
         torch.manual_seed(seed)
-        return SHM.fresh()
+        network = SHM.fresh()
+        if self._backbone is not None:
+            encoder = network.t_net.feature
+            pretrained = shm_backbone(read_checkpoint(self._backbone).state)
+            load_strictly(encoder, encoder.state_dict() | pretrained)
+        return network
 
     def sampler(self) -> Sampler:
         """Scenes from the store."""
