@@ -87,8 +87,8 @@ def trained_network(weights: Path) -> Network:
     from mattecli.models.weights import load_network
     from mattecli.settings import DeviceOptions
 
-    spec = find_spec("modnet")
-    estimator = NetworkEstimator(load_network(spec, weights).network, spec, DeviceOptions())
+    loaded = load_network(find_spec("modnet"), weights)
+    estimator = NetworkEstimator(loaded.network, loaded.spec, DeviceOptions())
 
     def run(photo: Array) -> Array:
         prepared = estimator.prepare(Photo(color=photo, full=Size.of(photo)))

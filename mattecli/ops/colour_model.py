@@ -16,7 +16,7 @@ from mattecli.ops.pixels import Float32, to_float
 __all__ = ["ColourModel", "fit_colour_model", "smoothed"]
 
 _REGULARISATION = np.float32(1e-5)  # of the colours' variance; about one 8-bit level squared
-_CERTAIN = np.float32(1e-5)  # a residual variance below which models count alike
+_TINY = np.float32(1e-5)  # a variance of alpha that is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,26 @@ class ColourModel:
     def explained(self, radius: int) -> Float32:
         """The share of alpha's variance that colour explains, over the windows around a pixel."""
         residual, variance = _mean(self.residual, radius), _mean(self.variance, radius)
-        share: Float32 = 1 - residual / (variance + _CERTAIN)
+        share: Float32 = 1 - residual / (variance + _TINY)
         return share
 
-    def agreed(self, radius: int) -> ColourModel:
-        """The mean of the models of all windows that hold a pixel; surer ones count more."""
-        trust = np.float32(1) / (self.residual + _CERTAIN)
+    def agreed(self, radius: int, certain: float) -> ColourModel:
+        """The mean of the models of all windows that hold a pixel; surer ones count more.
+
+        Args:
+            radius: half a window's side, pixels.
+            certain: a residual variance below which models count alike.
+        """
+        trust = np.float32(1) / (self.residual + np.float32(certain))
         total = _mean(trust, radius)
         gain = np.stack([_mean(plane * trust, radius) / total for plane in self.gain])
         offset = _mean(self.offset * trust, radius) / total
         return ColourModel(gain, offset, self.residual, self.variance)
+
+    def mixed(self, other: ColourModel, share: Float32) -> ColourModel:
+        """Between this one and another, by the other's share at each pixel, h,w, 0..1."""
+        mine, theirs = ((m.gain, m.offset, m.residual, m.variance) for m in (self, other))
+        return ColourModel(*(a + share * (b - a) for a, b in zip(mine, theirs, strict=True)))
 
 
 def fit_colour_model(color: Float32, alpha: Float32, radius: int) -> ColourModel:

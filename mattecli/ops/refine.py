@@ -2,17 +2,19 @@
 
 Joint upsampling after the fast guided filter (He and Sun, arXiv 1505.00996): near each pixel of
 the small alpha, alpha is taken as a linear function of colour, which is fitted on the small photo
-and used on the large one. Five things differ from the published filter:
+and used on the large one. Six things differ from the published filter:
 
 - A network's alpha is softer than the photo that it saw. The small photo is blurred as much before
   the fit, by the amount that lets colour explain alpha best; otherwise the fit is flat, and most
   of the gain is lost.
-- Windows count by how well colour explains alpha in them.
+- Windows count by how well colour explains alpha in them. They are small at plain edges, and large
+  where alpha is in between over many pixels, as in hair.
 - Where colour explains little of alpha nothing is added.
 - Only the band around what the network is unsure of changes. The band is as wide as the
   uncertainty, and fades out. Where the photo's noise would show more than detail it changes less.
 - The result, made small again, is what the network said: what is missing is handed back. So alpha
-  moves, but is not invented.
+  moves, but is not invented. In hair half of it is, since a network knows less exactly how much of
+  that there is.
 """
 
 from __future__ import annotations
@@ -33,13 +35,16 @@ from mattecli.records import Array, Size
 __all__ = ["band_trimap", "enlarged_alpha", "guided_alpha", "uncertainty"]
 
 _RADIUS = 3  # of a window; a photo that is blurred more has fewer values of its own in it
+_WIDE_RADIUS = 14  # where alpha is in between over many pixels
+_CERTAIN, _WIDE_CERTAIN = 1e-5, 1e-3  # a variance of alpha below which models count alike
 _BLURS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # standard deviations, in the network's pixels
-_USUAL_BLUR = 3  # the search for the best begins there
+_USUAL_BLUR = 4  # the search for the best begins there
 _HAND_BACKS = 2
+_LOOSE = 0.5  # of what is missing in wide regions this share is not handed back
 _SIDE = 256
 _NEAR, _LEAST, _SURE = 2.0, 0.02, 0.12  # of uncertainty: blur in the network's pixels, 0 and 1
 _FAR, _WIDE_LEAST, _WIDE_SURE = 6.0, 0.2, 0.4
-_UNEXPLAINED, _EXPLAINED = 0.3, 0.6  # of alpha's variance: detail begins to count, and does
+_UNEXPLAINED, _EXPLAINED = 0.05, 0.3  # of alpha's variance: detail begins to count, and does
 _NOISE_SIDE, _NOISE_SQUARES = 96, 8
 _LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
@@ -74,14 +79,15 @@ def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> F
         return alpha
     small = _small_planes(color, Size.of(coarse))
     blur = _matching_blur(small, coarse)
-    radius = _radius(blur)
-    model = fit_colour_model(_blurred(small, blur), coarse, radius).agreed(radius)
-    band *= _worth(model, coarse, radius, _noise(color))
+    wide = _wide(coarse)
+    model, worth = _fitted(_blurred(small, blur), coarse, wide, blur, _noise(color))
+    band *= worth
     _apply(model, band, color, alpha)
+    trust = band * (1 - _LOOSE * wide)
     for _ in range(_HAND_BACKS):
         again = cv2.resize(alpha, Size.of(coarse), interpolation=cv2.INTER_AREA)
         again = smoothed(to_float(again), blur)
-        missing = EnlargedPlanes(np.stack([(coarse - again) * band, band]), full)
+        missing = EnlargedPlanes(np.stack([(coarse - again) * trust, band]), full)
         for part in _parts(missing, full, band=1):
             alpha[part] += missing.at(part)[0]
             np.clip(alpha[part], 0, 1, out=alpha[part])
@@ -99,8 +105,7 @@ def uncertainty(coarse: Float32) -> Float32:
     """
     unsure = 4 * coarse * (1 - coarse)
     near = (smoothed(unsure, _NEAR) - _LEAST) / (_SURE - _LEAST)
-    far = (smoothed(unsure, _FAR) - _WIDE_LEAST) / (_WIDE_SURE - _WIDE_LEAST)
-    band: Float32 = np.clip(np.maximum(near, far), 0, 1)
+    band: Float32 = np.clip(np.maximum(near, _wide(coarse)), 0, 1)
     return band
 
 
@@ -142,7 +147,7 @@ def _matching_blur(small: Float32, coarse: Float32) -> float:
 
     def unexplained(index: int) -> float:
         blur = _BLURS[index]
-        model = fit_colour_model(_blurred(small, blur), coarse, _radius(blur))
+        model = fit_colour_model(_blurred(small, blur), coarse, _radius(blur, _RADIUS))
         return float(cv2.mean(model.residual * unsure)[0])
 
     best, least = _USUAL_BLUR, unexplained(_USUAL_BLUR)
@@ -154,9 +159,35 @@ def _matching_blur(small: Float32, coarse: Float32) -> float:
     return _BLURS[best]
 
 
-def _radius(blur: float) -> int:
+def _fitted(
+    small: Float32, coarse: Float32, wide: Float32, blur: float, noise: float
+) -> tuple[ColourModel, Float32]:
+    """The model at each pixel, and how much of what it adds is detail.
+
+    At a plain edge small windows follow it best. Where alpha is in between over many pixels, as in
+    hair, the network says where hair is rather than which strand, and only a window that holds
+    background and subject too tells their colours apart.
+    """
+    near, far = _radius(blur, _RADIUS), _radius(blur, _WIDE_RADIUS)
+    close = fit_colour_model(small, coarse, near).agreed(near, _CERTAIN)
+    if not wide.any():
+        return close, _worth(close, coarse, near, noise)
+    distant = fit_colour_model(small, coarse, far).agreed(far, _WIDE_CERTAIN)
+    worth = _worth(close, coarse, near, noise)
+    worth += wide * (_worth(distant, coarse, far, noise) - worth)
+    return close.mixed(distant, wide), worth
+
+
+def _radius(blur: float, radius: int) -> int:
     """Half a window's side, so that as many independent pixels are in each, whatever the blur."""
-    return round(_RADIUS * max(1.0, blur))
+    return round(radius * max(1.0, blur))
+
+
+def _wide(coarse: Float32) -> Float32:
+    """Where alpha is in between over many pixels, 0..1."""
+    unsure = smoothed(4 * coarse * (1 - coarse), _FAR)
+    share: Float32 = np.clip((unsure - _WIDE_LEAST) / (_WIDE_SURE - _WIDE_LEAST), 0, 1)
+    return share
 
 
 def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Float32:
