@@ -17,7 +17,13 @@ from mattecli.errors import CheckpointError, ModelUnavailableError, ResourceErro
 from mattecli.models.published import PUBLISHED, find_by_digest, published_for
 from mattecli.models.registry import MODELS, find_spec, network_specs
 from mattecli.models.shm import SHM
-from mattecli.models.store import Store, StoredWeights, file_digest, find_weights
+from mattecli.models.store import (
+    Store,
+    StoredWeights,
+    built_in_weights,
+    file_digest,
+    find_weights,
+)
 from mattecli.models.weights import load_network, write_safetensors
 
 
@@ -60,7 +66,8 @@ def test_what_is_installed_is_found_again(store: Store) -> None:
     assert store.path(put).read_bytes() == b"some weights"
     assert find_weights(find_spec("bgmv2:resnet50"), store) == store.path(put)
     assert store.find("bgmv2") is None
-    assert find_weights(find_spec("bgmv2"), store) is None
+    assert find_weights(find_spec("bgmv2:resnet101"), store) is None
+    assert find_weights(find_spec("bgmv2"), store) == built_in_weights(find_spec("bgmv2"))
 
 
 def test_a_new_version_takes_the_old_ones_place(store: Store) -> None:

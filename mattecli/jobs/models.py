@@ -38,6 +38,9 @@ Availability: TypeAlias = Literal[
 ``import`` a file of the user's own, since none are published."""
 
 
+_OWN_LICENCE = "Apache-2.0"  # the program's, and that of the weights inside the package
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a name on the command line means.
@@ -129,7 +132,7 @@ def model_facts(name: str, store: Store | None = None) -> ModelFacts:
     spec, published = target.spec, target.published
     weights, path = _availability(target, store)
     stored = store.find(name) if weights == "here" else None
-    licence = _licence(target, stored)
+    licence = _OWN_LICENCE if weights == "built in" else _licence(target, stored)
     return ModelFacts(
         name=name,
         title=spec.title,

@@ -125,7 +125,7 @@ _BGMV2_KEYS: dict[str, dict[str, tuple[int | None, ...] | None]] = {
 }
 
 
-def _bgmv2(name: str, title: str) -> ModelSpec:
+def _bgmv2(name: str, title: str, *, built_in: str = "") -> ModelSpec:
     return ModelSpec(
         name=name,
         title=title,
@@ -139,6 +139,7 @@ def _bgmv2(name: str, title: str) -> ModelSpec:
         signature={"decoder.conv4.weight": (37, None, 3, 3)} | _BGMV2_KEYS[name],
         licence="MIT",
         weights=name,
+        built_in=built_in,
     )
 
 
@@ -171,7 +172,11 @@ _ROWS = (
     _DIM_VGG,
     _DIM_SEGNET,
     _BGM,
-    _bgmv2("bgmv2", "any subject, from the photo and its empty background; up to 4K"),
+    _bgmv2(
+        "bgmv2",
+        "any subject, from the photo and its empty background; up to 4K",
+        built_in="bgmv2.safetensors",
+    ),
     _bgmv2("bgmv2:resnet50", "the same on a larger encoder"),
     _bgmv2("bgmv2:resnet101", "the same on the largest encoder"),
     _classical(

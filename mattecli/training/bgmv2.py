@@ -90,6 +90,8 @@ class BGMv2System(System):
             coarse = network.base(levels["src"], levels["bgr"])
             with full_precision(true.pha):
                 return base_losses(_floats(coarse.pha, coarse.fgr, coarse.err_sm), true)
+        for part in (network.backbone, network.aspp, network.decoder):
+            part.eval()  # the few large pictures of a batch are no statistics for their norms
         height, width = levels["src"].shape[-2:]
         cells = max(1, int(height * width * _REFINED_SHARE) // _CELL)
         options = RefineOptions(mode="sampling", backbone_scale=0.25, sample_pixels=cells * _CELL)
