@@ -119,6 +119,23 @@ def test_where_the_network_is_wrong_no_foreground_is_invented(strands: Strands) 
     assert errors(found, strands.alpha)[0] < 0.6 * errors(plain, strands.alpha)[0]
 
 
+@pytest.mark.parametrize("ramp", [130, 260])
+def test_a_veil_gets_no_noise(ramp: int) -> None:
+    """A wide smooth alpha, as of smoke or a border out of focus, in a noisy photo."""
+    side, rng = 1200, np.random.default_rng(2)
+    y, x = np.mgrid[:side, :side]
+    away = np.hypot(x - side / 2, y - side / 2)
+    truth = np.clip((340 - away) / ramp + 0.5, 0, 1).astype(np.float32)
+    colors = [np.array(levels, np.float32) for levels in ((200, 90, 60), (60, 120, 160))]
+    clean = truth[..., None] * colors[0] + (1 - truth[..., None]) * colors[1]
+    photo = np.rint(clean + rng.normal(0, 5, clean.shape)).clip(0, 255).astype(np.uint8)
+    small = cv2.resize(truth, (300, 300), interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(small, (0, 0), 1.4)
+    unknown = (truth > 0) & (truth < 1)
+    plain = np.abs(enlarged_alpha(coarse, Size.of(photo)) - truth)[unknown].mean()
+    assert np.abs(guided_alpha(photo, coarse) - truth)[unknown].mean() < 1.1 * plain
+
+
 def test_colour_that_says_nothing_changes_nothing(strands: Strands) -> None:
     rng = np.random.default_rng(8)
     plain = enlarged_alpha(strands.coarse, Size.of(strands.photo))

@@ -59,7 +59,6 @@ def test_strands_grow_outwards_in_the_subjects_colour(seed: int) -> None:
     covered = cover > 0.05
     colors = strands.colors[covered] / cover[covered][:, None]
     assert (colors[:, 0] > 2 * colors[:, 1]).mean() > 0.9
-    assert (np.nonzero(covered)[0] <= 110).any()
 
 
 def test_composition_of_strands_obeys_its_equation() -> None:
@@ -86,8 +85,8 @@ def test_plain_scenes_are_the_photos_themselves(store: PictureStore) -> None:
         scene = make_scene(store, SIZE, Mix(plain=1), Random(seed))
         assert scene.alpha.shape == (SIZE.height, SIZE.width)
         inside = scene.image[scene.alpha == 255].astype(int)
-        if len(inside):
-            assert np.abs(inside.mean(0) - (250, 130, 20)).max() < 60  # its light at most
+        assert len(inside)
+        assert np.abs(inside.mean(0) - (250, 130, 20)).max() < 60  # its light at most
 
 
 def test_hair_adds_alpha_to_scenes(store: PictureStore) -> None:

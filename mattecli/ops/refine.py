@@ -2,7 +2,7 @@
 
 Joint upsampling after the fast guided filter (He and Sun, arXiv 1505.00996): near each pixel of
 the small alpha, alpha is taken as a linear function of colour, which is fitted on the small photo
-and used on the large one. Six things differ from the published filter:
+and used on the large one. Seven things differ from the published filter:
 
 - A network's alpha is softer than the photo that it saw. The small photo is blurred as much before
   the fit, by the amount that lets colour explain alpha best; otherwise the fit is flat, and most
@@ -10,6 +10,8 @@ and used on the large one. Six things differ from the published filter:
 - Windows count by how well colour explains alpha in them. They are small at plain edges, and large
   where alpha is in between over many pixels, as in hair.
 - Where colour explains little of alpha nothing is added.
+- Where the photo varies less, within the network's pixels, than strands would, nothing is added: a
+  veil or a border out of focus has no detail but noise.
 - Only the band around what the network is unsure of changes. The band is as wide as the
   uncertainty, and fades out. Where the photo's noise would show more than detail it changes less.
 - The result, made small again, is what the network said: what is missing is handed back. So alpha
@@ -45,6 +47,9 @@ _SIDE = 256
 _NEAR, _LEAST, _SURE = 2.0, 0.02, 0.12  # of uncertainty: blur in the network's pixels, 0 and 1
 _FAR, _WIDE_LEAST, _WIDE_SURE = 6.0, 0.2, 0.4
 _UNEXPLAINED, _EXPLAINED = 0.05, 0.3  # of alpha's variance: detail begins to count, and does
+_FINE, _CALM = 3, 2.0  # cells of a network's pixel each way; blur of what is compared
+_FLAT, _DETAILED = 0.004, 0.02  # of p(1-p): detail begins to be believed, and is
+_TINY = np.float32(1e-4)
 _NOISE_SIDE, _NOISE_SQUARES = 96, 8
 _LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
@@ -80,8 +85,9 @@ def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> F
     small = _small_planes(color, Size.of(coarse))
     blur = _matching_blur(small, coarse)
     wide = _wide(coarse)
-    model, worth = _fitted(_blurred(small, blur), coarse, wide, blur, _noise(color))
-    band *= worth
+    noise = _noise(color)
+    model, worth = _fitted(_blurred(small, blur), coarse, wide, blur, noise)
+    band *= worth * _shown(color, model, coarse, noise)
     _apply(model, band, color, alpha)
     trust = band * (1 - _LOOSE * wide)
     for _ in range(_HAND_BACKS):
@@ -202,6 +208,25 @@ def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Fl
     worth: Float32 = detail / (detail + grain + np.float32(1e-6))
     worth *= np.clip((model.explained(radius) - _UNEXPLAINED) / (_EXPLAINED - _UNEXPLAINED), 0, 1)
     return worth
+
+
+def _shown(color: Array, model: ColourModel, coarse: Float32, noise: float) -> Float32:
+    """Whether the photo shows detail there that alpha may have, 0..1.
+
+    Strands within a pixel of the network make alpha vary by p(1-p); what varies much less is noise
+    or texture under a smooth alpha: a veil, smoke, a border out of focus.
+    """
+    height, width = coarse.shape
+    size = Size(_FINE * width, _FINE * height)
+    cells = _small_planes(color, size).reshape(3, height, _FINE, width, _FINE)
+    cells = cells - cells.mean(axis=(2, 4), keepdims=True)
+    seen = np.einsum("chw,chiwj->hiwj", model.gain, cells, optimize=True)
+    averaged = min(1.0, size.width * size.height / Size.of(color).pixels)
+    grain = (model.gain**2).sum(axis=0) * np.float32(noise**2 * averaged)
+    varies = smoothed(to_float(np.square(seen).mean(axis=(1, 3)) - grain), _CALM)
+    may = smoothed(coarse * (1 - coarse), _CALM) + _TINY
+    shown: Float32 = np.clip((varies / may - _FLAT) / (_DETAILED - _FLAT), 0, 1)
+    return shown
 
 
 def _noise(color: Array) -> float:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mattecli.errors import CheckpointError
+
 __all__ = ["bgmv2_backbone", "modnet_backbone", "shm_backbone"]
 
 _LEAST_VARIANCE = 1e-3
@@ -74,8 +76,17 @@ def shm_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _features(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's entries, float32."""
+    """The encoder's entries, float32.
+
+    Raises:
+        CheckpointError: there is no MobileNetV2 in ``state``.
+    """
     found = {k: v for k, v in state.items() if k.startswith("features.")}
+    if not {"features.0.0.weight", "features.17.conv.3.weight"} <= found.keys():
+        raise CheckpointError(
+            "holds no MobileNetV2 with torchvision's names",
+            remedy="give the ImageNet encoder's file",
+        )
     floats = {k: v.float() if v.is_floating_point() else v for k, v in found.items()}
     return {
         key: value.clamp_min(_LEAST_VARIANCE) if key.endswith("running_var") else value

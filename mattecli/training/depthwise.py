@@ -35,7 +35,8 @@ def _is_depthwise(convolution: nn.Conv2d) -> bool:
     )
     centred = convolution.padding == padding and convolution.padding_mode == "zeros"
     depthwise = convolution.groups == convolution.in_channels == convolution.out_channels
-    return depthwise and centred and convolution.bias is None
+    square = convolution.kernel_size[0] == convolution.kernel_size[1]
+    return depthwise and centred and square and convolution.bias is None
 
 
 class _DilatedDepthwise(nn.Module):
