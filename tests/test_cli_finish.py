@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from mattecli.models.registry import find_spec, model_class
-from tests.conftest import Cli, Result, load, photo, save
+from tests.conftest import PICTURES, Cli, Result, load, photo, save
 
 WIDTH, HEIGHT = 120, 90
 SUBJECT = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -173,7 +173,8 @@ class TestRefine:
 
     @pytest.fixture
     def large(self, tmp_path: Path) -> Path:
-        return save(tmp_path / "p.png", photo(150, 130, seed=5))
+        fur = load(PICTURES / "photos" / "chelsea.jpg")[60:190, 130:280]
+        return save(tmp_path / "p.png", np.ascontiguousarray(fur))
 
     def test_a_large_photo_is_refined_unless_told_otherwise(
         self, cli: Cli, tmp_path: Path, large: Path, modnet_weights: Path
