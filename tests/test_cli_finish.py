@@ -173,20 +173,19 @@ class TestRefine:
 
     @pytest.fixture
     def large(self, tmp_path: Path) -> Path:
-        fur = load(PICTURES / "photos" / "chelsea.jpg")[60:190, 130:280]
-        return save(tmp_path / "p.png", np.ascontiguousarray(fur))
+        return save(tmp_path / "p.png", photo(150, 130, seed=5))
 
-    def test_a_large_photo_is_refined_unless_told_otherwise(
-        self, cli: Cli, tmp_path: Path, large: Path, modnet_weights: Path
-    ) -> None:
+    def test_a_large_photo_is_refined_unless_told_otherwise(self, cli: Cli, tmp_path: Path) -> None:
+        large = save(tmp_path / "p.png", load(PICTURES / "photos" / "astronaut.jpg"))
+        sees = (*self.SMALL[:3], "128", *self.SMALL[4:])
         found = {}
         for choice in ("none", "guided", "auto"):
-            done = cli("matte", large, *self.SMALL, "--weights", modnet_weights, "--refine", choice)
+            done = cli("matte", large, *sees, "--refine", choice)
             assert done.code == 0, done.err
             found[choice] = alpha_of(tmp_path)
             said = json.loads(done.out.splitlines()[-1])["settings"]["refine"]
             assert said == ("none" if choice == "none" else "guided")
-        assert found["none"].shape == (130, 150)
+        assert found["none"].shape == (512, 512)
         assert np.array_equal(found["guided"], found["auto"])
         assert not np.array_equal(found["guided"], found["none"])
 
@@ -207,12 +206,12 @@ class TestRefine:
         for name in ("p-alpha.png", "p-foreground.png"):
             assert np.array_equal(load(tmp_path / "none" / name), load(tmp_path / "guided" / name))
 
-    def test_closed_form_changes_the_band_alone(
-        self, cli: Cli, tmp_path: Path, large: Path, modnet_weights: Path
-    ) -> None:
+    def test_closed_form_changes_the_band_alone(self, cli: Cli, tmp_path: Path) -> None:
+        large = save(tmp_path / "p.png", load(PICTURES / "photos" / "astronaut.jpg"))
+        sees = (*self.SMALL[:3], "128", *self.SMALL[4:])
         found = {}
         for choice in ("guided", "closed-form"):
-            done = cli("matte", large, *self.SMALL, "--weights", modnet_weights, "--refine", choice)
+            done = cli("matte", large, *sees, "--refine", choice)
             assert done.code == 0, done.err
             found[choice] = alpha_of(tmp_path)
         assert not np.array_equal(found["guided"], found["closed-form"])
