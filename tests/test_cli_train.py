@@ -180,6 +180,17 @@ def test_numbers_that_make_no_sense_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("recipe", ["modnet", "shm", "bgmv2"])
+def test_a_file_without_the_encoder_is_named(
+    recipe: str, data: Path, cli: Cli, tmp_path: Path
+) -> None:
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg.pth")
+    done = cli("train", recipe, "--data", data, "-o", "out", "--pretrained", "vgg.pth")
+    assert done.code == 3
+    assert done.err.splitlines()[-1].startswith("mattecli: vgg.pth: holds no MobileNetV2")
+    assert "Traceback" not in done.err
+
+
 def test_adapt_refuses_numbers_likewise(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "look" / "a.png", photo(90, 70))
     for options in (("--epochs", "0"), ("--size", "8"), ("--rate", "0")):

@@ -132,7 +132,7 @@ def model_facts(name: str, store: Store | None = None) -> ModelFacts:
     spec, published = target.spec, target.published
     weights, path = _availability(target, store)
     stored = store.find(name) if weights == "here" else None
-    licence = _OWN_LICENCE if weights == "built in" else _licence(target, stored)
+    licence = _licence(target, stored, weights)
     return ModelFacts(
         name=name,
         title=spec.title,
@@ -240,12 +240,14 @@ def _commercial(target: Target, licence: str, weights: Availability) -> bool | N
     """Whether the weights' licence allows commercial use; None where nobody says."""
     published = target.published
     if weights == "built in":
-        return True  # they are under the program's own licence
+        return True  # the program's own licence allows it
     return published.commercial if published and published.licence == licence else None
 
 
-def _licence(target: Target, stored: StoredWeights | None) -> str:
+def _licence(target: Target, stored: StoredWeights | None, weights: Availability) -> str:
     """Of the weights here, which may be the user's own, else of those that are meant."""
+    if weights == "built in":
+        return _OWN_LICENCE
     if stored is not None:
         return stored.licence or "unknown (a file of your own)"
     return target.published.licence if target.published else target.spec.licence

@@ -54,6 +54,11 @@ class ColourModel:
         offset = _mean(self.offset * trust, radius) / total
         return ColourModel(gain, offset, self.residual, self.variance)
 
+    def grain(self, noise: float) -> Float32:
+        """Variance of alpha that noise of this standard deviation in the colours makes, h,w."""
+        grain: Float32 = (self.gain**2).sum(axis=0) * np.float32(noise**2)
+        return grain
+
     def mixed(self, other: ColourModel, share: Float32) -> ColourModel:
         """Between this one and another, by the other's share at each pixel, h,w, 0..1."""
         mine, theirs = ((m.gain, m.offset, m.residual, m.variance) for m in (self, other))

@@ -79,12 +79,12 @@ def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> F
     """
     full = Size.of(color)
     alpha = enlarged_alpha(coarse, full, out)
-    band = uncertainty(coarse)
+    wide = _wide(coarse)
+    band = _band(coarse, wide)
     if not band.any():
         return alpha
     small = _small_planes(color, Size.of(coarse))
     blur = _matching_blur(small, coarse)
-    wide = _wide(coarse)
     noise = _noise(color)
     model, worth = _fitted(_blurred(small, blur), coarse, wide, blur, noise)
     band *= worth * _shown(color, model, coarse, noise)
@@ -109,10 +109,7 @@ def uncertainty(coarse: Float32) -> Float32:
     Args:
         coarse: alpha, h,w, 0..1.
     """
-    unsure = 4 * coarse * (1 - coarse)
-    near = (smoothed(unsure, _NEAR) - _LEAST) / (_SURE - _LEAST)
-    band: Float32 = np.clip(np.maximum(near, _wide(coarse)), 0, 1)
-    return band
+    return _band(coarse, _wide(coarse))
 
 
 def band_trimap(coarse: Float32, full: Size) -> npt.NDArray[np.uint8]:
@@ -176,10 +173,10 @@ def _fitted(
     """
     near, far = _radius(blur, _RADIUS), _radius(blur, _WIDE_RADIUS)
     close = fit_colour_model(small, coarse, near).agreed(near, _CERTAIN)
-    if not wide.any():
-        return close, _worth(close, coarse, near, noise)
-    distant = fit_colour_model(small, coarse, far).agreed(far, _WIDE_CERTAIN)
     worth = _worth(close, coarse, near, noise)
+    if not wide.any():
+        return close, worth
+    distant = fit_colour_model(small, coarse, far).agreed(far, _WIDE_CERTAIN)
     worth += wide * (_worth(distant, coarse, far, noise) - worth)
     return close.mixed(distant, wide), worth
 
@@ -187,6 +184,12 @@ def _fitted(
 def _radius(blur: float, radius: int) -> int:
     """Half a window's side, so that as many independent pixels are in each, whatever the blur."""
     return round(radius * max(1.0, blur))
+
+
+def _band(coarse: Float32, wide: Float32) -> Float32:
+    near = (smoothed(4 * coarse * (1 - coarse), _NEAR) - _LEAST) / (_SURE - _LEAST)
+    band: Float32 = np.clip(np.maximum(near, wide), 0, 1)
+    return band
 
 
 def _wide(coarse: Float32) -> Float32:
@@ -204,8 +207,7 @@ def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Fl
     is wrong or subject and background look alike, the photo's detail is none of alpha.
     """
     detail = coarse * (1 - coarse)
-    grain = (model.gain**2).sum(axis=0) * np.float32(noise**2)
-    worth: Float32 = detail / (detail + grain + np.float32(1e-6))
+    worth: Float32 = detail / (detail + model.grain(noise) + np.float32(1e-6))
     worth *= np.clip((model.explained(radius) - _UNEXPLAINED) / (_EXPLAINED - _UNEXPLAINED), 0, 1)
     return worth
 
@@ -218,12 +220,14 @@ def _shown(color: Array, model: ColourModel, coarse: Float32, noise: float) -> F
     """
     height, width = coarse.shape
     size = Size(_FINE * width, _FINE * height)
-    cells = _small_planes(color, size).reshape(3, height, _FINE, width, _FINE)
-    cells = cells - cells.mean(axis=(2, 4), keepdims=True)
-    seen = np.einsum("chw,chiwj->hiwj", model.gain, cells, optimize=True)
-    averaged = min(1.0, size.width * size.height / Size.of(color).pixels)
-    grain = (model.gain**2).sum(axis=0) * np.float32(noise**2 * averaged)
-    varies = smoothed(to_float(np.square(seen).mean(axis=(1, 3)) - grain), _CALM)
+    fine = _unit(cv2.resize(color, size, interpolation=cv2.INTER_AREA))
+    seen = [
+        sum(gain * fine[i::_FINE, j::_FINE, c] for c, gain in enumerate(model.gain))
+        for i in range(_FINE)
+        for j in range(_FINE)
+    ]
+    averaged = min(1.0, size.pixels / Size.of(color).pixels)
+    varies = smoothed(to_float(np.var(seen, axis=0)) - model.grain(noise * averaged**0.5), _CALM)
     may = smoothed(coarse * (1 - coarse), _CALM) + _TINY
     shown: Float32 = np.clip((varies / may - _FLAT) / (_DETAILED - _FLAT), 0, 1)
     return shown

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mattecli.errors import CheckpointError
+from mattecli.models.checkpoint import read_checkpoint
 
-__all__ = ["bgmv2_backbone", "modnet_backbone", "shm_backbone"]
+__all__ = ["bgmv2_backbone", "modnet_backbone", "read_encoder", "shm_backbone"]
 
 _LEAST_VARIANCE = 1e-3
 _SHM_BLOCKS = {
@@ -19,6 +21,25 @@ _SHM_BLOCKS = {
     for index in range(count)
 } | {17: "block_7"}
 """SHM's block for each of MobileNetV2's, by number."""
+
+
+def read_encoder(
+    file: Path, renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The encoder in a file, under a network's names.
+
+    Args:
+        file: a MobileNetV2 with torchvision's names, in any format that `read_checkpoint` knows.
+        renamed: one of the functions below.
+
+    Raises:
+        CheckpointError: the file is damaged, or holds something else.
+    """
+    try:
+        return renamed(read_checkpoint(file).state)
+    except CheckpointError as error:
+        error.path = file
+        raise
 
 
 def modnet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from mattecli.models.base import load_strictly
 from mattecli.models.bgmv2 import BGMv2, RefineOptions
-from mattecli.models.checkpoint import read_checkpoint
 from mattecli.records import Array, Size
-from mattecli.training.backbone import bgmv2_backbone
+from mattecli.training.backbone import bgmv2_backbone, read_encoder
 from mattecli.training.crops import centre_crop
 from mattecli.training.losses.bgmv2 import Coarse, Layers, base_losses, refine_losses
 from mattecli.training.plate_scenes import PlateMix, make_plate_scene
@@ -73,7 +72,7 @@ class BGMv2System(System):
         torch.manual_seed(seed)
         network = BGMv2.fresh()
         if self._backbone is not None:
-            pretrained = bgmv2_backbone(read_checkpoint(self._backbone).state)
+            pretrained = read_encoder(self._backbone, bgmv2_backbone)
             load_strictly(network.backbone, pretrained)
         return network
 

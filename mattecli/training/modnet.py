@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
-from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.modnet import MODNet
 from mattecli.records import Array, Size
-from mattecli.training.backbone import modnet_backbone
+from mattecli.training.backbone import modnet_backbone, read_encoder
 from mattecli.training.enlarged import convolve_before_enlarging
 from mattecli.training.fused_norm import fuse_norms
 from mattecli.training.held_out import HeldOut, SizedMatting
@@ -45,8 +43,7 @@ class ScenesWithTrimaps(Sampler):
 
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One scene; all levels."""
-        mix = replace(self._mix, plain=phase.plain, strands=phase.strands)
-        scene = make_scene(self._store, size, mix, rng)
+        scene = make_scene(self._store, size, self._mix.during(phase), rng)
         trimap = modnet_trimap(scene.alpha, min(size))
         return {"image": scene.image, "alpha": scene.alpha, "trimap": trimap}
 
@@ -79,8 +76,8 @@ class MODNetSystem(System):
         """MODNet with fresh weights, its norms in their fast form."""
         torch.manual_seed(seed)
         network = MODNet()
-        pretrained = read_checkpoint(self._backbone).state if self._backbone else None
-        network.initialise_for_training(modnet_backbone(pretrained) if pretrained else None)
+        pretrained = read_encoder(self._backbone, modnet_backbone) if self._backbone else None
+        network.initialise_for_training(pretrained)
         fuse_norms(network)
         convolve_before_enlarging(network)
         return network

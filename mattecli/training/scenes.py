@@ -4,7 +4,7 @@ people, on their own and on other backgrounds, and places where nobody is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mattecli.records import Size
 from mattecli.training.backdrops import backdrop, covering_crop
 from mattecli.training.photometry import degraded, relit
+from mattecli.training.recipe import Phase
 from mattecli.training.store import Entry, PictureStore
 from mattecli.training.strands import grow_strands
 
@@ -38,6 +39,10 @@ class Mix:
     empty: float = 0.06
     plain: float = 0.0
     strands: float = 0.0
+
+    def during(self, phase: Phase) -> Mix:
+        """With what a phase of a recipe says of it."""
+        return replace(self, plain=phase.plain, strands=phase.strands)
 
 
 @dataclass(frozen=True, slots=True)

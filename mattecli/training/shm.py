@@ -6,7 +6,6 @@ Chen et al., ACM MM 2018, section 5.1, with the reference's losses.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.base import load_strictly
-from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.shm import SHM
 from mattecli.records import Array, Size
-from mattecli.training.backbone import shm_backbone
+from mattecli.training.backbone import read_encoder, shm_backbone
 from mattecli.training.composites import Composite, Cut, resized_cut
 from mattecli.training.held_out import HeldOut, SizedMatting
 from mattecli.training.losses.shm import (
@@ -55,7 +53,7 @@ class ScenesWithClasses(Sampler):
 
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One picture; all levels."""
-        mix = replace(self._mix, plain=phase.plain, strands=phase.strands)
+        mix = self._mix.during(phase)
         if phase.name == "matting":
             image, alpha = self._detail(size.width, mix, rng)
         else:
@@ -100,7 +98,7 @@ class SHMSystem(System):
         network = SHM.fresh()
         if self._backbone is not None:
             encoder = network.t_net.feature
-            pretrained = shm_backbone(read_checkpoint(self._backbone).state)
+            pretrained = read_encoder(self._backbone, shm_backbone)
             load_strictly(encoder, encoder.state_dict() | pretrained)
         return network
 
