@@ -1,6 +1,7 @@
 """What ``mattecli adapt`` gains on photos of a look that the network was not trained on.
 
     python benchmarks/adapt_look.py DATA WORK
+    python benchmarks/adapt_look.py DATA WORK darker
 
 DATA holds ``train`` and ``val``, each with ``image`` and ``alpha``. Photos are made dark and
 tinted: 30 of ``train``, without their alphas, are adapted to; 60 of ``val`` are scored before and
@@ -14,14 +15,28 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 ADAPTED, SCORED = 30, 60
-GAMMA, GAINS = 1.8, (0.75, 0.5, 0.38)  # blue, green, red: a room lit by a screen at night
-NOISE = 4.0  # levels
+
+
+@dataclass(frozen=True)
+class Look:
+    """``gains`` are of blue, green and red; ``noise`` is in levels."""
+
+    gamma: float
+    gains: tuple[float, float, float]
+    noise: float
+
+
+LOOKS = {
+    "dark": Look(1.8, (0.75, 0.5, 0.38), 4.0),  # a room lit by a screen at night
+    "darker": Look(2.6, (0.7, 0.35, 0.22), 8.0),
+}
 
 
 def main() -> None:
@@ -31,11 +46,13 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--epochs", default="10")
     parser.add_argument("--rate", default="1e-5")
+    parser.add_argument("look", nargs="?", choices=LOOKS, default="dark")
     arguments = parser.parse_args()
     data, work = arguments.data, arguments.work
     shutil.rmtree(work, ignore_errors=True)
-    make_look(spread(data / "train" / "image", ADAPTED), work / "unlabelled")
-    make_look(spread(data / "val" / "image", SCORED), work / "scored")
+    look = LOOKS[arguments.look]
+    make_look(look, spread(data / "train" / "image", ADAPTED), work / "unlabelled")
+    make_look(look, spread(data / "val" / "image", SCORED), work / "scored")
     truth = data / "val" / "alpha"
     before = score(work / "scored", truth, work / "before")
     mattecli(
@@ -54,13 +71,13 @@ def spread(folder: Path, count: int) -> list[Path]:
     return files[:: max(1, len(files) // count)][:count]
 
 
-def make_look(photos: list[Path], folder: Path) -> None:
+def make_look(look: Look, photos: list[Path], folder: Path) -> None:
     """Write ``photos`` dark, tinted and noisy."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(1)
     for path in photos:
         photo = cv2.imread(str(path), cv2.IMREAD_COLOR).astype(np.float64) / 255
-        dark = photo**GAMMA * GAINS * 255 + rng.normal(0, NOISE, photo.shape)
+        dark = photo**look.gamma * look.gains * 255 + rng.normal(0, look.noise, photo.shape)
         cv2.imwrite(
             str(folder / f"{path.stem}.png"), np.clip(np.rint(dark), 0, 255).astype(np.uint8)
         )

@@ -150,6 +150,13 @@ def test_an_unknown_option_is_refused(subject: Subject) -> None:
         build(subject.spec, subject.checkpoint, {"telepathy": "yes"})
 
 
+@pytest.mark.parametrize("text", ["0", "-64", "wide", "4e2", "9" * 9])
+def test_a_size_that_makes_no_sense_is_refused(subject: Subject, text: str) -> None:
+    expected = "short_side" if subject.spec.size_rule == "short-side" else "no option short_side"
+    with pytest.raises(CheckpointError, match=expected):
+        build(subject.spec, subject.checkpoint, {"short_side": text})
+
+
 @pytest.mark.parametrize("change", [-1, 0, 1])
 def test_sizes_around_the_rule(subject: Subject, change: int) -> None:
     spec = subject.spec

@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
-from conftest import photo, save
+from conftest import Cli, load, photo, save
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mattecli.errors import InputError, ModelUnavailableError, UsageError
 from mattecli.jobs.adapt import AdaptOptions, adapt
 from mattecli.models.modnet import MODNet
+from mattecli.models.registry import find_spec
+from mattecli.models.weights import load_network
 from mattecli.settings.train import LearnOptions
 from mattecli.training.journal import read_rows
 
@@ -68,6 +71,36 @@ def test_resumes_to_the_same_weights(options: AdaptOptions, tmp_path: Path) -> N
     resumed = adapt(replace(parts, run=replace(parts.run, resume=True)))
     a, b = (load_file(r.weights.with_name("checkpoint.safetensors")) for r in (whole, resumed))
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_its_weights_see_photos_at_the_size_they_were_adapted_at(
+    options: AdaptOptions, cli: Cli
+) -> None:
+    spec = find_spec("modnet")
+    once = adapt(replace(options, epochs=1, size=96))
+    assert load_network(spec, once.weights).spec.size == 96
+    again = replace(options, output=options.output / "again", weights=once.weights, size=0)
+    assert load_network(spec, adapt(replace(again, epochs=1)).weights).spec.size == 96
+    assert cli("models", "import", once.weights).code == 0
+    assert cli("matte", options.photos, "-w", "alpha", "-o", "installed/").code == 0
+    told = ("--weights", options.weights, "--set", "short_side=96")
+    named = ("--weights", once.weights)
+    for name, weights in (("told", told), ("named", named)):
+        assert cli("matte", options.photos, "-w", "alpha", "-o", f"{name}/", *weights).code == 0
+    alpha = [load(options.photos.parent / n / "0-alpha.png") for n in ("installed", "named")]
+    np.testing.assert_array_equal(*alpha)
+
+
+def test_the_packages_own_are_adapted_at_their_own_size(options: AdaptOptions) -> None:
+    spec = find_spec("modnet")
+    report = adapt(replace(options, weights=None, size=0, epochs=1))
+    assert load_network(spec, report.weights).spec.size == spec.built_in_size
+
+
+@pytest.mark.parametrize("size", [-1, 31, 8193])
+def test_refuses_a_size_that_no_network_sees(options: AdaptOptions, size: int) -> None:
+    with pytest.raises(UsageError, match="32 to 8192"):
+        adapt(replace(options, size=size))
 
 
 def test_refuses_what_cannot_be_adapted(options: AdaptOptions, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mattecli.jobs.train import (
     time_limit,
     unless_begun,
 )
-from mattecli.models.weights import load_network
+from mattecli.models.weights import LARGEST_SIDE, load_network
 from mattecli.settings.train import AdaptOptions
 from mattecli.training.soc import SOCSystem, soc_recipe
 from mattecli.training.store import image_files
@@ -51,10 +51,12 @@ def adapt(
             f"--model {options.model} cannot be adapted", remedy="choose modnet or a variant of it"
         )
     check_not_negative({"--minutes": options.run.minutes, "--workers": options.run.workers})
-    if options.epochs < 1 or options.rate <= 0 or options.size < _LEAST_SIDE:
+    sides = range(_LEAST_SIDE, LARGEST_SIDE + 1)
+    if options.epochs < 1 or options.rate <= 0 or options.size not in (0, *sides):
         raise UsageError(
-            f"--epochs, --rate and --size must be at least 1, above 0 and at least {_LEAST_SIDE}",
-            remedy="leave them out for the paper's",
+            "--epochs, --rate and --size must be at least 1, above 0 and"
+            f" {_LEAST_SIDE} to {LARGEST_SIDE}",
+            remedy="leave them out",
         )
     photos = image_files(options.photos)
     if not photos:
@@ -62,9 +64,10 @@ def adapt(
     settings = run_settings(options.output, options.run)
     unless_begun(settings)
     weights = options.weights or weights_path(options.model)
-    state = load_network(spec, weights).network.state_dict()
-    recipe = soc_recipe(len(photos), options.epochs, options.rate, options.size)
+    loaded = load_network(spec, weights)
+    state, size = loaded.network.state_dict(), options.size or loaded.spec.size
+    recipe = soc_recipe(len(photos), options.epochs, options.rate, size)
     with alone_in(options.output):
-        trainer = Trainer(SOCSystem(photos, state), recipe, settings)
+        trainer = Trainer(SOCSystem(photos, state, size), recipe, settings)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)

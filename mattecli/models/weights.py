@@ -25,6 +25,7 @@ from mattecli.models.store import (
 )
 
 __all__ = [
+    "LARGEST_SIDE",
     "LoadedModel",
     "build",
     "facts_in",
@@ -37,6 +38,9 @@ __all__ = [
 # All that we say in a safetensors file is one entry of its metadata: the library writes several in
 # any order, and then the same weights would not give the same bytes.
 _ENTRY = "mattecli"
+_SHORT_SIDE = "short_side"  # option of every network that sees photos scaled down
+LARGEST_SIDE = 8192
+"""That such an option may name, pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +50,7 @@ class LoadedModel:
     Attributes:
         network: on the CPU, in evaluation mode.
         spec: its registry row; what was proven of the weights inside the package is left out of it
-            where these are others.
+            where these are others, and ``size`` is the one that suits these weights.
         path: the weights file.
         sha256: of that file, in hex.
         options: what the tensors did not tell.
@@ -92,23 +96,43 @@ def load_network(
     known = {**known_options(checkpoint), **recorded, **(options or {})}
     return LoadedModel(
         network=build(spec, checkpoint, known),
-        spec=_as_measured(spec, path),
+        spec=_as_measured(spec, path, known),
         path=path,
         sha256=checkpoint.sha256,
         options=known,
     )
 
 
-def _as_measured(spec: ModelSpec, path: Path) -> ModelSpec:
+def _as_measured(spec: ModelSpec, path: Path, options: Mapping[str, str]) -> ModelSpec:
     """The row as far as it holds for these weights: some was measured with the package's own."""
     built_in = built_in_weights(spec)
-    if built_in is None or not path.samefile(built_in):
-        return replace(spec, half_is_sound=False)
-    return replace(spec, size=spec.built_in_size or spec.size)
+    own = built_in is not None and path.samefile(built_in)
+    size = _short_side(spec, options) or (spec.built_in_size if own else 0) or spec.size
+    return replace(spec, size=size, half_is_sound=spec.half_is_sound and own)
+
+
+def _short_side(spec: ModelSpec, options: Mapping[str, str]) -> int:
+    """At which weights want to see photos; 0 where nothing says so.
+
+    Raises:
+        CheckpointError: what is said makes no sense.
+    """
+    text = options.get(_SHORT_SIDE) if spec.size_rule == "short-side" else None
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdecimal() and spec.minimum <= int(text) <= LARGEST_SIDE):
+        raise CheckpointError(
+            f"option {_SHORT_SIDE} is {text!r}, not {spec.minimum} to {LARGEST_SIDE} pixels"
+        )
+    return int(text)
 
 
 def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> MattingModel:
     """The network of ``spec``, strictly loaded, in evaluation mode.
+
+    Args:
+        options: what the tensors do not tell: what the network knows, and ``short_side``, pixels,
+            where it sees photos scaled down.
 
     Raises:
         CheckpointError: the file is of another network, or incomplete; names both.
@@ -120,7 +144,9 @@ def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -
                 f"holds weights of {found.name}, not of {spec.name}",
                 remedy=f"use it with --model {found.name}",
             )
-        network = model_class(spec).from_stored(checkpoint.state, options)
+        size = {_SHORT_SIDE} if _short_side(spec, options) else set()
+        rest = {name: text for name, text in options.items() if name not in size}
+        network = model_class(spec).from_stored(checkpoint.state, rest)
     except CheckpointError as error:
         error.path = checkpoint.path
         error.remedy = error.remedy or f"see 'mattecli models info {spec.name}'"

@@ -92,6 +92,8 @@ class AdaptOptions:
     epochs: int = option(10, "--epochs", help="Each sees as many photos as there are")
     rate: float = option(1e-5, "--rate", help="Learning rate")
     size: int = option(
-        512, "--size", help="Shorter side at which the network sees a photo, a multiple of 32"
+        0,
+        "--size",
+        help="Shorter side at which the network sees a photo, in matte, too; 0: the weights' own",
     )
     run: LearnOptions = field(default_factory=LearnOptions)

@@ -15,6 +15,7 @@ from mattecli.models.checkpoint import read_checkpoint
 __all__ = ["bgmv2_backbone", "modnet_backbone", "read_encoder", "shm_backbone"]
 
 _LEAST_VARIANCE = 1e-3
+_IN_MODNET = "backbone.model."
 _SHM_BLOCKS = {
     first + index: f"block_{block}.{index}"
     for block, first, count in ((2, 2, 2), (3, 4, 3), (4, 7, 4), (5, 11, 3), (6, 14, 3))
@@ -73,12 +74,14 @@ def shm_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A MobileNetV2 in torchvision's names as the encoder of SHM's T-Net, ``head_conv`` and on.
 
     That sees blue first and levels of -0.5..0.5; and its first block has a convolution more, which
-    begins by handing on what it is given.
+    begins by handing on what it is given. A MODNet's encoder is one that knows people already.
 
     Args:
-        state: ``features.N.*``; the last convolution's and a classifier's entries are dropped.
+        state: ``features.N.*``, or a whole MODNet; what is not of the encoder's first 18 blocks is
+            dropped.
     """
-    flat = modnet_backbone(state)
+    theirs = {k.removeprefix(_IN_MODNET): v for k, v in state.items() if k.startswith(_IN_MODNET)}
+    flat = theirs or modnet_backbone(state)
     found: dict[str, Tensor] = {}
     for key, value in flat.items():
         _, number, rest = key.split(".", 2)

@@ -25,8 +25,7 @@ from mattecli.training.system import Batch, Moment, Sampler, System, full_precis
 
 __all__ = ["BGMv2System"]
 
-_BASE, _REFINE = "base", "refine"
-_SCALES = {_BASE: (0.35, 1.4), _REFINE: (0.3, 1.4)}  # the paper's end at 1
+_BASE_SCALES, _REFINE_SCALES = (0.35, 1.4), (0.3, 1.4)  # the paper's end at 1
 _REFINED_SHARE = 0.5  # of the picture's cells: 80,000 pixels of about 1024x1024 in the paper
 _CELL = 16  # pixels of a refined cell
 
@@ -47,13 +46,14 @@ class PhotosWithPlates(Sampler):
         """One photo, the centre of a square that covers it; all levels."""
         side = max(size)
         square = Size(side, side)
-        made = make_plate_scene(self._store, square, _SCALES[phase.name], self._mix, rng)
+        scales = _BASE_SCALES if _base_alone(phase) else _REFINE_SCALES
+        made = make_plate_scene(self._store, square, scales, self._mix, rng)
         layers = {"src": made.photo, "bgr": made.plate, "fgr": made.foreground, "pha": made.alpha}
         return {name: _cropped(layer, size) for name, layer in layers.items()}
 
 
 class BGMv2System(System):
-    """MobileNetV2 backbone; the phases are ``base`` and ``refine``.
+    """MobileNetV2 backbone; first phases without the refiner, then the base with it.
 
     Args:
         store: labelled photos and backgrounds.
@@ -85,7 +85,7 @@ class BGMv2System(System):
         assert isinstance(network, BGMv2)
         levels = {name: _unit(value) for name, value in batch.items()}
         true = Layers(levels["pha"], levels["fgr"])
-        if moment.phase.name == _BASE:
+        if _base_alone(moment.phase):
             coarse = network.base(levels["src"], levels["bgr"])
             with full_precision(true.pha):
                 return base_losses(_floats(coarse.pha, coarse.fgr, coarse.err_sm), true)
@@ -101,8 +101,13 @@ class BGMv2System(System):
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
         """Without the refiner as long as that is untrained."""
-        trained = phase.name == _REFINE
-        return {key: v for key, v in state.items() if trained or not key.startswith("refiner.")}
+        alone = _base_alone(phase)
+        return {k: v for k, v in state.items() if not (alone and k.startswith("refiner."))}
+
+
+def _base_alone(phase: Phase) -> bool:
+    """Whether the refiner rests, so that it need not be computed."""
+    return phase.factor("refiner.") == 0
 
 
 def _unit(levels: Tensor) -> Tensor:

@@ -134,9 +134,9 @@ def _trimap_shares(levels: Tensor) -> Tensor:
     return levels.float().div_(127.5).round_().div_(2)
 
 
-def modnet_matting(state: Mapping[str, Tensor]) -> SizedMatting:
-    """A trained network, applied to photos."""
-    return _applied(state, lambda network, image: network(image).matte)
+def modnet_matting(state: Mapping[str, Tensor], short_side: int = SHORT_SIDE) -> SizedMatting:
+    """A trained network, applied to photos whose shorter side it sees at ``short_side``."""
+    return _applied(state, lambda network, image: network(image).matte, short_side)
 
 
 def _semantic_matting(state: Mapping[str, Tensor]) -> SizedMatting:
@@ -150,7 +150,9 @@ def _semantic_matting(state: Mapping[str, Tensor]) -> SizedMatting:
 
 
 def _applied(
-    state: Mapping[str, Tensor], matte: Callable[[MODNet, Tensor], Tensor]
+    state: Mapping[str, Tensor],
+    matte: Callable[[MODNet, Tensor], Tensor],
+    short_side: int = SHORT_SIDE,
 ) -> SizedMatting:
     network = MODNet.from_state(state).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
@@ -160,4 +162,4 @@ def _applied(
         image = torch.from_numpy(levels).div(127.5).sub(1)
         return matte(network, image.contiguous(memory_format=torch.channels_last)).numpy()
 
-    return SizedMatting(run, SHORT_SIDE, MULTIPLE)
+    return SizedMatting(run, short_side, MULTIPLE)

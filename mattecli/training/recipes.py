@@ -156,29 +156,47 @@ _DIM = Recipe(
     save_every=500,
 )
 
+# T-Net's encoder begins as MODNet's, which knows what a person is; its decoder is new. M-Net sees
+# only the surroundings of a pixel, and learns soon what it can.
 _SHM = Recipe(
     system="shm",
     phases=(
         Phase(
             name="trimap",
-            steps=40_000,
-            batch=8,
-            sizes=((320, 320),),
-            rate=Rate(peak=1e-3),
-            factors={"m_net.": 0.0},
+            steps=600,
+            batch=16,
+            sizes=_SMALL,
+            rate=Rate(peak=1e-3, warmup=50, shape="linear", end=0.3),
+            factors={"t_net.feature.": 0.3, "m_net.": 0.0},
+            plain=0.5,
+            strands=0.2,
         ),
         Phase(
             name="matting",
-            steps=40_000,
+            steps=400,
             batch=8,
             sizes=((320, 320),),
-            rate=Rate(peak=1e-3),
+            rate=Rate(peak=1e-3, warmup=50, shape="linear", end=0.3),
             factors={"t_net.": 0.0},
+            plain=0.5,
+            strands=0.2,
         ),
-        Phase(name="joint", steps=40_000, batch=8, sizes=((320, 320),), rate=Rate(peak=1e-4)),
+        Phase(
+            name="joint",
+            steps=900,
+            batch=8,
+            sizes=_MEDIUM,
+            rate=Rate(peak=5e-4, warmup=50, shape="cosine", end=0.01),
+            factors={"t_net.feature.": 0.3},
+            plain=0.5,
+            strands=0.2,
+        ),
     ),
-    optimiser=Optimiser(kind="adam", weight_decay=5e-4),
+    optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
     multiple=16,
+    average=0.998,
+    save_every=100,
+    check_every=400,
 )
 
 _BGM = Recipe(

@@ -54,7 +54,7 @@ class ScenesWithClasses(Sampler):
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One picture; all levels."""
         mix = self._mix.during(phase)
-        if phase.name == "matting":
+        if _matting_alone(phase):
             image, alpha = self._detail(size.width, mix, rng)
         else:
             scene = make_scene(self._store, size, mix, rng)
@@ -73,12 +73,13 @@ class ScenesWithClasses(Sampler):
 
 
 class SHMSystem(System):
-    """T-Net in the phase ``trimap``, M-Net on true trimaps in ``matting``, both in ``joint``.
+    """T-Net while M-Net rests, M-Net on true trimaps while T-Net rests, then both.
 
     Args:
         store: labelled photos and backgrounds.
         held_out: folder of labelled photos for validation, if there is one.
-        backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
+        backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names, or a
+            MODNet, whose encoder has the same shapes.
     """
 
     name = "shm"
@@ -91,8 +92,8 @@ class SHMSystem(System):
         self._backbone = backbone
 
     def network(self, seed: int) -> nn.Module:
-        """Fresh weights, in the class order of the labels; T-Net's encoder from ImageNet, where
-        that is given.
+        """Fresh weights, in the class order of the labels; T-Net's encoder from the backbone,
+        where one is given.
         """
         torch.manual_seed(seed)
         network = SHM.fresh()
@@ -112,10 +113,9 @@ class SHMSystem(System):
         image = network.normalise(batch["image"].float().flip(1) / 255)
         alpha = batch["alpha"].float() / 255
         classes = torch.round(batch["trimap"].float() / 127.5)
-        name = moment.phase.name
-        if name == "trimap":
+        if _trimap_alone(moment.phase):
             return {"trimap": trimap_loss(network.t_net(image).float(), classes)}
-        if name == "matting":
+        if _matting_alone(moment.phase):
             shares = F.one_hot(classes[:, 0].long(), 3).permute(0, 3, 1, 2).float()
             alpha_r = network.m_net(torch.cat((image, shares), dim=1))
             return {"prediction": _prediction(network.fuse(shares, alpha_r), alpha, image)}
@@ -134,6 +134,16 @@ class SHMSystem(System):
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
         return self._held_out.panels(_matting(state))
+
+
+def _trimap_alone(phase: Phase) -> bool:
+    """Whether M-Net rests, so that it need not be computed."""
+    return phase.factor("m_net.") == 0
+
+
+def _matting_alone(phase: Phase) -> bool:
+    """Whether T-Net rests, so that true trimaps take its place."""
+    return phase.factor("t_net.") == 0
 
 
 def _prediction(alpha_p: Tensor, alpha: Tensor, image: Tensor) -> Tensor:

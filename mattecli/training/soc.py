@@ -91,13 +91,18 @@ class SOCSystem(System):
     Args:
         photos: files.
         weights: of the network to adapt.
+        size: shorter side that the network sees.
     """
 
     name = "soc"
 
-    def __init__(self, photos: Sequence[Path], weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self, photos: Sequence[Path], weights: Mapping[str, Tensor], size: int = SHORT_SIDE
+    ) -> None:
         self._photos = list(photos)
         self._weights = weights
+        self._size = size
+        self.options = {"short_side": str(size)}  # it is adapted to photos of this size, too
 
     def network(self, seed: int) -> nn.Module:
         """The network and its copy."""
@@ -138,7 +143,10 @@ class SOCSystem(System):
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Photos, their mattes before and after."""
         last = soc_recipe(1, 1).phases[0]
-        before, after = modnet_matting(self._weights), modnet_matting(self.exported(state, last))
+        before, after = (
+            modnet_matting(weights, self._size)
+            for weights in (self._weights, self.exported(state, last))
+        )
         photos = map(read_photo, self._photos[:: max(1, len(self._photos) // _SHOWN)])
         return [Panel((p, to_levels(before(p)), to_levels(after(p)))) for p in photos]
 

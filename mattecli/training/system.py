@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -54,10 +55,12 @@ class System(ABC):
     Attributes:
         name: of the system.
         later: how the names of those weights begin that only the last phases train.
+        options: what the trained weights' file says of them beside the tensors.
     """
 
     name: str
     later: tuple[str, ...] = ()
+    options: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def network(self, seed: int) -> nn.Module:

@@ -205,7 +205,8 @@ class Trainer:
         write_checkpoint(folder / CHECKPOINT, self._state, self._facts())
         phase, _ = self.recipe.position(max(self.step - 1, 0))
         weights = self.system.exported(self._state.average.state, phase)
-        write_weights(folder / WEIGHTS, weights, self._facts())
+        options = dict(self.system.options)
+        write_weights(folder / WEIGHTS, weights, self._facts() | {"options": options})
 
     def _resumed(self) -> int:
         path = self.settings.folder / CHECKPOINT
