@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("look", nargs="?", choices=LOOKS, default="dark")
     arguments = parser.parse_args()
     data, work = arguments.data, arguments.work
-    shutil.rmtree(work, ignore_errors=True)
+    if work.exists():
+        parser.error(f"{work} is there already; name a new folder")
     look = LOOKS[arguments.look]
     make_look(look, spread(data / "train" / "image", ADAPTED), work / "unlabelled")
     make_look(look, spread(data / "val" / "image", SCORED), work / "scored")

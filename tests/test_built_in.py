@@ -15,7 +15,7 @@ from mattecli.models.base import ModelInput
 from mattecli.models.fused.form import InferenceForm
 from mattecli.models.registry import MODELS
 from mattecli.models.store import built_in_weights, model_card
-from mattecli.models.weights import load_network
+from mattecli.models.weights import load_network, write_safetensors
 
 BUILT_IN = [spec for spec in MODELS.values() if spec.built_in]
 
@@ -98,21 +98,18 @@ def test_half_precision_is_without_visible_loss(precision: str) -> None:
     assert np.quantile(difference, 0.999) < 0.02
 
 
-def test_only_with_them_half_precision_is_taken_by_itself(tmp_path: Path) -> None:
+def test_what_was_measured_with_them_holds_for_them_alone(tmp_path: Path) -> None:
+    """Half precision by itself, and the size at which they see a photo."""
     spec = MODELS["modnet"]
-    own = tmp_path / "own.safetensors"
-    own.write_bytes(load_network(spec).path.read_bytes())
-    assert load_network(spec).spec.half_is_sound
-    assert load_network(spec, load_network(spec).path).spec.half_is_sound
-    assert not load_network(spec, own).spec.half_is_sound
-
-
-def test_they_see_a_photo_at_the_size_that_suits_them(tmp_path: Path) -> None:
-    spec = MODELS["modnet"]
-    own = tmp_path / "own.safetensors"
-    own.write_bytes(load_network(spec).path.read_bytes())
-    assert load_network(spec).spec.size == spec.built_in_size == 416
-    assert load_network(spec, own).spec.size == 512
+    ours = load_network(spec)
+    copy, other = tmp_path / "copy.safetensors", tmp_path / "other.safetensors"
+    copy.write_bytes(ours.path.read_bytes())
+    write_safetensors(other, ours.network.state_dict(), {}, {})
+    for same in (ours, load_network(spec, ours.path), load_network(spec, copy)):
+        assert same.spec.half_is_sound
+        assert same.spec.size == spec.built_in_size == 416
+    assert not load_network(spec, other).spec.half_is_sound
+    assert load_network(spec, other).spec.size == 512
 
 
 def test_own_weights_take_their_place(cli: Cli, modnet_weights: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_pictures import make_training_folder
 
-from mattecli.errors import ImageReadError, PairingError
+from mattecli.errors import ImageReadError, PairingError, UsageError
 from mattecli.records import Size
 from mattecli.training import trimaps
 from mattecli.training.backdrops import backdrop
@@ -65,9 +66,13 @@ def test_store_takes_the_layers_apart(store: PictureStore) -> None:
     assert (bottom, right) == tuple(inside.max(0) + 1)
 
 
-def test_store_is_read_again_without_the_pictures(folder: Path, tmp_path: Path) -> None:
+def test_store_is_read_again_for_the_same_pictures_alone(folder: Path, tmp_path: Path) -> None:
     first = build_store(folder, tmp_path / "s")
-    again = build_store(tmp_path / "gone", tmp_path / "s")
+    again = build_store(shutil.copytree(folder, tmp_path / "moved"), tmp_path / "s")
+    (tmp_path / "moved" / "image" / "extra.png").write_bytes(b"more")
+    for other in (tmp_path / "moved", tmp_path / "gone"):
+        with pytest.raises(UsageError, match="holds other pictures"):
+            build_store(other, tmp_path / "s")
     np.testing.assert_array_equal(first.subject(1).background, again.subject(1).background)
     sent = pickle.dumps(first)
     assert len(sent) < 1000

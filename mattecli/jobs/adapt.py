@@ -51,13 +51,7 @@ def adapt(
             f"--model {options.model} cannot be adapted", remedy="choose modnet or a variant of it"
         )
     check_not_negative({"--minutes": options.run.minutes, "--workers": options.run.workers})
-    sides = range(_LEAST_SIDE, LARGEST_SIDE + 1)
-    if options.epochs < 1 or options.rate <= 0 or options.size not in (0, *sides):
-        raise UsageError(
-            "--epochs, --rate and --size must be at least 1, above 0 and"
-            f" {_LEAST_SIDE} to {LARGEST_SIDE}",
-            remedy="leave them out",
-        )
+    _check(options)
     photos = image_files(options.photos)
     if not photos:
         raise InputError("has no photos", path=options.photos, remedy="name a folder of photos")
@@ -66,8 +60,25 @@ def adapt(
     weights = options.weights or weights_path(options.model)
     loaded = load_network(spec, weights)
     state, size = loaded.network.state_dict(), options.size or loaded.spec.size
+    begun_with = {"rate": f"{options.rate:g}", "weights": loaded.sha256[:12]}
     recipe = soc_recipe(len(photos), options.epochs, options.rate, size)
     with alone_in(options.output):
-        trainer = Trainer(SOCSystem(photos, state, size), recipe, settings)
+        system = SOCSystem(photos, state, size, begun_with)
+        trainer = Trainer(system, recipe, settings)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
+
+
+def _check(options: AdaptOptions) -> None:
+    """Refuse what makes no sense."""
+    if options.epochs < 1:
+        raise UsageError(f"--epochs {options.epochs} makes no sense", remedy="give 1 or more")
+    if not 0 < options.rate < 1:
+        raise UsageError(f"--rate {options.rate:g} makes no sense", remedy="give 1e-5 or so")
+    if options.size and not _LEAST_SIDE <= options.size <= LARGEST_SIDE:
+        raise UsageError(
+            f"--size {options.size} makes no sense",
+            remedy=f"give {_LEAST_SIDE} to {LARGEST_SIDE}, or 0 for the weights' own",
+        )
+    if options.output.resolve() == options.photos.resolve():
+        raise UsageError("--output would be among the photos", remedy="choose another folder")

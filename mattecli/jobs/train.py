@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ __all__ = [
     "train",
     "unless_begun",
 ]
+
+
+_SEEDS = 2**31
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,16 @@ def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
     """What the trainer is told of ``options``.
 
     Raises:
-        UsageError: a device that was asked for is not there.
+        UsageError: a device that was asked for is not there, or a seed or name makes no sense.
     """
+    if not 0 <= options.seed < _SEEDS:
+        raise UsageError(f"--seed {options.seed} makes no sense", remedy=f"give 0 to {_SEEDS - 1}")
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            "the output folder's name is not UTF-8", path=folder, remedy="choose another"
+        ) from None
     (device,) = find_devices(DeviceOptions(device=options.device))
     return RunSettings(
         folder=folder,
@@ -184,7 +196,7 @@ def check_not_negative(numbers: Mapping[str, float]) -> None:
         UsageError: one is below 0.
     """
     for name, value in numbers.items():
-        if value < 0:
+        if not 0 <= value < math.inf:
             raise UsageError(f"{name} {value:g} makes no sense", remedy="give 0 or more")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,12 +21,14 @@ from mattecli.models.store import (
     Store,
     built_in_weights,
     disk_errors,
+    file_digest,
     find_weights,
     missing_weights,
 )
 
 __all__ = [
     "LARGEST_SIDE",
+    "SHORT_SIDE",
     "LoadedModel",
     "build",
     "facts_in",
@@ -38,7 +41,8 @@ __all__ = [
 # All that we say in a safetensors file is one entry of its metadata: the library writes several in
 # any order, and then the same weights would not give the same bytes.
 _ENTRY = "mattecli"
-_SHORT_SIDE = "short_side"  # option of every network that sees photos scaled down
+SHORT_SIDE = "short_side"
+"""Option of every network that sees photos scaled down."""
 LARGEST_SIDE = 8192
 """That such an option may name, pixels."""
 
@@ -96,19 +100,26 @@ def load_network(
     known = {**known_options(checkpoint), **recorded, **(options or {})}
     return LoadedModel(
         network=build(spec, checkpoint, known),
-        spec=_as_measured(spec, path, known),
+        spec=_as_measured(spec, checkpoint, known),
         path=path,
         sha256=checkpoint.sha256,
         options=known,
     )
 
 
-def _as_measured(spec: ModelSpec, path: Path, options: Mapping[str, str]) -> ModelSpec:
+def _as_measured(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> ModelSpec:
     """The row as far as it holds for these weights: some was measured with the package's own."""
     built_in = built_in_weights(spec)
-    own = built_in is not None and path.samefile(built_in)
+    own = built_in is not None and _same_bytes(checkpoint, built_in)
     size = _short_side(spec, options) or (spec.built_in_size if own else 0) or spec.size
     return replace(spec, size=size, half_is_sound=spec.half_is_sound and own)
+
+
+def _same_bytes(checkpoint: Checkpoint, other: Path) -> bool:
+    path = checkpoint.path
+    if path.stat().st_size != other.stat().st_size:
+        return False
+    return path.samefile(other) or checkpoint.sha256 == file_digest(other)
 
 
 def _short_side(spec: ModelSpec, options: Mapping[str, str]) -> int:
@@ -117,14 +128,16 @@ def _short_side(spec: ModelSpec, options: Mapping[str, str]) -> int:
     Raises:
         CheckpointError: what is said makes no sense.
     """
-    text = options.get(_SHORT_SIDE) if spec.size_rule == "short-side" else None
+    text = options.get(SHORT_SIDE) if spec.size_rule == "short-side" else None
     if text is None:
         return 0
-    if not (text.isascii() and text.isdecimal() and spec.minimum <= int(text) <= LARGEST_SIDE):
+    number = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    if not spec.minimum <= number <= LARGEST_SIDE:
         raise CheckpointError(
-            f"option {_SHORT_SIDE} is {text!r}, not {spec.minimum} to {LARGEST_SIDE} pixels"
+            f"option {SHORT_SIDE} is {text[:20]!r}, not {spec.minimum} to {LARGEST_SIDE} pixels",
+            remedy=f"give --set {SHORT_SIDE}={spec.size}",
         )
-    return int(text)
+    return number
 
 
 def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> MattingModel:
@@ -144,7 +157,7 @@ def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -
                 f"holds weights of {found.name}, not of {spec.name}",
                 remedy=f"use it with --model {found.name}",
             )
-        size = {_SHORT_SIDE} if _short_side(spec, options) else set()
+        size = {SHORT_SIDE} if _short_side(spec, options) else set()
         rest = {name: text for name, text in options.items() if name not in size}
         network = model_class(spec).from_stored(checkpoint.state, rest)
     except CheckpointError as error:

@@ -81,7 +81,7 @@ def shm_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             dropped.
     """
     theirs = {k.removeprefix(_IN_MODNET): v for k, v in state.items() if k.startswith(_IN_MODNET)}
-    flat = theirs or modnet_backbone(state)
+    flat = _features(theirs, "features.17.conv.7.weight") if theirs else modnet_backbone(state)
     found: dict[str, Tensor] = {}
     for key, value in flat.items():
         _, number, rest = key.split(".", 2)
@@ -99,14 +99,16 @@ def shm_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def _features(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _features(
+    state: Mapping[str, Tensor], last: str = "features.17.conv.3.weight"
+) -> dict[str, Tensor]:
     """The encoder's entries, float32.
 
     Raises:
         CheckpointError: there is no MobileNetV2 in ``state``.
     """
     found = {k: v for k, v in state.items() if k.startswith("features.")}
-    if not {"features.0.0.weight", "features.17.conv.3.weight"} <= found.keys():
+    if not {"features.0.0.weight", last} <= found.keys():
         raise CheckpointError(
             "holds no MobileNetV2 with torchvision's names",
             remedy="give the ImageNet encoder's file",

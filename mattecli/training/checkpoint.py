@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mattecli.errors import CheckpointError
+from mattecli.errors import CheckpointError, ResourceError
 from mattecli.training.average import WeightAverage
 
 __all__ = ["TrainingState", "read_checkpoint", "write_checkpoint", "write_weights"]
@@ -92,7 +92,18 @@ def _load_optimiser(state: TrainingState, tensors: dict[str, Tensor]) -> None:
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    save_file(plain, part, metadata={_META: json.dumps(facts)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        part.touch()
+        mode = part.stat().st_mode  # the library would let nobody else read it
+        save_file(plain, part, metadata={_META: json.dumps(facts)})
+        part.chmod(mode)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise ResourceError(
+            f"cannot be written ({error})",
+            path=path,
+            remedy="free some space, then go on with --resume",
+        ) from error

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
+from mattecli.errors import MattecliError
 from mattecli.records import Size
 from mattecli.training.recipe import Recipe
 from mattecli.training.system import Batch, Sampler, stacked
@@ -22,8 +23,8 @@ __all__ = ["BatchMaker", "feed"]
 _AHEAD = 4  # batches a process makes in advance
 
 
-class BatchMaker(Dataset[Batch]):
-    """The batch of each step.
+class BatchMaker(Dataset[Batch | MattecliError]):
+    """The batch of each step, or why there is none: a process cannot hand on an exception whole.
 
     Args:
         recipe: phases, sizes and batch sizes.
@@ -36,8 +37,14 @@ class BatchMaker(Dataset[Batch]):
         self._sampler = sampler
         self._seed = seed
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> Batch | MattecliError:
         """The batch of ``step``, from 0."""
+        try:
+            return self._batch(step)
+        except MattecliError as error:
+            return error
+
+    def _batch(self, step: int) -> Batch:
         phase, _ = self._recipe.position(step)
         height, width = np.random.default_rng((self._seed, step)).choice(phase.sizes)
         size = Size(int(width), int(height))
@@ -49,7 +56,11 @@ class BatchMaker(Dataset[Batch]):
 
 
 def feed(maker: BatchMaker, steps: range, workers: int) -> Iterator[Batch]:
-    """The batches of ``steps`` in order, made ahead by ``workers`` processes (0: none)."""
+    """The batches of ``steps`` in order, made ahead by ``workers`` processes (0: none).
+
+    Raises:
+        MattecliError: what kept a batch from being made.
+    """
     loader = DataLoader(
         maker,
         sampler=steps,
@@ -59,7 +70,15 @@ def feed(maker: BatchMaker, steps: range, workers: int) -> Iterator[Batch]:
         worker_init_fn=_prepare_worker,
         multiprocessing_context="spawn" if workers else None,
     )
-    return iter(loader)
+    batches = iter(loader)
+    try:
+        for batch in batches:
+            if isinstance(batch, MattecliError):
+                raise batch
+            yield batch
+    finally:
+        if workers:  # an exception's traceback keeps the iterator, and so its processes, alive
+            batches._shutdown_workers()  # type: ignore[attr-defined] # torch has no public way
 
 
 def _prepare_worker(_worker: int) -> None:

@@ -17,6 +17,7 @@ from mattecli.training.system import Panel
 
 __all__ = ["HeldOut", "SizedMatting", "scaled_size"]
 
+_LONGEST = 4  # times the shorter side
 _FEW = 32  # photos of a quick judgement
 _SHOWN = 12  # photos on a sheet
 
@@ -50,8 +51,11 @@ class SizedMatting:
 
 
 def scaled_size(size: Size, short_side: int, multiple: int) -> Size:
-    """``size`` scaled to a shorter side of ``short_side``, both sides rounded to ``multiple``."""
-    scale = short_side / min(size)
+    """``size`` scaled to a shorter side of ``short_side``, both sides rounded to ``multiple``.
+
+    The longer side of strips is held, as where the product sees them.
+    """
+    scale = min(short_side / min(size), _LONGEST * short_side / max(size))
     width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
     return Size(width, height)
 

@@ -42,11 +42,11 @@ class Journal:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a log; none if there is no file."""
+    """The rows of a log, but for those that were cut off; none if there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if (row.get("step") or "").isdecimal()]
 
 
 def draw_curves(log: Path, picture: Path) -> None:
@@ -62,7 +62,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         if len(panels) % 2:
             panels.append(np.full_like(panels[0], 255))
         pairs = [np.hstack(panels[i : i + 2]) for i in range(0, len(panels), 2)]
-        cv2.imwrite(str(picture), np.vstack(pairs))
+        picture.write_bytes(cv2.imencode(".png", np.vstack(pairs))[1].tobytes())
 
 
 def _panel(name: str, points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

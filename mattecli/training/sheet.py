@@ -27,7 +27,7 @@ def write_sheet(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
     ]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
+    path.write_bytes(cv2.imencode(".png", np.vstack(rows)[..., ::-1])[1].tobytes())
 
 
 def _strip(panel: Panel) -> Array:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -39,6 +40,7 @@ def soc_recipe(photos: int, epochs: int, rate: float = 1e-5, size: int = SHORT_S
         epochs: how many.
         rate: learning rate.
         size: shorter side that the network sees.
+        begun_with: what else a resumed adaptation must share.
     """
     phases = tuple(
         Phase(
@@ -53,7 +55,13 @@ def soc_recipe(photos: int, epochs: int, rate: float = 1e-5, size: int = SHORT_S
     )
     optimiser = Optimiser(kind="adam", betas=(0.9, 0.99))
     return Recipe(
-        system="soc", phases=phases, optimiser=optimiser, average=0.0, sheet_every=photos * epochs
+        system="soc",
+        phases=phases,
+        optimiser=optimiser,
+        average=0.0,
+        log_every=5,
+        save_every=50,
+        sheet_every=photos * epochs,
     )
 
 
@@ -97,12 +105,17 @@ class SOCSystem(System):
     name = "soc"
 
     def __init__(
-        self, photos: Sequence[Path], weights: Mapping[str, Tensor], size: int = SHORT_SIDE
+        self,
+        photos: Sequence[Path],
+        weights: Mapping[str, Tensor],
+        size: int = SHORT_SIDE,
+        begun_with: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._photos = list(photos)
         self._weights = weights
         self._size = size
         self.options = {"short_side": str(size)}  # it is adapted to photos of this size, too
+        self.begun_with = {"size": str(size), "photos": str(len(self._photos)), **begun_with}
 
     def network(self, seed: int) -> nn.Module:
         """The network and its copy."""

@@ -6,7 +6,9 @@ slice of a memory map, shared by all processes.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.errors import ImageReadError, PairingError
+from mattecli.errors import ImageReadError, PairingError, UsageError
 from mattecli.ops.foreground import decontaminated
 from mattecli.training.emptied import emptied
 
@@ -118,7 +120,11 @@ class PictureStore:
 def image_files(folder: Path) -> list[Path]:
     """The images in ``folder``, by name; none if there is no such folder."""
     paths = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in paths if path.suffix.lower() in _SUFFIXES)
+    return sorted(
+        path
+        for path in paths
+        if path.suffix.lower() in _SUFFIXES and path.name[0] != "." and path.is_file()
+    )
 
 
 def labelled_pairs(folder: Path) -> list[tuple[Path, Path]]:
@@ -163,18 +169,37 @@ def build_store(
     Raises:
         PairingError: a photo has no alpha, or one of another size.
         ImageReadError: a file cannot be decoded.
+        UsageError: ``folder`` was made of other pictures.
     """
     index = folder / "index.json"
-    if not index.exists():
+    labelled = data / "train" if (data / "train").is_dir() else data
+    source = _digest(labelled, data / "backgrounds")
+    if index.exists():
+        if json.loads(index.read_text()).get("source", source) != source:
+            raise UsageError(
+                f"{folder} holds other pictures than {data}",
+                remedy="remove it, or choose another folder",
+            )
+    else:
         folder.mkdir(parents=True, exist_ok=True)
-        labelled = data / "train" if (data / "train").is_dir() else data
         pictures = _write(folder / "pictures.raw", _pictures(labelled, report))
         plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
         part = index.with_suffix(".part")
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
-        part.write_text(json.dumps(rows))
+        part.write_text(json.dumps({"source": source, **rows}))
         part.replace(index)  # last: its presence says that the pixels are complete
     return PictureStore(folder)
+
+
+def _digest(labelled: Path, backgrounds: Path) -> str:
+    """Of the names and sizes of all pictures, wherever the folders lie."""
+    folders = (labelled / "image", labelled / "alpha", backgrounds)
+    files = [
+        (n, os.fsdecode(p.name), p.stat().st_size)
+        for n, f in enumerate(folders)
+        for p in image_files(f)
+    ]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def _pictures(folder: Path, report: Callable[[int, int], None]) -> Iterator[tuple[str, Levels]]:
@@ -194,9 +219,15 @@ def _plates(folder: Path) -> Iterator[tuple[str, Levels]]:
 
 
 def _read(path: Path, flags: int) -> Levels:
-    image = cv2.imread(str(path), flags)
+    try:
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+        image = cv2.imdecode(content, flags) if content.size else None
+    except cv2.error:  # it claims to be larger than OpenCV believes
+        image = None
     if image is None:
-        raise ImageReadError("cannot be decoded as an image", path=path)
+        raise ImageReadError(
+            "cannot be decoded as an image", path=path, remedy="replace it, or take it away"
+        )
     return np.asarray(image, np.uint8)
 
 

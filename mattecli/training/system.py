@@ -56,11 +56,13 @@ class System(ABC):
         name: of the system.
         later: how the names of those weights begin that only the last phases train.
         options: what the trained weights' file says of them beside the tensors.
+        begun_with: by name, what a training can be resumed with only.
     """
 
     name: str
     later: tuple[str, ...] = ()
     options: Mapping[str, str] = MappingProxyType({})
+    begun_with: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def network(self, seed: int) -> nn.Module:

@@ -133,7 +133,8 @@ class Trainer:
             if stop() and self.step < self.recipe.steps:
                 self._save()
                 return False
-        self._save()
+        if not steps:
+            self._save()
         return True
 
     def _advance(self, batch: Batch) -> None:
@@ -183,7 +184,7 @@ class Trainer:
     def _keep(self) -> None:
         """Save, validate and draw when it is time."""
         recipe, folder = self.recipe, self.settings.folder
-        if self.step % recipe.save_every == 0:
+        if self.step % recipe.save_every == 0 or self.step == recipe.steps:
             self._save()
             draw_curves(folder / "log.csv", folder / "curves.png")
         if self.step % recipe.check_every == 0:
@@ -198,7 +199,12 @@ class Trainer:
             write_sheet(folder / f"sheet_{self.step:07d}.png", panels)
 
     def _facts(self) -> dict[str, Any]:
-        return {"step": self.step, "seed": self.settings.seed, "system": self.recipe.system}
+        return {
+            "step": self.step,
+            "seed": self.settings.seed,
+            "system": self.recipe.system,
+            "begun_with": dict(self.system.begun_with),
+        }
 
     def _save(self) -> None:
         folder = self.settings.folder
@@ -220,7 +226,26 @@ class Trainer:
                 path=path,
                 remedy="use that system and seed, or another folder",
             )
-        return int(facts["step"])
+        begun = facts.get("begun_with", mine["begun_with"])
+        changed = [
+            f"{k} {begun.get(k)}, not {v}"
+            for k, v in mine["begun_with"].items()
+            if begun.get(k) != v
+        ]
+        if changed:
+            raise CheckpointError(
+                f"was begun with {', '.join(changed)}",
+                path=path,
+                remedy="give the same options with --resume, or another folder",
+            )
+        step = int(facts["step"])
+        if step > self.recipe.steps:
+            raise CheckpointError(
+                f"has done {step} steps, more than the {self.recipe.steps} that are asked for",
+                path=path,
+                remedy="ask for more, or choose another folder",
+            )
+        return step
 
 
 class _Row:
