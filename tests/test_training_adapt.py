@@ -84,6 +84,7 @@ def test_its_weights_see_photos_at_the_size_they_were_adapted_at(
     again = replace(options, output=options.output / "again", weights=once.weights, size=0)
     assert load_network(spec, adapt(replace(again, epochs=1)).weights).spec.size == 96
     assert cli("models", "import", once.weights).code == 0
+    assert b"short_side=96" in cli("models", "info", "modnet").out
     assert cli("matte", options.photos, "-w", "alpha", "-o", "installed/").code == 0
     plain = ("--weights", options.weights)
     ways = {

@@ -220,6 +220,8 @@ def _lines(facts: ModelFacts) -> Iterator[tuple[str, str]]:
         yield "path", shown_path(facts.path)
         yield "size", f"{facts.size:,} bytes"
         yield "SHA-256", facts.sha256 or "that of the program"
+    for name, text in facts.options.items():
+        yield "option", shown_text(f"{name}={text}")
     if facts.published is not None:
         yield from _published_lines(facts.published)
     if len(facts.editions) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -66,6 +66,7 @@ class ModelFacts:
         path: the weights file, where it is here.
         size: of that file, in bytes.
         sha256: its digest, as recorded when it was installed.
+        options: what its tensors do not tell, likewise.
         licence: of the weights.
         commercial: whether that allows commercial use; None where nobody says.
         published: the published file that the name stands for.
@@ -81,6 +82,7 @@ class ModelFacts:
     path: Path | None
     size: int | None
     sha256: str
+    options: Mapping[str, str]
     licence: str
     commercial: bool | None
     published: PublishedFile | None
@@ -142,6 +144,7 @@ def model_facts(name: str, store: Store | None = None) -> ModelFacts:
         path=path,
         size=path.stat().st_size if path is not None else None,
         sha256=stored.sha256 if stored is not None else "",
+        options=dict(stored.options) if stored is not None else {},
         licence=licence,
         commercial=_commercial(target, licence, weights),
         published=published,

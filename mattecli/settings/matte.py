@@ -76,8 +76,8 @@ class ModelOptions:
     set: tuple[str, ...] = option(
         (),
         "--set",
-        help="What a model's weights do not tell, such as additions=no for dim or"
-        " sample_pixels=320000 for bgmv2 (may be repeated)",
+        help="What a model's weights do not tell, such as additions=no for dim,"
+        " sample_pixels=320000 for bgmv2 or short_side=448 for modnet (may be repeated)",
         metavar="KEY=VALUE",
     )
     size: int | None = option(
