@@ -232,6 +232,28 @@ def test_defaults_keep_the_coarse_size_about_the_same(width: int, height: int) -
     assert options.backbone_scale == 0.5 or coarse > 480 * 270 / 2
 
 
+@pytest.mark.parametrize(
+    ("told", "scale"),
+    [
+        ({}, 0.25),
+        ({"coarse_factor": "1.5"}, 0.375),
+        ({"coarse_factor": "4"}, 0.5),
+        ({"coarse_factor": "1.5", "backbone_scale": "0.2"}, 0.2),
+    ],
+)
+def test_weights_may_ask_for_a_finer_coarse_network(
+    network: BGMv2, told: dict[str, str], scale: float
+) -> None:
+    known = BGMv2.from_stored(network.state_dict(), told)
+    assert known.chosen_options(1920, 1080).backbone_scale == pytest.approx(scale)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "4.1", "nan", "fine"])
+def test_a_factor_that_makes_no_sense_is_refused(network: BGMv2, text: str) -> None:
+    with pytest.raises(CheckpointError, match="coarse_factor"):
+        BGMv2.from_stored(network.state_dict(), {"coarse_factor": text})
+
+
 @pytest.mark.parametrize("wrong", [{"backbone_scale": 0.6}, {"backbone_scale": 0}])
 def test_impossible_options_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="backbone_scale"):

@@ -22,7 +22,12 @@ from mattecli.models.parts.bounded import bounded
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.models.parts.precision import at_least_float32
 from mattecli.models.parts.pyramid import Pyramid
-from mattecli.models.parts.refine_options import RefineOptions, parsed_options
+from mattecli.models.parts.refine_options import (
+    COARSE_FACTOR,
+    RefineOptions,
+    parsed_factor,
+    parsed_options,
+)
 from mattecli.models.parts.refiner import Coarse, Refiner, Rows, resize
 from mattecli.models.parts.resnet import DilatedResNet
 
@@ -116,6 +121,7 @@ class BGMv2(MattingModel):
     Attributes:
         options: as above; may be set at any time.
         overrides: fields of `RefineOptions` that hold whatever the picture's size.
+        coarse_factor: times the usual coarse size, where no field of `overrides` says it.
     """
 
     def __init__(
@@ -131,6 +137,7 @@ class BGMv2(MattingModel):
         self.refiner = refiner
         self.options = options
         self.overrides: dict[str, Any] = {}
+        self.coarse_factor = 1.0
 
     @classmethod
     def fresh(cls, variant: str = "") -> Self:
@@ -158,9 +165,13 @@ class BGMv2(MattingModel):
 
     @classmethod
     def from_stored(cls, state: Mapping[str, Tensor], options: Mapping[str, str]) -> Self:
-        """As `from_state`; fields of `RefineOptions` are known, the rest follows the size."""
+        """As `from_state`; fields of `RefineOptions` are known, and ``coarse_factor``; the rest
+        follows the size.
+        """
         network = cls.from_state(state)
-        network.overrides = parsed_options(options)
+        fields = {name: text for name, text in options.items() if name != COARSE_FACTOR}
+        network.overrides = parsed_options(fields)
+        network.coarse_factor = parsed_factor(options.get(COARSE_FACTOR, "1"))
         return network
 
     def forward(
@@ -194,7 +205,8 @@ class BGMv2(MattingModel):
 
     def chosen_options(self, width: int, height: int) -> RefineOptions:
         """How a picture of this size is refined when the caller does not say."""
-        return self.options or self.options_for(RefineOptions.for_size(width, height))
+        usual = RefineOptions.for_size(width, height, self.coarse_factor)
+        return self.options or self.options_for(usual)
 
     @staticmethod
     def coarse_size(width: int, height: int, options: RefineOptions) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from mattecli.models.base import load_strictly
 from mattecli.models.bgmv2 import BGMv2, RefineOptions
+from mattecli.models.parts.refine_options import COARSE_FACTOR
 from mattecli.records import Array, Size
 from mattecli.training.backbone import bgmv2_backbone, read_encoder
 from mattecli.training.crops import centre_crop
@@ -63,6 +65,7 @@ class BGMv2System(System):
 
     name = "bgmv2"
     later = ("refiner.",)
+    options = MappingProxyType({COARSE_FACTOR: str(_COARSE_SCALES[-1] / _COARSE_SCALES[0])})
 
     def __init__(self, store: PictureStore, backbone: Path | None = None) -> None:
         self._store = store

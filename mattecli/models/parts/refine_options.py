@@ -11,10 +11,15 @@ from typing import Any, Literal, get_args
 
 from mattecli.errors import CheckpointError
 
-__all__ = ["RefineMode", "RefineOptions", "parsed_options"]
+__all__ = ["COARSE_FACTOR", "RefineMode", "RefineOptions", "parsed_factor", "parsed_options"]
 
 RefineMode = Literal["full", "sampling", "thresholding"]
 
+COARSE_FACTOR = "coarse_factor"
+"""Option: how many times the usual coarse size weights are best at."""
+
+_LARGEST_FACTOR = 4.0
+_LARGEST_SCALE = 0.5
 _HD_PIXELS = 1920 * 1080
 _HD_SAMPLES = 80_000
 
@@ -39,7 +44,7 @@ class RefineOptions:
     prevent_oversampling: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < self.backbone_scale <= 0.5:
+        if not 0 < self.backbone_scale <= _LARGEST_SCALE:
             raise ValueError(f"backbone_scale is {self.backbone_scale}, not above 0 and up to 0.5")
         if self.mode not in get_args(RefineMode):
             raise ValueError(f"mode is {self.mode}, not one of {', '.join(get_args(RefineMode))}")
@@ -49,18 +54,23 @@ class RefineOptions:
             raise ValueError(f"sample_pixels is {self.sample_pixels}, below 0")
 
     @classmethod
-    def for_size(cls, width: int, height: int) -> RefineOptions:
+    def for_size(cls, width: int, height: int, coarse_factor: float = 1.0) -> RefineOptions:
         """The authors' advice for HD (0.25, 80,000) and 4K (0.125, 320,000), and between.
 
         The scale halves with every fourfold of the pixels, so that the coarse network always sees
         about the 480x270 pixels of that advice; the refined share of the picture stays, but not
         below 80,000 pixels, since a smaller picture has relatively more border.
+
+        Args:
+            width, height: of the picture, pixels.
+            coarse_factor: times that scale, as far as 0.5.
         """
         pixels = width * height
-        scale = 0.5
+        scale = _LARGEST_SCALE
         while pixels * scale**2 > 2 * _HD_PIXELS * 0.25**2:
             scale /= 2
         samples = max(_HD_SAMPLES, round(_HD_SAMPLES * pixels / _HD_PIXELS))
+        scale = min(_LARGEST_SCALE, scale * coarse_factor)
         return cls(backbone_scale=scale, sample_pixels=samples)
 
 
@@ -71,7 +81,7 @@ def parsed_options(options: Mapping[str, str]) -> dict[str, Any]:
         CheckpointError: another name, or a value that makes no sense.
     """
     kinds = {field.name: type(field.default) for field in fields(RefineOptions)}
-    choices = f"choose among {', '.join(kinds)}"
+    choices = f"choose among {', '.join((*kinds, COARSE_FACTOR))}"
     unknown = [name for name in options if name not in kinds]
     if unknown:
         raise CheckpointError(f"Background Matting V2 has no option {unknown[0]}", remedy=choices)
@@ -81,6 +91,24 @@ def parsed_options(options: Mapping[str, str]) -> dict[str, Any]:
     except ValueError as error:
         raise CheckpointError(str(error), remedy=choices) from None
     return found
+
+
+def parsed_factor(text: str) -> float:
+    """`COARSE_FACTOR` as a command line or a file has it.
+
+    Raises:
+        CheckpointError: it makes no sense.
+    """
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor <= _LARGEST_FACTOR:
+        raise CheckpointError(
+            f"{COARSE_FACTOR} is {text[:20]!r}, not above 0 and up to {_LARGEST_FACTOR:g}",
+            remedy=f"give --set {COARSE_FACTOR}=1",
+        )
+    return factor
 
 
 def _parsed(kind: type[Any], text: str) -> Any:
