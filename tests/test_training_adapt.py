@@ -150,8 +150,9 @@ def test_a_log_that_was_cut_off_does_not_keep_it_from_going_on(options: AdaptOpt
     assert [row["step"] for row in read_rows(log)] == ["5"]
 
 
-def test_the_authors_size_is_their_scripts_own(options: AdaptOptions, cli: Cli) -> None:
-    told = ("--weights", options.weights, "--set", "short_side=64", "--reference")
+@pytest.mark.parametrize("name", ["short_side", "coarse_factor"])
+def test_the_authors_size_is_their_scripts_own(options: AdaptOptions, cli: Cli, name: str) -> None:
+    told = ("--weights", options.weights, "--set", f"{name}=2", "--reference")
     done = cli("matte", options.photos, "-w", "alpha", "-o", "out/", *told)
     assert done.code == 2
     assert "not for --reference" in done.err

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mattecli.models.spec import ModelSpec
 from mattecli.records import Size
 
-__all__ = ["NetworkSize", "network_size", "sufficient_side"]
+__all__ = ["NetworkSize", "network_size", "scaled_size", "sufficient_side"]
 
 _LONGEST = 4
 """A photo longer than four times its short side is scaled down further, to bound the memory."""
@@ -44,17 +44,28 @@ def network_size(photo: Size, spec: ModelSpec, short_side: int | None = None) ->
         return NetworkSize(photo, Size(*(_up(side, spec) for side in photo)))
     target = short_side or spec.size
     if spec.size_rule == "fixed":
-        side = _near(target, spec)
+        side = _near(target, spec.multiple, _floor(spec))
         return NetworkSize(Size(side, side), Size(side, side))
-    short, long = min(photo), max(photo)
-    scale = min(target / short, target * _LONGEST / long)
-    size = Size(*(_near(side * scale, spec) for side in photo))
+    size = scaled_size(photo, target, spec.multiple, _floor(spec))
     return NetworkSize(size, size)
 
 
-def _near(side: float, spec: ModelSpec) -> int:
+def scaled_size(photo: Size, short_side: int, multiple: int, least: int = 0) -> Size:
+    """A photo's size scaled to a short side; the long side of strips is held.
+
+    Args:
+        photo: size of the photo.
+        short_side: pixels.
+        multiple: of which both sides of the result are one.
+        least: the smallest side, itself a multiple; 0: one multiple.
+    """
+    scale = min(short_side / min(photo), short_side * _LONGEST / max(photo))
+    return Size(*(_near(side * scale, multiple, least or multiple) for side in photo))
+
+
+def _near(side: float, multiple: int, least: int) -> int:
     """The nearest allowed length: the picture is stretched by half a multiple at most."""
-    return max(round(side / spec.multiple) * spec.multiple, _floor(spec))
+    return max(round(side / multiple) * multiple, least)
 
 
 def _up(side: int, spec: ModelSpec) -> int:

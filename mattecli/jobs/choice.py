@@ -170,15 +170,17 @@ def _network(
     """A network's weights, and what runs it: its authors' script or ours."""
     from mattecli.engine.alternatives import ReferenceEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
+    from mattecli.models.parts.refine_options import COARSE_FACTOR
     from mattecli.models.weights import SHORT_SIDE
 
     settings = _settings(options.model)
     names = SCRIPT_SETTINGS.get(spec.name, frozenset()) if options.model.reference else frozenset()
     for_script = {name: text for name, text in settings.items() if name in names}
     for_network = {name: text for name, text in settings.items() if name not in names}
-    if options.model.reference and SHORT_SIDE in for_network:
+    ours = [name for name in (SHORT_SIDE, COARSE_FACTOR) if name in for_network]
+    if options.model.reference and ours:
         raise UsageError(
-            f"--set {SHORT_SIDE} is not for --reference",
+            f"--set {ours[0]} is not for --reference",
             remedy="leave it out: the authors' script has its own size",
         )
     loaded = _load(spec, options.model, for_network)

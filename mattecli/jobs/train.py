@@ -193,7 +193,7 @@ def check_not_negative(numbers: Mapping[str, float]) -> None:
     """Numbers by option name.
 
     Raises:
-        UsageError: one is below 0.
+        UsageError: one is below 0, or not finite.
     """
     for name, value in numbers.items():
         if not 0 <= value < math.inf:

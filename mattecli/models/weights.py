@@ -157,8 +157,8 @@ def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -
                 f"holds weights of {found.name}, not of {spec.name}",
                 remedy=f"use it with --model {found.name}",
             )
-        size = {SHORT_SIDE} if _short_side(spec, options) else set()
-        rest = {name: text for name, text in options.items() if name not in size}
+        seen = _short_side(spec, options)
+        rest = {name: text for name, text in options.items() if not (seen and name == SHORT_SIDE)}
         network = model_class(spec).from_stored(checkpoint.state, rest)
     except CheckpointError as error:
         error.path = checkpoint.path

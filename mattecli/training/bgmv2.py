@@ -115,7 +115,7 @@ class BGMv2System(System):
 
 def _base_alone(phase: Phase) -> bool:
     """Whether the refiner rests, so that it need not be computed."""
-    return phase.factor("refiner.") == 0
+    return phase.rests("refiner.")
 
 
 def _unit(levels: Tensor) -> Tensor:

@@ -9,15 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mattecli.engine.sizes import scaled_size
 from mattecli.ops.metrics import ImagePair, overlap
 from mattecli.ops.pixels import to_float, to_levels
 from mattecli.records import Array, Size
 from mattecli.training.store import labelled_pairs, read_alpha, read_photo
 from mattecli.training.system import Panel
 
-__all__ = ["HeldOut", "SizedMatting", "scaled_size"]
+__all__ = ["HeldOut", "SizedMatting"]
 
-_LONGEST = 4  # times the shorter side
 _FEW = 32  # photos of a quick judgement
 _SHOWN = 12  # photos on a sheet
 
@@ -48,16 +48,6 @@ class SizedMatting:
         batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], np.float32)
         alpha = np.asarray(self.network(batch), np.float32)[0, 0]
         return np.asarray(cv2.resize(alpha, size), np.float32)
-
-
-def scaled_size(size: Size, short_side: int, multiple: int) -> Size:
-    """``size`` scaled to a shorter side of ``short_side``, both sides rounded to ``multiple``.
-
-    The longer side of strips is held, as where the product sees them.
-    """
-    scale = min(short_side / min(size), _LONGEST * short_side / max(size))
-    width, height = (max(1, round(side * scale / multiple)) * multiple for side in size)
-    return Size(width, height)
 
 
 class HeldOut:

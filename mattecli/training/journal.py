@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.media.opencv import encode
+
 __all__ = ["Journal", "draw_curves", "read_rows"]
 
 _PANEL_WIDTH, _PANEL_HEIGHT, _MARGIN = 640, 220, 34
@@ -62,7 +64,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         if len(panels) % 2:
             panels.append(np.full_like(panels[0], 255))
         pairs = [np.hstack(panels[i : i + 2]) for i in range(0, len(panels), 2)]
-        picture.write_bytes(cv2.imencode(".png", np.vstack(pairs))[1].tobytes())
+        picture.write_bytes(encode(".png", np.vstack(pairs)))
 
 
 def _panel(name: str, points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -119,7 +119,7 @@ class MODNetSystem(System):
 
 def _semantic_alone(phase: Phase) -> bool:
     """Whether the other branches rest: they need its maps, it needs nothing of theirs."""
-    return phase.factor("f_branch.") == 0
+    return phase.rests("f_branch.")
 
 
 def _semantic(network: MODNet, image: Tensor) -> Tensor:

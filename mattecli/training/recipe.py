@@ -74,6 +74,10 @@ class Phase:
     plain: float = 0.0
     strands: float = 0.0
 
+    def rests(self, part: str) -> bool:
+        """Whether the weights whose names begin with ``part`` stay as they are."""
+        return self.factor(part) == 0
+
     def factor(self, name: str) -> float:
         """What the rate of the parameter called ``name`` is multiplied by."""
         return next((f for prefix, f in self.factors.items() if name.startswith(prefix)), 1.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mattecli.media.opencv import encode
 from mattecli.records import Array
 from mattecli.training.system import Panel
 
@@ -27,7 +28,7 @@ def write_sheet(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
     ]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    path.write_bytes(cv2.imencode(".png", np.vstack(rows)[..., ::-1])[1].tobytes())
+    path.write_bytes(encode(".png", np.vstack(rows)[..., ::-1]))
 
 
 def _strip(panel: Panel) -> Array:

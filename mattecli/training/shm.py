@@ -138,12 +138,12 @@ class SHMSystem(System):
 
 def _trimap_alone(phase: Phase) -> bool:
     """Whether M-Net rests, so that it need not be computed."""
-    return phase.factor("m_net.") == 0
+    return phase.rests("m_net.")
 
 
 def _matting_alone(phase: Phase) -> bool:
     """Whether T-Net rests, so that true trimaps take its place."""
-    return phase.factor("t_net.") == 0
+    return phase.rests("t_net.")
 
 
 def _prediction(alpha_p: Tensor, alpha: Tensor, image: Tensor) -> Tensor:

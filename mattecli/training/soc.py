@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mattecli.engine.sizes import scaled_size
 from mattecli.models.modnet import MODNet, MODNetOutput
+from mattecli.models.weights import SHORT_SIDE as SHORT_SIDE_OPTION
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array, Size
 from mattecli.training.fused_norm import fuse_norms
-from mattecli.training.held_out import scaled_size
 from mattecli.training.losses.modnet import Predictions, soc_losses
 from mattecli.training.modnet import MULTIPLE, SHORT_SIDE, modnet_matting
 from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
@@ -40,7 +41,6 @@ def soc_recipe(photos: int, epochs: int, rate: float = 1e-5, size: int = SHORT_S
         epochs: how many.
         rate: learning rate.
         size: shorter side that the network sees.
-        begun_with: what else a resumed adaptation must share.
     """
     phases = tuple(
         Phase(
@@ -100,6 +100,7 @@ class SOCSystem(System):
         photos: files.
         weights: of the network to adapt.
         size: shorter side that the network sees.
+        begun_with: what else a resumed adaptation must share.
     """
 
     name = "soc"
@@ -114,7 +115,7 @@ class SOCSystem(System):
         self._photos = list(photos)
         self._weights = weights
         self._size = size
-        self.options = {"short_side": str(size)}  # it is adapted to photos of this size, too
+        self.options = {SHORT_SIDE_OPTION: str(size)}  # it is adapted to photos of this size, too
         self.begun_with = {"size": str(size), "photos": str(len(self._photos)), **begun_with}
 
     def network(self, seed: int) -> nn.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -226,18 +226,7 @@ class Trainer:
                 path=path,
                 remedy="use that system and seed, or another folder",
             )
-        begun = facts.get("begun_with", mine["begun_with"])
-        changed = [
-            f"{k} {begun.get(k)}, not {v}"
-            for k, v in mine["begun_with"].items()
-            if begun.get(k) != v
-        ]
-        if changed:
-            raise CheckpointError(
-                f"was begun with {', '.join(changed)}",
-                path=path,
-                remedy="give the same options with --resume, or another folder",
-            )
+        _check_begun(path, facts.get("begun_with", mine["begun_with"]), mine["begun_with"])
         step = int(facts["step"])
         if step > self.recipe.steps:
             raise CheckpointError(
@@ -246,6 +235,17 @@ class Trainer:
                 remedy="ask for more, or choose another folder",
             )
         return step
+
+
+def _check_begun(path: Path, begun: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse to go on with what would be another training."""
+    changed = [f"{k} {begun.get(k)}, not {v}" for k, v in now.items() if begun.get(k) != v]
+    if changed:
+        raise CheckpointError(
+            f"was begun with {', '.join(changed)}",
+            path=path,
+            remedy="give the same options with --resume, or another folder",
+        )
 
 
 class _Row:
