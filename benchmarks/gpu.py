@@ -68,41 +68,52 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=200, help="of 12 megapixels, end to end")
     parser.add_argument("--frames", type=int, default=500, help="of the video, end to end")
     parser.add_argument("--shrink", type=int, default=1, help="divide all sizes, to try it out")
+    parser.add_argument("--only", choices=("networks", "photos", "videos"), help="one part")
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
     options = parser.parse_args()
     device = torch.device(options.device)
-    sys.stdout.write(f"{describe_device(device)}, PyTorch {torch.__version__}\n\n")
-    sys.stdout.write("| network | seen at | batch | eager fp32, images/s | compiled fp32 | fp32 |")
-    sys.stdout.write(" fp16 | fp16 / eager |\n|---|---|---|---|---|---|---|---|\n")
+    sys.stdout.write(f"{describe_device(device)}, PyTorch {torch.__version__}\n")
+    parts = {
+        "networks": networks(device, options),
+        "photos": end_to_end(device, options.photos, 12 / options.shrink**2),
+        "videos": videos(device, options.frames, options.shrink),
+    }
+    for name, lines in parts.items():
+        if options.only in (None, name):
+            for line in lines:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+
+
+def networks(device: torch.device, options: argparse.Namespace) -> Iterator[str]:
+    """The table of the networks alone."""
+    ways = ["eager fp32", *([] if options.no_compile else ["compiled fp32"]), "fp32", "fp16"]
+    titles = ["network", "seen at", "batch", f"images/s, {ways[0]}", *ways[1:], "fp16 / eager"]
+    yield "\n| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|\n"
     for row in ROWS:
-        sys.stdout.write(alone(row, device, options.seconds, options.shrink))
-        sys.stdout.flush()
-    sys.stdout.write("\n| end to end, JPEG to alpha PNG | photos/s | GPU busy |\n|---|---|---|\n")
-    for line in end_to_end(device, options.photos, 12 / options.shrink**2):
-        sys.stdout.write(line)
-        sys.stdout.flush()
-    sys.stdout.write("\n| end to end, raw 1080p video to alpha | frames/s |\n|---|---|\n")
-    for line in videos(device, options.frames, options.shrink):
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        yield alone(row, device, options)
 
 
-def alone(row: Row, device: torch.device, seconds: float, shrink: int) -> str:
+def alone(row: Row, device: torch.device, options: argparse.Namespace) -> str:
     """One line: a network's images a second, its inputs being on the device."""
     spec = find_spec(row.model)
     network = model_class(spec).fresh(spec.variant).eval()
-    height, width = (-(-side // shrink // 32) * 32 for side in row.size)
+    height, width = (-(-side // options.shrink // 32) * 32 for side in row.size)
     inputs = inputs_of(row, height, width, device)
     half = torch.float16 if device.type == "cuda" else torch.bfloat16
     ways: dict[str, Callable[[], object]] = {}
     eager = network.to(device)
     ways["eager"] = lambda: eager.estimate(inputs)
-    joined = torch.compile(eager.estimate, dynamic=False)
-    ways["compiled"] = lambda: joined(inputs)
+    if not options.no_compile:
+        joined = torch.compile(eager.estimate, dynamic=False)
+        ways["compiled"] = lambda: joined(inputs)
     for name, dtype in (("fp32", torch.float32), ("fp16", half)):
         form = InferenceForm(network.cpu(), dtype).to(device)
         ways[name] = queued(form, inputs, device)
     network.to(device)
-    rates = {name: row.batch / seconds_of(way, device, seconds) for name, way in ways.items()}
+    rates = {
+        name: row.batch / seconds_of(way, device, options.seconds) for name, way in ways.items()
+    }
     cells = " | ".join(f"{rate:.1f}" for rate in rates.values())
     gain = rates["fp16"] / rates["eager"]
     return f"| {row.model} | {width}x{height} | {row.batch} | {cells} | {gain:.2f} |\n"
@@ -157,6 +168,7 @@ def seconds_of(work: Callable[[], object], device: torch.device, seconds: float)
 
 def end_to_end(device: torch.device, photos: int, megapixels: float) -> Iterator[str]:
     """Lines for precisions; busy is the share of the time in which a kernel ran."""
+    yield "\n| end to end, JPEG to alpha PNG | photos/s | GPU busy |\n|---|---|---|\n"
     with tempfile.TemporaryDirectory(prefix="mattecli-gpu-") as folder:
         place = Path(folder)
         write_scenes(place, megapixels, photos)
@@ -180,6 +192,7 @@ def end_to_end(device: torch.device, photos: int, megapixels: float) -> Iterator
 
 def videos(device: torch.device, frames: int, shrink: int) -> Iterator[str]:
     """Lines for precisions: uncompressed frames of a file in, grey frames in FFV1 out."""
+    yield "\n| end to end, raw 1080p video to alpha | frames/s |\n|---|---|\n"
     with tempfile.TemporaryDirectory(prefix="mattecli-gpu-") as folder:
         place = Path(folder)
         size = f"{1920 // shrink // 2 * 2}x{1080 // shrink // 2 * 2}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -159,7 +160,9 @@ def test_nothing_waits_for_the_gpu_inside_the_network(network: MODNet) -> None:
     )
     inputs = model_input([prepared], device)
     form.estimate(inputs)
-    torch.cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is a prototype
+        torch.cuda.set_sync_debug_mode("error")
     try:
         form.estimate(inputs)
     finally:

@@ -79,6 +79,18 @@ def test_store_is_read_again_for_the_same_pictures_alone(folder: Path, tmp_path:
     np.testing.assert_array_equal(pickle.loads(sent).plate(0), first.plate(0))
 
 
+def test_processes_make_the_same_store(folder: Path, tmp_path: Path) -> None:
+    alone, helped = (build_store(folder, tmp_path / str(n), workers=n) for n in (0, 2))
+    assert alone.entries == helped.entries
+    for name in ("pictures.raw", "plates.raw", "index.json"):
+        assert (alone.folder / name).read_bytes() == (helped.folder / name).read_bytes()
+    shutil.copytree(folder, tmp_path / "bad")
+    (tmp_path / "bad" / "alpha" / "1.png").write_bytes(b"not a picture")
+    with pytest.raises(ImageReadError, match=r"1.png"):
+        build_store(tmp_path / "bad", tmp_path / "none", workers=2)
+    assert not (tmp_path / "none" / "index.json").exists()
+
+
 def test_store_names_what_is_wrong(tmp_path: Path) -> None:
     bad = make_training_folder(tmp_path / "bad")
     (bad / "alpha" / "3.png").unlink()

@@ -68,6 +68,21 @@ def test_equals_the_plain_layers(
         torch.testing.assert_close(ours, theirs, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("training", [True, False])
+def test_a_gpu_gives_what_the_plain_layers_give(training: bool) -> None:
+    generator = torch.Generator().manual_seed(5)
+    x = (2 * torch.randn(3, 16, 17, 13, generator=generator) + 1).cuda()
+    weights = torch.randn(x.shape, generator=generator).cuda()
+    norm = plain_norm(16, seed=5).cuda()
+    fused = FusedIBNormReLU(copy.deepcopy(norm.bnorm))
+    expected = results(PlainIBNormReLU(norm), x, weights, training)
+    actual = results(fused, x, weights, training)
+    for ours, theirs in zip(actual, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=2e-4, atol=2e-4)
+
+
 def test_keeps_names_and_outputs_of_a_network() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(3)

@@ -84,7 +84,7 @@ def train(
     unless_begun(settings)
     with alone_in(options.output):
         material = Material(
-            store=build_store(options.data, options.output / "store", reading),
+            store=build_store(options.data, options.output / "store", reading, options.run.workers),
             held_out=options.data / "val",
             pretrained=options.pretrained,
         )

@@ -6,21 +6,18 @@ ahead by the processes that make the pictures.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from mattecli.errors import MattecliError
 from mattecli.records import Size
+from mattecli.training.processes import made_ahead
 from mattecli.training.recipe import Recipe
 from mattecli.training.system import Batch, Sampler, stacked
 
 __all__ = ["BatchMaker", "feed"]
-
-_AHEAD = 4  # batches a process makes in advance
 
 
 class BatchMaker(Dataset[Batch | MattecliError]):
@@ -55,33 +52,6 @@ class BatchMaker(Dataset[Batch | MattecliError]):
         return stacked(rows)
 
 
-def feed(maker: BatchMaker, steps: range, workers: int) -> Iterator[Batch]:
-    """The batches of ``steps`` in order, made ahead by ``workers`` processes (0: none).
-
-    Raises:
-        MattecliError: what kept a batch from being made.
-    """
-    loader = DataLoader(
-        maker,
-        sampler=steps,
-        batch_size=None,
-        num_workers=workers,
-        prefetch_factor=_AHEAD if workers else None,
-        worker_init_fn=_prepare_worker,
-        multiprocessing_context="spawn" if workers else None,
-    )
-    batches = iter(loader)
-    try:
-        for batch in batches:
-            if isinstance(batch, MattecliError):
-                raise batch
-            yield batch
-    finally:
-        if workers:  # an exception's traceback keeps the iterator, and so its processes, alive
-            batches._shutdown_workers()  # type: ignore[attr-defined] # torch has no public way
-
-
-def _prepare_worker(_worker: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # a stop is the trainer's to handle
-        signal.signal(number, signal.SIG_IGN)
-    cv2.setNumThreads(1)  # the network's threads need the cores
+def feed(maker: BatchMaker, steps: range, workers: int, *, pinned: bool = False) -> Iterator[Batch]:
+    """The batches of ``steps`` in order; the rest is ``made_ahead``'s."""
+    return made_ahead(maker, steps, workers, pinned=pinned)

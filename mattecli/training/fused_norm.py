@@ -1,8 +1,9 @@
-"""MODNet's IBNorm and ReLU in few passes over memory, for training on a CPU.
+"""MODNet's IBNorm and ReLU in few passes over memory, for training.
 
 The plain module copies both halves of the channels, and with channels-last maps the instance
-norm changes the layout there and back: more than half of a training step. Here both norms are one
-scale and shift for each picture and channel, and the ReLU is part of it.
+norm changes the layout there and back: on a CPU more than half of a training step. Here both norms
+are one scale and shift for each picture and channel, and the ReLU is part of it. A CPU takes one
+picture after the other, which then stays in its cache; a GPU all of them at once.
 """
 
 from __future__ import annotations
@@ -73,14 +74,27 @@ def _moments(x: Tensor, half: int) -> Tensor:
     """Mean and variance, 2,N,C: of the batch for the first ``half`` channels, of the picture for
     the rest.
     """
-    each = [torch.batch_norm_update_stats(picture[None], None, None, 0.0) for picture in x]
-    mean = torch.stack([mean for mean, _ in each]).float()
-    variance = torch.stack([variance for _, variance in each]).float()
+    mean, variance = _moments_at_once(x) if x.is_cuda else _moments_in_turn(x)
     batch_mean = mean[:, :half].mean(0)
     spread = (mean[:, :half] - batch_mean).square()
     variance[:, :half] = (variance[:, :half] + spread).mean(0)
     mean[:, :half] = batch_mean
     return torch.stack((mean, variance))
+
+
+def _moments_in_turn(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each picture and channel, N,C float32 each."""
+    each = [torch.batch_norm_update_stats(picture[None], None, None, 0.0) for picture in x]
+    mean = torch.stack([mean for mean, _ in each]).float()
+    return mean, torch.stack([variance for _, variance in each]).float()
+
+
+def _moments_at_once(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in two reductions over the whole batch."""
+    pixels = x[0, 0].numel()
+    mean = x.sum(dim=(2, 3), dtype=torch.float32) / pixels
+    length = torch.linalg.vector_norm(x, dim=(2, 3), dtype=torch.float32)
+    return mean, (length.square() / pixels - mean.square()).clamp_min(0)
 
 
 class _NormReLU(torch.autograd.Function):
@@ -100,10 +114,7 @@ class _NormReLU(torch.autograd.Function):
         gain[:, :half] *= affine[0]
         offset = -mean * gain
         offset[:, :half] += affine[1]
-        y = torch.empty_like(x)
-        for i in range(len(x)):  # one picture at a time stays in the cache
-            torch.addcmul(_plane(offset[i], x), x[i], _plane(gain[i], x), out=y[i])
-        y.relu_()
+        y = _scaled(x, gain, offset).relu_()
         ctx.save_for_backward(x, y, mean, inverse, gain)
         ctx.half, ctx.follow = half, follow
         return y
@@ -120,20 +131,39 @@ class _NormReLU(torch.autograd.Function):
         share_product[:, :half] = share_product[:, :half].mean(0) * ctx.follow
         slope = -gain * share_product * inverse
         offset = -gain * share_total - slope * mean
-        out = torch.empty_like(x)
-        for i in range(len(x)):
-            torch.addcmul(_plane(offset[i], x), x[i], _plane(slope[i], x), out=out[i])
+        out = _scaled(x, slope, offset)
         out.addcmul_(grad, gain.to(x.dtype)[:, :, None, None])
         affine = torch.stack((product[:, :half].sum(0), total[:, :half].sum(0)))
         return out, affine, None, None, None
 
 
-def _plane(values: Tensor, like: Tensor) -> Tensor:
-    return values.to(like.dtype)[:, None, None]
+def _scaled(x: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+    """``x * gain + offset``, these two N,C."""
+    gains, offsets = _planes(gain, x), _planes(offset, x)
+    if x.is_cuda:
+        return torch.addcmul(offsets, x, gains)
+    y = torch.empty_like(x)
+    for i in range(len(x)):  # one picture at a time stays in the cache
+        torch.addcmul(offsets[i], x[i], gains[i], out=y[i])
+    return y
+
+
+def _planes(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.dtype)[:, :, None, None]
 
 
 def _sums(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
     """The sums that batch norm's backward pass makes, for each picture: N,C each."""
+    return (_sums_at_once if x.is_cuda else _sums_in_turn)(grad, x, mean, inverse)
+
+
+def _sums_at_once(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    normal = _scaled(x, inverse, -mean * inverse)
+    total = grad.sum(dim=(2, 3), dtype=torch.float32)
+    return total, normal.mul_(grad).sum(dim=(2, 3), dtype=torch.float32)
+
+
+def _sums_in_turn(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
     variance = inverse.square().reciprocal()
     rows = [
         torch.ops.aten.native_batch_norm_backward(

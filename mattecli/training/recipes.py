@@ -55,8 +55,14 @@ _CLOSING = (
     *((448, 448), (416, 416), (384, 576), (576, 384)),
 )
 
+_BROAD = (
+    *((416, 608), (608, 416), (448, 640), (640, 448), (416, 416)),
+    *((480, 480), (512, 512), (512, 704), (704, 512)),
+)
+
 _REST = {"hr_branch.": 0.0, "f_branch.": 0.0}  # while the semantic branch is trained alone
 _SLOWER = {"backbone.": 0.3}
+_HALF = {"backbone.": 0.5}
 
 # The semantic branch learns what a person is, which takes most pictures, and costs a third of the
 # whole network; the others learn borders, which takes few. In the end half of the pictures are
@@ -125,6 +131,36 @@ _MODNET = Recipe(
             plain=0.5,
             strands=0.2,
         ),
+        Phase(
+            name="long-medium",
+            steps=1200,
+            batch=32,
+            sizes=_MEDIUM + _CLOSING,
+            rate=Rate(peak=1e-3, warmup=200, shape="cosine", end=0.6),
+            factors=_HALF,
+            plain=0.5,
+            strands=0.2,
+        ),
+        Phase(
+            name="long-broad",
+            steps=2008,
+            batch=32,
+            sizes=_BROAD,
+            rate=Rate(peak=6e-4, shape="cosine", end=0.01),
+            factors=_HALF,
+            plain=0.5,
+            strands=0.2,
+        ),
+        Phase(
+            name="mostly-plain",
+            steps=1000,
+            batch=8,
+            sizes=_CLOSING,
+            rate=Rate(peak=3e-4, warmup=50, shape="cosine", end=0.01),
+            factors=_SLOWER,
+            plain=0.85,
+            strands=0.1,
+        ),
     ),
     optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
     multiple=32,
@@ -154,6 +190,11 @@ _DIM = Recipe(
     optimiser=Optimiser(kind="adam"),
     multiple=32,
     save_every=500,
+)
+
+_PORTRAIT = (
+    *((256, 384), (384, 256), (288, 416), (416, 288), (320, 480), (480, 320)),
+    *((288, 288), (320, 320), (352, 352)),
 )
 
 # T-Net's encoder begins as MODNet's, which knows what a person is; its decoder is new. M-Net sees
@@ -190,6 +231,26 @@ _SHM = Recipe(
             factors={"t_net.feature.": 0.3},
             plain=0.5,
             strands=0.2,
+        ),
+        Phase(
+            name="trimap-long",
+            steps=1500,
+            batch=32,
+            sizes=(*_SMALL, (288, 288), (256, 352), (352, 256)),
+            rate=Rate(peak=1e-3, warmup=100, shape="linear", end=0.15),
+            factors={"t_net.feature.": 0.5, "m_net.": 0.0},
+            plain=0.5,
+            strands=0.2,
+        ),
+        Phase(
+            name="joint-long",
+            steps=1500,
+            batch=8,
+            sizes=_PORTRAIT,
+            rate=Rate(peak=6e-4, warmup=100, shape="cosine", end=0.01),
+            factors={"t_net.feature.": 0.5},
+            plain=0.8,
+            strands=0.1,
         ),
     ),
     optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),

@@ -16,10 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import Dataset
 
-from mattecli.errors import ImageReadError, PairingError, UsageError
+from mattecli.errors import ImageReadError, MattecliError, PairingError, UsageError
 from mattecli.ops.foreground import decontaminated
 from mattecli.training.emptied import emptied
+from mattecli.training.processes import made_ahead
 
 __all__ = [
     "Entry",
@@ -156,7 +158,10 @@ def read_alpha(path: Path) -> Levels:
 
 
 def build_store(
-    data: Path, folder: Path, report: Callable[[int, int], None] = lambda _done, _all: None
+    data: Path,
+    folder: Path,
+    report: Callable[[int, int], None] = lambda _done, _all: None,
+    workers: int = 0,
 ) -> PictureStore:
     """Decode ``data`` into ``folder``, unless that was done before.
 
@@ -165,6 +170,7 @@ def build_store(
             ``backgrounds`` without anybody.
         folder: where the pixels go; about ten bytes for each pixel.
         report: called with the number of photos decoded so far, and that of all.
+        workers: processes that decode; 0 is none.
 
     Raises:
         PairingError: a photo has no alpha, or one of another size.
@@ -182,7 +188,7 @@ def build_store(
             )
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = _write(folder / "pictures.raw", _pictures(labelled, report))
+        pictures = _write(folder / "pictures.raw", _pictures(labelled, report, workers))
         plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
         part = index.with_suffix(".part")
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
@@ -202,14 +208,30 @@ def _digest(labelled: Path, backgrounds: Path) -> str:
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-def _pictures(folder: Path, report: Callable[[int, int], None]) -> Iterator[tuple[str, Levels]]:
+class _Layers(Dataset[Levels | MattecliError]):
+    """The layers of labelled photos by number, H,W,10."""
+
+    def __init__(self, pairs: Sequence[tuple[Path, Path]]) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, number: int) -> Levels | MattecliError:
+        image, truth = self._pairs[number]
+        try:
+            photo, alpha = read_photo(image), read_alpha(truth)
+            if alpha.shape != photo.shape[:2]:
+                raise PairingError("alpha has another size than its photo", path=truth)
+        except MattecliError as error:
+            return error
+        return np.dstack((photo, decontaminated(photo, alpha), emptied(photo, alpha), alpha))
+
+
+def _pictures(
+    folder: Path, report: Callable[[int, int], None], workers: int
+) -> Iterator[tuple[str, Levels]]:
     pairs = labelled_pairs(folder)
-    for done, (image, truth) in enumerate(pairs, start=1):
-        photo, alpha = read_photo(image), read_alpha(truth)
-        if alpha.shape != photo.shape[:2]:
-            raise PairingError("alpha has another size than its photo", path=truth)
-        front, back = decontaminated(photo, alpha), emptied(photo, alpha)
-        yield image.name, np.dstack((photo, front, back, alpha))
+    made = made_ahead(_Layers(pairs), range(len(pairs)), workers)
+    for done, ((image, _), planes) in enumerate(zip(pairs, made, strict=True), start=1):
+        yield image.name, np.asarray(planes)
         report(done, len(pairs))
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mattecli.models.base import load_strictly
 from mattecli.records import Array, Size
+from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.recipe import Phase
 
 __all__ = ["Batch", "Moment", "Panel", "Sampler", "System", "full_precision", "stacked"]
@@ -67,6 +68,10 @@ class System(ABC):
     @abstractmethod
     def network(self, seed: int) -> nn.Module:
         """A network with fresh weights for training."""
+
+    def quicken(self, network: nn.Module) -> None:
+        """Put layers into a fresh ``network`` that a CPU trains faster; names and results stay."""
+        quicken_depthwise(network)
 
     def begin(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Put trained weights into ``network``; what they lack of ``later`` stays fresh.

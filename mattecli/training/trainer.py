@@ -21,7 +21,6 @@ from mattecli.training.checkpoint import (
     write_checkpoint,
     write_weights,
 )
-from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.feed import BatchMaker, feed
 from mattecli.training.journal import Journal, draw_curves
 from mattecli.training.recipe import Optimiser, Phase, Recipe, rate_at
@@ -92,7 +91,7 @@ class Trainer:
         network = system.network(settings.seed)
         if settings.device == "cpu":
             keep_freed_memory()
-            quicken_depthwise(network)
+            system.quicken(network)
         if weights is not None:
             _begin(system, network, weights)
         network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
@@ -125,7 +124,8 @@ class Trainer:
         """
         maker = BatchMaker(self.recipe, self.system.sampler(), self.settings.seed)
         steps = range(self.step, self.recipe.steps)
-        for batch in feed(maker, steps, self.settings.workers):
+        pinned = self._device.type == "cuda"
+        for batch in feed(maker, steps, self.settings.workers, pinned=pinned):
             self._advance(batch)
             if self.step % self.recipe.log_every == 0:
                 report(self._logged())
@@ -150,7 +150,7 @@ class Trainer:
             group["lr"] = rate_at(phase.rate, moment.step, phase.steps) * factor
             for parameter in group["params"]:
                 parameter.requires_grad_(factor > 0)
-        moved = {name: value.to(self._device) for name, value in batch.items()}
+        moved = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self.settings.bf16):
             terms = self.system.losses(network, moved, moment)
         loss = torch.stack(list(terms.values())).sum()
