@@ -71,9 +71,10 @@ def test_equals_the_plain_layers(
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("training", [True, False])
-def test_a_gpu_gives_what_the_plain_layers_give(training: bool) -> None:
+@pytest.mark.parametrize("mean", [1, 100])
+def test_a_gpu_gives_what_the_plain_layers_give(training: bool, mean: int) -> None:
     generator = torch.Generator().manual_seed(5)
-    x = (2 * torch.randn(3, 16, 17, 13, generator=generator) + 1).cuda()
+    x = (2 * torch.randn(3, 16, 17, 13, generator=generator) + mean).cuda()
     weights = torch.randn(x.shape, generator=generator).cuda()
     norm = plain_norm(16, seed=5).cuda()
     fused = FusedIBNormReLU(copy.deepcopy(norm.bnorm))

@@ -22,7 +22,9 @@ class LearnOptions:
     precision: Literal["bf16", "fp32"] = option(
         "bf16", "--precision", help="Arithmetic, where bfloat16 is safe at all"
     )
-    workers: int = option(1, "--workers", help="Processes that make pictures; 0 is none")
+    workers: int = option(
+        1, "--workers", help="Processes that read photos and make pictures; 0 is none"
+    )
     quiet: bool = option(False, "--quiet", "-q", help="Only errors")
     debug: bool = option(False, "--debug", help="Show tracebacks")
 

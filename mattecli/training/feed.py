@@ -6,7 +6,7 @@ ahead by the processes that make the pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -19,9 +19,11 @@ from mattecli.training.system import Batch, Sampler, stacked
 
 __all__ = ["BatchMaker", "feed"]
 
+_AHEAD = 4  # batches that a process makes in advance
+
 
 class BatchMaker(Dataset[Batch | MattecliError]):
-    """The batch of each step, or why there is none: a process cannot hand on an exception whole.
+    """The batch of each step, or why there is none.
 
     Args:
         recipe: phases, sizes and batch sizes.
@@ -52,6 +54,8 @@ class BatchMaker(Dataset[Batch | MattecliError]):
         return stacked(rows)
 
 
-def feed(maker: BatchMaker, steps: range, workers: int, *, pinned: bool = False) -> Iterator[Batch]:
-    """The batches of ``steps`` in order; the rest is ``made_ahead``'s."""
-    return made_ahead(maker, steps, workers, pinned=pinned)
+def feed(
+    maker: BatchMaker, steps: range, workers: int, *, pinned: bool = False
+) -> Generator[Batch]:
+    """The batches of ``steps`` in order; arguments and errors are ``made_ahead``'s."""
+    return made_ahead(maker, steps, workers, ahead=_AHEAD, pinned=pinned)

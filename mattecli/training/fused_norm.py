@@ -90,11 +90,20 @@ def _moments_in_turn(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _moments_at_once(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The same in two reductions over the whole batch."""
+    """The same over the whole batch."""
     pixels = x[0, 0].numel()
     mean = x.sum(dim=(2, 3), dtype=torch.float32) / pixels
-    length = torch.linalg.vector_norm(x, dim=(2, 3), dtype=torch.float32)
-    return mean, (length.square() / pixels - mean.square()).clamp_min(0)
+    near, rest = _near(mean, x)
+    length = torch.linalg.vector_norm(x - near, dim=(2, 3), dtype=torch.float32)
+    return mean, (length.square() / pixels - rest.square()).clamp_min(0)
+
+
+def _near(mean: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """``mean`` as values of ``x`` that can be taken from it, N,C,1,1, and what is left of it, N,C:
+    sums over what is centred neither cancel nor are biased by rounding.
+    """
+    near = _planes(mean, x)
+    return near, mean - near[..., 0, 0].float()
 
 
 class _NormReLU(torch.autograd.Function):
@@ -158,9 +167,10 @@ def _sums(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tenso
 
 
 def _sums_at_once(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
-    normal = _scaled(x, inverse, -mean * inverse)
+    near, rest = _near(mean, x)
     total = grad.sum(dim=(2, 3), dtype=torch.float32)
-    return total, normal.mul_(grad).sum(dim=(2, 3), dtype=torch.float32)
+    product = (x - near).mul_(grad).sum(dim=(2, 3), dtype=torch.float32)
+    return total, inverse * (product - rest * total)
 
 
 def _sums_in_turn(grad: Tensor, x: Tensor, mean: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import cv2
@@ -15,20 +16,28 @@ __all__ = ["made_ahead"]
 
 T = TypeVar("T")
 
-_AHEAD = 4  # items that a process makes in advance
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def made_ahead(
-    maker: Dataset[T | MattecliError], order: Iterable[int], workers: int, *, pinned: bool = False
-) -> Iterator[T]:
-    """The items of ``order``; arrays in them come as tensors.
+    maker: Dataset[T | MattecliError],
+    order: Iterable[int],
+    workers: int,
+    *,
+    ahead: int = 1,
+    pinned: bool = False,
+) -> Generator[T]:
+    """The items of ``order``; PyTorch makes tensors of the arrays in them.
+
+    Close it where it is not read to its end: that ends the processes.
 
     Args:
         maker: makes an item by its number, or says why it cannot: a process cannot hand on an
             exception whole.
         order: numbers of items.
         workers: processes that make them; 0 is none.
-        pinned: put them where a CUDA GPU copies from while it computes.
+        ahead: items that each process makes in advance, which wait in shared memory.
+        pinned: put them into memory from which a copy to a CUDA GPU need not be waited for.
 
     Raises:
         MattecliError: what kept an item from being made.
@@ -38,12 +47,13 @@ def made_ahead(
         sampler=order,
         batch_size=None,
         num_workers=workers,
-        prefetch_factor=_AHEAD if workers else None,
+        prefetch_factor=ahead if workers else None,
         worker_init_fn=_prepare_worker,
         multiprocessing_context="spawn" if workers else None,
         pin_memory=pinned,
     )
-    items = iter(loader)
+    with _stops_held():
+        items = iter(loader)
     try:
         for item in items:
             if isinstance(item, MattecliError):
@@ -54,7 +64,19 @@ def made_ahead(
             items._shutdown_workers()  # type: ignore[attr-defined] # torch has no public way
 
 
+@contextmanager
+def _stops_held() -> Iterator[None]:
+    """Stops wait, here until the end, and for good in processes that are made meanwhile: a stop is
+    the caller's to handle, and would else end a process that is still importing.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare_worker(_worker: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):  # a stop is the caller's to handle
+    for number in _STOPS:
         signal.signal(number, signal.SIG_IGN)
-    cv2.setNumThreads(1)  # the network's threads need the cores
+    cv2.setNumThreads(1)  # the cores are the other processes' and the network's

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,7 +171,7 @@ def build_store(
             ``backgrounds`` without anybody.
         folder: where the pixels go; about ten bytes for each pixel.
         report: called with the number of photos decoded so far, and that of all.
-        workers: processes that decode; 0 is none.
+        workers: processes that decode and separate, if more than one.
 
     Raises:
         PairingError: a photo has no alpha, or one of another size.
@@ -227,15 +228,16 @@ class _Layers(Dataset[Levels | MattecliError]):
 
 def _pictures(
     folder: Path, report: Callable[[int, int], None], workers: int
-) -> Iterator[tuple[str, Levels]]:
+) -> Generator[tuple[str, Levels]]:
     pairs = labelled_pairs(folder)
-    made = made_ahead(_Layers(pairs), range(len(pairs)), workers)
+    # One process more would do no more than this one, which has OpenCV's threads, too.
+    made = made_ahead(_Layers(pairs), range(len(pairs)), workers if workers > 1 else 0)
     for done, ((image, _), planes) in enumerate(zip(pairs, made, strict=True), start=1):
         yield image.name, np.asarray(planes)
         report(done, len(pairs))
 
 
-def _plates(folder: Path) -> Iterator[tuple[str, Levels]]:
+def _plates(folder: Path) -> Generator[tuple[str, Levels]]:
     for path in image_files(folder):
         yield path.name, read_photo(path)
 
@@ -246,6 +248,8 @@ def _read(path: Path, flags: int) -> Levels:
         image = cv2.imdecode(content, flags) if content.size else None
     except cv2.error:  # it claims to be larger than OpenCV believes
         image = None
+    except OSError as error:
+        raise ImageReadError(f"cannot be read: {error.strerror}", path=path) from error
     if image is None:
         raise ImageReadError(
             "cannot be decoded as an image", path=path, remedy="replace it, or take it away"
@@ -253,9 +257,9 @@ def _read(path: Path, flags: int) -> Levels:
     return np.asarray(image, np.uint8)
 
 
-def _write(path: Path, images: Iterator[tuple[str, Levels]]) -> list[Entry]:
+def _write(path: Path, images: Generator[tuple[str, Levels]]) -> list[Entry]:
     entries: list[Entry] = []
-    with path.open("wb") as file:
+    with path.open("wb") as file, closing(images):
         for name, planes in images:
             entries.append(_described(name, file.tell(), planes))
             file.write(np.ascontiguousarray(planes).tobytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,15 @@ class Trainer:
         maker = BatchMaker(self.recipe, self.system.sampler(), self.settings.seed)
         steps = range(self.step, self.recipe.steps)
         pinned = self._device.type == "cuda"
-        for batch in feed(maker, steps, self.settings.workers, pinned=pinned):
-            self._advance(batch)
-            if self.step % self.recipe.log_every == 0:
-                report(self._logged())
-            self._keep()
-            if stop() and self.step < self.recipe.steps:
-                self._save()
-                return False
+        with closing(feed(maker, steps, self.settings.workers, pinned=pinned)) as batches:
+            for batch in batches:
+                self._advance(batch)
+                if self.step % self.recipe.log_every == 0:
+                    report(self._logged())
+                self._keep()
+                if stop() and self.step < self.recipe.steps:
+                    self._save()
+                    return False
         if not steps:
             self._save()
         return True
