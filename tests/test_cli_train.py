@@ -111,6 +111,27 @@ def test_a_signal_stops_after_the_step(data: Path, tmp_path: Path, shell: Cli) -
     assert "already holds a training" in again.err
 
 
+def test_a_terminals_stop_while_processes_start_is_in_order(data: Path, tmp_path: Path) -> None:
+    """It reaches them, too, long before they are ready."""
+    command = ["train", "shm", "--data", str(data), "-o", str(tmp_path / "out"), *SMALL]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mattecli", *command, "--phase", "trimap", "--workers", "2"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    while len(children.read_text().split()) < 3:  # two, and what keeps their memory
+        assert running.poll() is None
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert "Traceback" not in said
+    assert running.returncode == 130, said
+    assert "--resume goes on" in said
+
+
 def test_minutes_end_it_resumable_and_the_curve_falls(data: Path, cli: Cli, tmp_path: Path) -> None:
     begin = ("train", "modnet", "--data", data, "-o", tmp_path / "out", *SMALL)
     done = cli(*begin, "--phase", "semantic-small", "--steps", "60", "--save-every", "5")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 import cv2
@@ -69,6 +70,7 @@ def _stops_held() -> Iterator[None]:
     """Stops wait, here until the end, and for good in processes that are made meanwhile: a stop is
     the caller's to handle, and would else end a process that is still importing.
     """
+    resource_tracker.ensure_running()  # which would let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield
