@@ -64,6 +64,21 @@ def test_a_portrait_is_cut_out_without_anything_else(cli: Cli, tmp_path: Path) -
     assert load(tmp_path / "out" / "astronaut-foreground.png").shape == (*mask.shape, 4)
 
 
+def test_the_other_portrait_network_needs_nothing_either(cli: Cli, tmp_path: Path) -> None:
+    photo = PICTURES / "photos" / "astronaut.jpg"
+    done = cli("matte", photo, "--model", "shm", "-w", "alpha,trimap", "-o", "out/", "-v")
+    assert done.code == 0, done.err
+    upper = slice(0, 256)  # below is the helmet that she holds
+    mask = load(PICTURES / "masks" / "astronaut.png")[upper] >= 128
+    found = load(tmp_path / "out" / "astronaut-alpha.png")[upper] >= 128
+    assert np.count_nonzero(found & mask) / np.count_nonzero(found | mask) > 0.93
+    assert set(np.unique(load(tmp_path / "out" / "astronaut-trimap.png"))) == {0, 128, 255}
+    spec = MODELS["shm"]
+    ours = load_network(spec)
+    assert ours.spec.size == spec.built_in_size == 304
+    assert set(ours.network.state_dict()) >= {"order_as_labels"}
+
+
 def test_a_plate_is_enough_for_any_subject(cli: Cli, tmp_path: Path) -> None:
     """The cat's photo is the plate: once darker and moved, before it the astronaut, or nobody."""
     mask = load(PICTURES / "masks" / "astronaut.png")[..., None] / 255

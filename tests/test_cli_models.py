@@ -54,10 +54,10 @@ def test_list_as_json_says_what_is_where(cli: Cli) -> None:
     assert list(rows) == list(MODELS)
     assert rows["modnet:webcam"]["weights"] == "pull"
     assert rows["bgm"]["weights"] == "by hand"
-    assert rows["shm"]["weights"] == "import"
+    assert rows["shm"]["weights"] == "built in"
     assert rows["knn"]["weights"] == "none needed"
     assert rows["bgmv2"]["needs"] == ["background"]
-    assert [rows[name]["commercial"] for name in ("bgmv2", "dim", "shm")] == [True, False, None]
+    assert [rows[name]["commercial"] for name in ("shm", "dim", "knn")] == [True, False, None]
 
 
 def test_info_shows_all_facts(cli: Cli) -> None:

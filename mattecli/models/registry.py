@@ -43,7 +43,7 @@ def _modnet(name: str, title: str, *, weights: str = "", built_in: str = "") -> 
 
 _SHM = ModelSpec(
     name="shm",
-    title="people, from the photo alone; for weights of your own",
+    title="people, from the photo alone; half as large",
     paper="Chen et al., Semantic Human Matting, ACM Multimedia 2018, arXiv 1809.01354",
     module="mattecli.models.shm",
     factory="SHM",
@@ -55,7 +55,9 @@ _SHM = ModelSpec(
         "t_net.feature.head_conv.0.weight": (32, 3, 3, 3),
         "m_net.en_conv_bn_relu_1.0.weight": (16, 6, 3, 3),
     },
-    licence="none needed (no weights are published)",
+    licence="Apache-2.0",  # of the weights inside the package; none are published
+    built_in="shm.safetensors",
+    built_in_size=304,  # measured, see the weights' card
 )
 
 _DIM = "Xu et al., Deep Image Matting, CVPR 2017, arXiv 1703.03872"
