@@ -14,6 +14,7 @@ from conftest import PICTURES, Cli, load, save
 from mattecli.models.base import ModelInput
 from mattecli.models.fused.form import InferenceForm
 from mattecli.models.registry import MODELS
+from mattecli.models.spec import ModelSpec
 from mattecli.models.store import built_in_weights, model_card
 from mattecli.models.weights import load_network, write_safetensors
 
@@ -132,3 +133,36 @@ def test_own_weights_take_their_place(cli: Cli, modnet_weights: Path) -> None:
     facts = json.loads(cli("models", "info", "modnet", "--json").out)
     assert facts["weights"] == "here"
     assert facts["card"] == ""
+
+
+@pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.name)
+def test_a_copy_that_is_imported_sees_the_same_size(spec: ModelSpec, cli: Cli) -> None:
+    path = cli("models", "path", spec.name).out.decode().strip()
+    assert cli("models", "import", path, "--as", spec.name).code == 0
+    copied = load_network(spec)
+    assert copied.path != Path(path)
+    assert copied.spec.size == (spec.built_in_size or spec.size)
+
+
+@pytest.mark.parametrize("spec", BUILT_IN, ids=lambda spec: spec.name)
+def test_they_are_verified_by_their_card(spec: ModelSpec, cli: Cli) -> None:
+    done = cli("models", "verify", spec.name)
+    assert done.code == 0, done.err
+    name, verdict, digest = done.out.decode().split()
+    assert (name, verdict) == (spec.name, "ok")
+    assert digest in model_card(spec)
+
+
+def test_weights_that_have_gone_are_missed(cli: Cli, modnet_weights: Path) -> None:
+    assert cli("models", "import", modnet_weights).code == 0
+    path = Path(cli("models", "path", "modnet").out.decode().strip())
+    path.unlink()
+    done = cli("matte", PICTURES / "photos" / "astronaut.jpg", "-o", "out/")
+    assert done.code == 3
+    assert "the weights of modnet that were put here are gone" in done.err
+
+
+def test_nothing_of_what_comes_along_is_pulled(cli: Cli) -> None:
+    done = cli("models", "pull", "shm")
+    assert done.code == 3
+    assert "come along with the program" in done.err

@@ -99,12 +99,16 @@ class _Origin:
 
 
 def _origin(checkpoint: Checkpoint, options: ImportOptions) -> _Origin:
-    from mattecli.models.weights import facts_in, known_options, recognise
+    from mattecli.models.weights import facts_in, known_options, measured_options, recognise
 
     target = find_target(options.name or recognise(checkpoint).name)
     said = target.published if options.name else None
     published = _published(checkpoint, said)
-    known = {**known_options(checkpoint), **(published.options if published else {})}
+    known = {
+        **measured_options(target.spec, checkpoint),
+        **known_options(checkpoint),
+        **(published.options if published else {}),
+    }
     network = _tried(target.spec, checkpoint, known, options.options)
     return _Origin(
         name=target.name,

@@ -15,6 +15,8 @@ from mattecli.models.store import (
     Store,
     StoredWeights,
     built_in_weights,
+    file_digest,
+    find_weights,
     missing_weights,
     model_card,
 )
@@ -164,8 +166,11 @@ def weights_path(name: str, store: Store | None = None) -> Path:
     if target.spec.kind == "classical":
         raise ModelUnavailableError(f"{name} needs no weights")
     store = store or Store()
-    stored = store.find(name)
-    path = store.path(stored) if stored is not None else _built_in(target)
+    if target.name == target.spec.name:
+        path = find_weights(target.spec, store)
+    else:
+        stored = store.find(name)
+        path = store.path(stored) if stored is not None else None
     if path is None:
         raise missing_weights(target.spec, name)
     return path
@@ -176,7 +181,8 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
 
     Args:
         names: models or published files; none: all that the store has a record of. One whose
-            file is missing, or whose record is damaged, gives a verdict like the others.
+            file is missing, or whose record is damaged, gives a verdict like the others. For one
+            that comes along its card says the digest.
 
     Raises:
         ModelUnavailableError: one that is named is not here.
@@ -187,8 +193,7 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     known = chosen or list(dict.fromkeys([*MODELS, *PUBLISHED]))
     found = {name: _verdict(name, store) for name in known}
     for name in chosen:
-        if found[name] is None:
-            raise _not_stored(name, store)
+        found[name] = found[name] or _verdict_on_built_in(name, store)
     return [verdict for verdict in found.values() if verdict is not None]
 
 
@@ -208,13 +213,12 @@ def _verdict(name: str, store: Store) -> Verdict | None:
     return Verdict(name=name, path=store.path(stored), sha256=stored.sha256, problem=problem)
 
 
-def _not_stored(name: str, store: Store) -> ModelUnavailableError:
-    """Why weights that are named cannot be verified."""
-    weights_path(name, store)  # says it where there are none at all
-    return ModelUnavailableError(
-        f"{name} is part of the program, not of the store",
-        remedy="install the program again if you doubt it",
-    )
+def _verdict_on_built_in(name: str, store: Store) -> Verdict:
+    path = weights_path(name, store)  # says it where there are none at all
+    digest = file_digest(path)
+    known = digest in model_card(find_target(name).spec)
+    problem = "" if known else "has changed: install the program again"
+    return Verdict(name=name, path=path, sha256=digest, problem=problem)
 
 
 def _availability(target: Target, store: Store) -> tuple[Availability, Path | None]:

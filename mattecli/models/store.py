@@ -200,10 +200,25 @@ def model_card(spec: ModelSpec) -> str:
 
 
 def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:
-    """The weights that ``spec`` would run on: those of the store, else those of the package."""
+    """The weights that ``spec`` would run on: those of the store, else those of the package.
+
+    Raises:
+        ModelUnavailableError: the store's have gone, and the package's would take their place.
+    """
     store = store or Store()
     stored = store.find(spec.name)
-    return store.path(stored) if stored is not None else built_in_weights(spec)
+    if stored is not None:
+        return store.path(stored)
+    built_in = built_in_weights(spec)
+    gone = store.pin(spec.name) if built_in is not None else None
+    if gone is not None:
+        raise ModelUnavailableError(
+            f"the weights of {spec.name} that were put here are gone",
+            path=store.path(gone),
+            remedy=f"put them here again, or delete {store.record_path(spec.name)} to use those"
+            " that come along",
+        )
+    return built_in
 
 
 def new_file(folder: Path, stem: str, suffix: str) -> Path:

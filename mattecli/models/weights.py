@@ -107,6 +107,14 @@ def load_network(
     )
 
 
+def measured_options(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, str]:
+    """What must be said of a copy of the package's own weights, whose bytes may change."""
+    built_in = built_in_weights(spec)
+    if built_in is None or not spec.built_in_size or not _same_bytes(checkpoint, built_in):
+        return {}
+    return {SHORT_SIDE: str(spec.built_in_size)}
+
+
 def _as_measured(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> ModelSpec:
     """The row as far as it holds for these weights: some was measured with the package's own."""
     built_in = built_in_weights(spec)
