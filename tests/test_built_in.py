@@ -160,6 +160,7 @@ def test_weights_that_have_gone_are_missed(cli: Cli, modnet_weights: Path) -> No
     done = cli("matte", PICTURES / "photos" / "astronaut.jpg", "-o", "out/")
     assert done.code == 3
     assert "the weights of modnet that were put here are gone" in done.err
+    assert json.loads(cli("models", "info", "modnet", "--json").out)["weights"] == "damaged"
 
 
 def test_nothing_of_what_comes_along_is_pulled(cli: Cli) -> None:

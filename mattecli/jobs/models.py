@@ -37,7 +37,8 @@ Availability: TypeAlias = Literal[
     "here", "built in", "pull", "by hand", "import", "damaged", "none needed"
 ]
 """Where weights are, or how they get here: ``pull`` downloads them, ``by hand`` takes a browser,
-``import`` a file of the user's own, since none are published."""
+``import`` a file of the user's own, since none are published; ``damaged``: the record makes no
+sense, or its file has gone and the package's would take its place."""
 
 
 _OWN_LICENCE = "Apache-2.0"  # the program's, and that of the weights inside the package
@@ -233,7 +234,8 @@ def _availability(target: Target, store: Store) -> tuple[Availability, Path | No
         return "here", store.path(stored)
     built_in = _built_in(target)
     if built_in is not None:
-        return "built in", built_in
+        gone = store.pin(target.name) is not None  # and what takes their place must be chosen
+        return ("damaged", None) if gone else ("built in", built_in)
     if published is None:
         return "import", None
     return ("pull" if published.addresses else "by hand"), None

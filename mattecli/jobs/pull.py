@@ -10,7 +10,6 @@ from mattecli.jobs.models import find_target
 from mattecli.models.download import Progress, fetch
 from mattecli.models.order import Order
 from mattecli.models.published import PublishedFile
-from mattecli.models.registry import MODELS
 from mattecli.models.spec import ModelSpec
 from mattecli.models.store import Store, StoredWeights, file_digest
 
@@ -80,7 +79,7 @@ def _sound(name: str, store: Store, on_damage: Callable[[str], None]) -> StoredW
 
 
 def _accepted(name: str, published: PublishedFile | None, options: PullOptions) -> PublishedFile:
-    if published is None and name in MODELS and MODELS[name].built_in:
+    if published is None and find_target(name).spec.built_in:
         raise ModelUnavailableError(
             f"the weights of {name} come along with the program", remedy="use them as they are"
         )

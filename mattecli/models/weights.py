@@ -34,6 +34,7 @@ __all__ = [
     "facts_in",
     "known_options",
     "load_network",
+    "measured_options",
     "recognise",
     "write_safetensors",
 ]
@@ -109,25 +110,23 @@ def load_network(
 
 def measured_options(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, str]:
     """What must be said of a copy of the package's own weights, whose bytes may change."""
-    built_in = built_in_weights(spec)
-    if built_in is None or not spec.built_in_size or not _same_bytes(checkpoint, built_in):
-        return {}
-    return {SHORT_SIDE: str(spec.built_in_size)}
+    own = spec.built_in_size and _are_built_in(spec, checkpoint)
+    return {SHORT_SIDE: str(spec.built_in_size)} if own else {}
 
 
 def _as_measured(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> ModelSpec:
     """The row as far as it holds for these weights: some was measured with the package's own."""
-    built_in = built_in_weights(spec)
-    own = built_in is not None and _same_bytes(checkpoint, built_in)
+    own = _are_built_in(spec, checkpoint)
     size = _short_side(spec, options) or (spec.built_in_size if own else 0) or spec.size
     return replace(spec, size=size, half_is_sound=spec.half_is_sound and own)
 
 
-def _same_bytes(checkpoint: Checkpoint, other: Path) -> bool:
-    path = checkpoint.path
-    if path.stat().st_size != other.stat().st_size:
+def _are_built_in(spec: ModelSpec, checkpoint: Checkpoint) -> bool:
+    """Whether a file holds the bytes of the package's own weights."""
+    path, built_in = checkpoint.path, built_in_weights(spec)
+    if built_in is None or path.stat().st_size != built_in.stat().st_size:
         return False
-    return path.samefile(other) or checkpoint.sha256 == file_digest(other)
+    return path.samefile(built_in) or checkpoint.sha256 == file_digest(built_in)
 
 
 def _short_side(spec: ModelSpec, options: Mapping[str, str]) -> int:

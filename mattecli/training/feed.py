@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import numpy as np
-from torch.utils.data import Dataset
 
-from mattecli.errors import MattecliError
 from mattecli.records import Size
 from mattecli.training.processes import made_ahead
 from mattecli.training.recipe import Recipe
@@ -22,8 +20,8 @@ __all__ = ["BatchMaker", "feed"]
 _AHEAD = 4  # batches that a process makes in advance
 
 
-class BatchMaker(Dataset[Batch | MattecliError]):
-    """The batch of each step, or why there is none.
+class BatchMaker:
+    """The batch of each step.
 
     Args:
         recipe: phases, sizes and batch sizes.
@@ -36,14 +34,8 @@ class BatchMaker(Dataset[Batch | MattecliError]):
         self._sampler = sampler
         self._seed = seed
 
-    def __getitem__(self, step: int) -> Batch | MattecliError:
+    def __getitem__(self, step: int) -> Batch:
         """The batch of ``step``, from 0."""
-        try:
-            return self._batch(step)
-        except MattecliError as error:
-            return error
-
-    def _batch(self, step: int) -> Batch:
         phase, _ = self._recipe.position(step)
         height, width = np.random.default_rng((self._seed, step)).choice(phase.sizes)
         size = Size(int(width), int(height))

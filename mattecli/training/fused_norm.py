@@ -141,7 +141,7 @@ class _NormReLU(torch.autograd.Function):
         slope = -gain * share_product * inverse
         offset = -gain * share_total - slope * mean
         out = _scaled(x, slope, offset)
-        out.addcmul_(grad, gain.to(x.dtype)[:, :, None, None])
+        out.addcmul_(grad, _planes(gain, x))
         affine = torch.stack((product[:, :half].sum(0), total[:, :half].sum(0)))
         return out, affine, None, None, None
 

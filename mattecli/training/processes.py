@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing import resource_tracker
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 from torch.utils.data import DataLoader, Dataset
 
 from mattecli.errors import MattecliError
 
-__all__ = ["made_ahead"]
+__all__ = ["Maker", "made_ahead"]
 
 T = TypeVar("T")
+Made_co = TypeVar("Made_co", covariant=True)
 
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Maker(Protocol[Made_co]):
+    """Makes items by number; picklable, to be sent to a process."""
+
+    def __getitem__(self, number: int, /) -> Made_co:
+        """Item ``number``."""
+        ...
+
+
+class _Guarded(Dataset[T | MattecliError]):
+    """Items, or why there is none: a process cannot hand on an exception whole."""
+
+    def __init__(self, maker: Maker[T]) -> None:
+        self._maker = maker
+
+    def __getitem__(self, number: int) -> T | MattecliError:
+        try:
+            return self._maker[number]
+        except MattecliError as error:
+            return error
+
+
 def made_ahead(
-    maker: Dataset[T | MattecliError],
+    maker: Maker[T],
     order: Iterable[int],
     workers: int,
     *,
@@ -33,8 +55,7 @@ def made_ahead(
     Close it where it is not read to its end: that ends the processes.
 
     Args:
-        maker: makes an item by its number, or says why it cannot: a process cannot hand on an
-            exception whole.
+        maker: makes an item by its number.
         order: numbers of items.
         workers: processes that make them; 0 is none.
         ahead: items that each process makes in advance, which wait in shared memory.
@@ -44,7 +65,7 @@ def made_ahead(
         MattecliError: what kept an item from being made.
     """
     loader = DataLoader(
-        maker,
+        _Guarded(maker),
         sampler=order,
         batch_size=None,
         num_workers=workers,
@@ -53,7 +74,7 @@ def made_ahead(
         multiprocessing_context="spawn" if workers else None,
         pin_memory=pinned,
     )
-    with _stops_held():
+    with _stops_held() if workers else nullcontext():
         items = iter(loader)
     try:
         for item in items:

@@ -17,9 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from torch.utils.data import Dataset
 
-from mattecli.errors import ImageReadError, MattecliError, PairingError, UsageError
+from mattecli.errors import ImageReadError, PairingError, UsageError
 from mattecli.ops.foreground import decontaminated
 from mattecli.training.emptied import emptied
 from mattecli.training.processes import made_ahead
@@ -209,20 +208,17 @@ def _digest(labelled: Path, backgrounds: Path) -> str:
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-class _Layers(Dataset[Levels | MattecliError]):
+class _Layers:
     """The layers of labelled photos by number, H,W,10."""
 
     def __init__(self, pairs: Sequence[tuple[Path, Path]]) -> None:
         self._pairs = pairs
 
-    def __getitem__(self, number: int) -> Levels | MattecliError:
+    def __getitem__(self, number: int) -> Levels:
         image, truth = self._pairs[number]
-        try:
-            photo, alpha = read_photo(image), read_alpha(truth)
-            if alpha.shape != photo.shape[:2]:
-                raise PairingError("alpha has another size than its photo", path=truth)
-        except MattecliError as error:
-            return error
+        photo, alpha = read_photo(image), read_alpha(truth)
+        if alpha.shape != photo.shape[:2]:
+            raise PairingError("alpha has another size than its photo", path=truth)
         return np.dstack((photo, decontaminated(photo, alpha), emptied(photo, alpha), alpha))
 
 
