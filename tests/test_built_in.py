@@ -161,6 +161,9 @@ def test_weights_that_have_gone_are_missed(cli: Cli, modnet_weights: Path) -> No
     assert done.code == 3
     assert "the weights of modnet that were put here are gone" in done.err
     assert json.loads(cli("models", "info", "modnet", "--json").out)["weights"] == "damaged"
+    assert "mattecli models remove modnet" in done.err
+    assert cli("models", "remove", "modnet").code == 0
+    assert json.loads(cli("models", "info", "modnet", "--json").out)["weights"] == "built in"
 
 
 def test_nothing_of_what_comes_along_is_pulled(cli: Cli) -> None:

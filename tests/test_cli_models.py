@@ -117,6 +117,56 @@ def test_import_takes_over_a_pickled_network(cli: Cli, store: Path, name: str) -
     assert cli("models", "path", name).out == done.out
 
 
+def test_remove_leaves_nothing_but_what_comes_along(
+    cli: Cli, store: Path, modnet_weights: Path, dim: Path
+) -> None:
+    own = cli("models", "path", "modnet").out
+    assert cli("models", "import", modnet_weights, "--as", "modnet").code == 0
+    assert cli("models", "import", dim, "--as", "dim").code == 0
+    (store / f"modnet-photographic-{'0' * 12}.ckpt").write_bytes(b"another's")
+    kept = [path for path in weights_in(store) if path.name.startswith(("dim-", "modnet-photo"))]
+    (store / "modnet.part").write_bytes(b"begun")
+    (store / f"modnet-{'0' * 12}.ckpt").write_bytes(b"of a run that was killed")
+    done = cli("models", "remove", "modnet")
+    assert (done.code, done.out) == (0, b""), done.err
+    assert "modnet: removed, " in done.err
+    assert "come along are used again" in done.err
+    assert weights_in(store) == kept
+    assert not (store / "modnet.json").exists()
+    assert cli("models", "path", "modnet").out == own
+    assert cli("models", "remove", "dim").code == 0
+    assert weights_in(store) == kept[1:]
+    assert cli("models", "path", "dim").code == 3
+
+
+def test_remove_takes_a_damaged_record_away(cli: Cli, store: Path, dim: Path) -> None:
+    assert cli("models", "import", dim, "--as", "dim").code == 0
+    (store / "dim.json").write_text("no record")
+    assert cli("models", "path", "dim").code == 3
+    assert cli("models", "remove", "dim").code == 0
+    assert weights_in(store) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "reason"),
+    [
+        ("modnet", 3, "come along with the program, and stay"),
+        ("dim", 3, "no weights of dim were put here"),
+        ("dim@v1.4", 3, "no weights of dim@v1.4 were put here"),
+        ("knn", 3, "no weights of knn were put here"),
+        ("dims", 2, "there is no model 'dims'"),
+    ],
+)
+def test_remove_says_why_it_cannot(
+    cli: Cli, store: Path, name: str, code: int, reason: str
+) -> None:
+    done = cli("models", "remove", name)
+    assert (done.code, done.out) == (code, b"")
+    assert reason in done.err
+    assert done.err.count("\n") == 1
+    assert not store.exists()
+
+
 def current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -201,6 +201,25 @@ def test_numbers_that_make_no_sense_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("train", "modnet", "--data", "s3://bucket/labelled", "-o", "out"),
+        ("train", "modnet", "--data", "labelled", "-o", "gs://bucket/out"),
+        ("train", "modnet", "--data", "labelled", "-o", "out", "--weights", "s3://bucket/w.pt"),
+        ("adapt", "s3://bucket/look", "-o", "out"),
+        ("adapt", "look", "-o", "s3://bucket/out"),
+    ],
+)
+def test_object_stores_are_no_place_to_train_in(options: tuple[str, ...], cli: Cli) -> None:
+    done = cli(*options)
+    assert done.code == 2, done.err
+    assert "this machine only" in done.err
+    assert "://bucket" in done.err
+    assert done.err.count("\n") == 1
+    assert list(Path().iterdir()) == []
+
+
 @pytest.mark.parametrize("recipe", ["modnet", "shm", "bgmv2"])
 def test_a_file_without_the_encoder_is_named(
     recipe: str, data: Path, cli: Cli, tmp_path: Path

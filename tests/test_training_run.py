@@ -20,7 +20,10 @@ from mattecli.models.bgm import BGM
 from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.dim import DIM
 from mattecli.models.modnet import MODNet
+from mattecli.models.registry import find_spec
 from mattecli.models.shm import SHM
+from mattecli.models.store import built_in_weights
+from mattecli.models.weights import load_network, write_safetensors
 from mattecli.settings.train import LearnOptions
 from mattecli.training.average import WeightAverage
 from mattecli.training.journal import Journal, draw_curves, read_rows
@@ -86,6 +89,23 @@ def test_stops_and_resumes_to_the_same_weights(recipe: str, data: Path, tmp_path
     assert_equal(tensors(whole), tensors(resumed))
     network = NETWORKS[recipe].from_state(load_file(resumed.weights))
     assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize("recipe", ["modnet", "shm"])
+def test_weights_keep_the_size_at_which_they_see_photos(
+    recipe: str, data: Path, tmp_path: Path
+) -> None:
+    """Whether a file says it or is known as the package's own, and through a stop."""
+    spec = find_spec(recipe)
+    own = built_in_weights(spec)
+    assert own is not None
+    told = tmp_path / "told.safetensors"
+    write_safetensors(told, load_network(spec, own).network.state_dict(), {}, {"short_side": "96"})
+    for given, size in ((own, spec.built_in_size), (told, 96)):
+        start = small(recipe, data, tmp_path / f"{size}", weights=given, steps=1)
+        assert not train(start, stop=lambda: True).finished
+        resumed = train(replace(start, weights=None, run=replace(start.run, resume=True)))
+        assert load_network(spec, resumed.weights).spec.size == size
 
 
 def test_the_loss_falls_and_is_logged(data: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from conftest import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_pictures import make_training_folder
@@ -87,6 +88,25 @@ def test_plain_scenes_are_the_photos_themselves(store: PictureStore) -> None:
         inside = scene.image[scene.alpha == 255].astype(int)
         assert len(inside)
         assert np.abs(inside.mean(0) - (250, 130, 20)).max() < 60  # its light at most
+
+
+def test_plain_scenes_mostly_show_photos_of_their_own_shape(tmp_path: Path) -> None:
+    """So that people are seen whole."""
+    shapes = {"square": (100, 100), "wide": (160, 80), "tall": (80, 160)}
+    for number, (name, (width, height)) in enumerate(shapes.items()):
+        color = np.zeros(3, np.uint8)
+        color[number] = 200
+        save(tmp_path / "image" / f"{name}.png", np.full((height, width, 3), color))
+        alpha = np.zeros((height, width), np.uint8)
+        cv2.circle(alpha, (width // 2, height // 2), 20, 255, -1)
+        save(tmp_path / "alpha" / f"{name}.png", alpha)
+    store = build_store(tmp_path, tmp_path / "store")
+    for number, (width, height) in enumerate(shapes.values()):
+        scenes = (
+            make_scene(store, Size(width, height), Mix(plain=1), Random(i)) for i in range(60)
+        )
+        shown = [scene.image.mean((0, 1)).argmax() for scene in scenes]
+        assert 0.7 < np.mean(np.equal(shown, number)) < 1  # others now and then, too
 
 
 def test_hair_adds_alpha_to_scenes(store: PictureStore) -> None:

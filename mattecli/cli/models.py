@@ -121,6 +121,17 @@ def verify(
         )
 
 
+@app.command()
+def remove(name: _Name) -> None:
+    """Delete weights that were pulled or imported; those that come along with the program stay."""
+    from mattecli.jobs.models import model_facts, remove_weights
+
+    freed = remove_weights(name, lambda: say(f"another process is at {name}; waiting"))
+    own = model_facts(name).weights == "built in"
+    said = "; those that come along are used again" if own else ""
+    say(f"{name}: removed, {freed / 1e6:.0f} MB{said}")
+
+
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="Weights in any known format", metavar="FILE")],

@@ -10,6 +10,7 @@ from mattecli.jobs.train import (
     TrainReport,
     alone_in,
     check_not_negative,
+    on_this_machine,
     run_settings,
     time_limit,
     unless_begun,
@@ -52,6 +53,7 @@ def adapt(
         )
     check_not_negative({"--minutes": options.run.minutes, "--workers": options.run.workers})
     _check(options)
+    options = on_this_machine(options)
     photos = image_files(options.photos)
     if not photos:
         raise InputError("has no photos", path=options.photos, remedy="name a folder of photos")

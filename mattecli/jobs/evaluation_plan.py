@@ -81,9 +81,10 @@ def _join(tasks: Sequence[Task], role: str, given: str | None, what: str) -> Non
 
 
 def _settle_unmatched(task: EvaluationTask) -> None:
-    errors = [found for found in task.companions.values() if isinstance(found, MattecliError)]
-    if errors and task.source.error is None:
-        _fail(task, errors[0])
+    companions = [found for found in task.companions.values() if isinstance(found, MattecliError)]
+    error = task.source.error or next(iter(companions), None)
+    if error is not None:
+        _fail(task, error)
 
 
 def _fail(task: EvaluationTask, error: MattecliError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -29,6 +29,7 @@ __all__ = [
     "find_target",
     "list_models",
     "model_facts",
+    "remove_weights",
     "verify_weights",
     "weights_path",
 ]
@@ -196,6 +197,33 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     for name in chosen:
         found[name] = found[name] or _verdict_on_built_in(name, store)
     return [verdict for verdict in found.values() if verdict is not None]
+
+
+def remove_weights(
+    name: str, on_wait: Callable[[], None] = lambda: None, store: Store | None = None
+) -> int:
+    """Delete what was pulled or imported under a name.
+
+    Args:
+        name: of a model or published file. What comes along with the package stays.
+        on_wait: called where another process works on these weights, before waiting for it.
+
+    Returns:
+        How many bytes of weights were deleted.
+
+    Raises:
+        ModelUnavailableError: nothing was put here under that name.
+        UsageError: there is no model of that name.
+        ResourceError: a file cannot be deleted.
+    """
+    target = find_target(name)
+    store = store or Store()
+    if store.has_any(name):
+        with store.lock(name, on_wait):
+            return store.remove(name)
+    if _built_in(target) is not None:
+        raise ModelUnavailableError(f"the weights of {name} come along with the program, and stay")
+    raise ModelUnavailableError(f"no weights of {name} were put here")
 
 
 def _verdict(name: str, store: Store) -> Verdict | None:

@@ -6,13 +6,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mattecli.engine.devices import find_devices
 from mattecli.errors import UsageError
+from mattecli.media.stores.place import as_path, is_stored
+from mattecli.models.registry import find_spec
+from mattecli.models.weights import size_of_weights
 from mattecli.settings.common import DeviceOptions
-from mattecli.settings.train import LearnOptions, TrainOptions
+from mattecli.settings.train import AdaptOptions, LearnOptions, TrainOptions
 from mattecli.training.recipe import Recipe
 from mattecli.training.recipes import RECIPES, Material
 from mattecli.training.store import build_store
@@ -25,6 +29,7 @@ __all__ = [
     "adapted",
     "alone_in",
     "check_not_negative",
+    "on_this_machine",
     "run_settings",
     "time_limit",
     "train",
@@ -33,6 +38,8 @@ __all__ = [
 
 
 _SEEDS = 2**31
+
+AnyOptions = TypeVar("AnyOptions", TrainOptions, AdaptOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +86,29 @@ def train(
         raise UsageError(
             f"there is no recipe {options.recipe!r}", remedy=f"choose one of: {', '.join(RECIPES)}"
         )
+    options = on_this_machine(options)
     recipe = adapted(row.recipe, options)
     settings = run_settings(options.output, options.run)
     unless_begun(settings)
+    short_side = _short_side(options)
     with alone_in(options.output):
         material = Material(
             store=build_store(options.data, options.output / "store", reading, options.run.workers),
             held_out=options.data / "val",
             pretrained=options.pretrained,
+            short_side=short_side,
         )
         trainer = Trainer(row.system(material), recipe, settings, weights=options.weights)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
+
+
+def _short_side(options: TrainOptions) -> int | None:
+    """At which the weights that a training begins with see photos, where they see them scaled."""
+    spec = find_spec(options.recipe)
+    if options.weights is None or spec.size_rule != "short-side":
+        return None
+    return size_of_weights(spec, options.weights)
 
 
 @contextmanager
@@ -114,6 +132,26 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def on_this_machine(options: AnyOptions) -> AnyOptions:
+    """``options`` with ``file://`` URLs as paths.
+
+    Raises:
+        UsageError: a path leads to an object store, which is no place to train in.
+    """
+    places = {field.name: getattr(options, field.name) for field in fields(options)}
+    paths: dict[str, Any] = {
+        name: as_path(path) for name, path in places.items() if isinstance(path, Path)
+    }
+    for path in paths.values():
+        if is_stored(path):
+            raise UsageError(
+                "training takes files and folders of this machine only",
+                path=path,
+                remedy="copy what is read here first, and what was made there afterwards",
+            )
+    return replace(options, **paths)
 
 
 def run_settings(folder: Path, options: LearnOptions) -> RunSettings:

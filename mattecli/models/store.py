@@ -134,6 +134,34 @@ class Store:
                 self.path(earlier).unlink(missing_ok=True)
         return installed
 
+    def remove(self, name: str) -> int:
+        """Delete ``name``'s weights, its record, a damaged one too, and a download begun.
+
+        To be done under its lock.
+
+        Returns:
+            How many bytes of weights were deleted.
+
+        Raises:
+            ResourceError: a file cannot be deleted.
+        """
+        with disk_errors(self.folder):
+            self.record_path(name).unlink(missing_ok=True)  # first: it speaks of the others
+            left = self._files_of(name)
+            sizes = [path.stat().st_size for path in left]
+            for path in left:
+                path.unlink()
+        return sum(sizes)
+
+    def has_any(self, name: str) -> bool:
+        """Whether anything of ``name`` is here."""
+        return self.record_path(name).exists() or bool(self._files_of(name))
+
+    def _files_of(self, name: str) -> list[Path]:
+        """Weights, those that lost their record too, and a download begun."""
+        named = self.folder.glob(f"{slug(name)}-{'[0-9a-f]' * 12}.*")
+        return [*named, *self.folder.glob(self.part_path(name).name)]
+
     def new_file(self, name: str, suffix: str) -> Path:
         """A new, empty file for ``name``, to be made under its lock.
 
@@ -215,8 +243,8 @@ def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:
         raise ModelUnavailableError(
             f"the weights of {spec.name} that were put here are gone",
             path=store.path(gone),
-            remedy=f"put them here again, or delete {store.record_path(spec.name)} to use those"
-            " that come along",
+            remedy="put them here again, or run"
+            f" 'mattecli models remove {spec.name}' to use those that come along",
         )
     return built_in
 

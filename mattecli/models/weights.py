@@ -36,6 +36,7 @@ __all__ = [
     "load_network",
     "measured_options",
     "recognise",
+    "size_of_weights",
     "write_safetensors",
 ]
 
@@ -89,6 +90,32 @@ def load_network(
     """
     store = store or Store()
     path = weights if weights is not None else _installed(spec, store)
+    checkpoint, known = _told(path, store)
+    known |= options or {}
+    return LoadedModel(
+        network=build(spec, checkpoint, known),
+        spec=_as_measured(spec, checkpoint, known),
+        path=path,
+        sha256=checkpoint.sha256,
+        options=known,
+    )
+
+
+def size_of_weights(spec: ModelSpec, weights: Path) -> int:
+    """At which short side a weights file wants to see photos, whatever tells it; pixels.
+
+    Raises:
+        CheckpointError: the file is damaged, or what it says makes no sense.
+    """
+    try:
+        return _as_measured(spec, *_told(weights, Store())).size
+    except CheckpointError as error:
+        error.path = error.path or weights
+        raise
+
+
+def _told(path: Path, store: Store) -> tuple[Checkpoint, dict[str, str]]:
+    """A weights file, and what is known about it beside its tensors."""
     checkpoint = read_checkpoint(path)
     stored = store.record_of(path, checkpoint.sha256)
     if stored is not None and store.holds(path, stored) and stored.sha256 != checkpoint.sha256:
@@ -97,15 +124,7 @@ def load_network(
             path=path,
             remedy="run 'mattecli models verify'",
         )
-    recorded = stored.options if stored is not None else {}
-    known = {**known_options(checkpoint), **recorded, **(options or {})}
-    return LoadedModel(
-        network=build(spec, checkpoint, known),
-        spec=_as_measured(spec, checkpoint, known),
-        path=path,
-        sha256=checkpoint.sha256,
-        options=known,
-    )
+    return checkpoint, {**known_options(checkpoint), **(stored.options if stored else {})}
 
 
 def measured_options(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, str]:

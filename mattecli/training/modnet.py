@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.modnet import MODNet
+from mattecli.models.weights import SHORT_SIDE as SHORT_SIDE_OPTION
 from mattecli.records import Array, Size
 from mattecli.training.backbone import modnet_backbone, read_encoder
 from mattecli.training.enlarged import convolve_before_enlarging
@@ -114,12 +115,15 @@ class MODNetSystem(System):
 
         While the semantic branch is alone, those of its coarse alpha.
         """
-        matting = _semantic_matting(state) if _semantic_alone(phase) else modnet_matting(state)
-        return self._held_out.figures(matting, thorough=thorough)
+        matting = _semantic_matting if _semantic_alone(phase) else modnet_matting
+        return self._held_out.figures(matting(state, self._short_side()), thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
-        return self._held_out.panels(modnet_matting(state))
+        return self._held_out.panels(modnet_matting(state, self._short_side()))
+
+    def _short_side(self) -> int:
+        return int(self.options.get(SHORT_SIDE_OPTION, SHORT_SIDE))
 
 
 def _semantic_alone(phase: Phase) -> bool:
@@ -144,20 +148,21 @@ def modnet_matting(state: Mapping[str, Tensor], short_side: int = SHORT_SIDE) ->
     return _applied(state, lambda network, image: network(image).matte, short_side)
 
 
-def _semantic_matting(state: Mapping[str, Tensor]) -> SizedMatting:
+def _semantic_matting(state: Mapping[str, Tensor], short_side: int) -> SizedMatting:
     """A trained network's coarse alpha of photos."""
     return _applied(
         state,
         lambda network, image: F.interpolate(
             _semantic(network, image), scale_factor=16, mode="bilinear"
         ),
+        short_side,
     )
 
 
 def _applied(
     state: Mapping[str, Tensor],
     matte: Callable[[MODNet, Tensor], Tensor],
-    short_side: int = SHORT_SIDE,
+    short_side: int,
 ) -> SizedMatting:
     network = MODNet.from_state(state).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.bgm import BGMSystem
 from mattecli.training.bgmv2 import BGMv2System
 from mattecli.training.dim import DIMSystem
@@ -31,11 +32,13 @@ class Material:
         store: labelled photos and backgrounds.
         held_out: folder of labelled photos for validation; it may be missing.
         pretrained: weights of an encoder, or None.
+        short_side: at which the weights to begin with see photos; None: the system's own.
     """
 
     store: PictureStore
     held_out: Path
     pretrained: Path | None
+    short_side: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,11 @@ _CLOSING = (
 _BROAD = (
     *((416, 608), (608, 416), (448, 640), (640, 448), (416, 416)),
     *((480, 480), (512, 512), (512, 704), (704, 512)),
+)
+
+_WHOLE = (
+    *((384, 384), (416, 416), (448, 448), (480, 480), (512, 512)),
+    *((544, 352), (576, 384), (608, 416), (640, 416), (416, 608)),
 )
 
 _REST = {"hr_branch.": 0.0, "f_branch.": 0.0}  # while the semantic branch is trained alone
@@ -160,6 +168,16 @@ _MODNET = Recipe(
             rate=Rate(peak=3e-4, warmup=50, shape="cosine", end=0.01),
             factors=_SLOWER,
             plain=0.85,
+            strands=0.1,
+        ),
+        Phase(
+            name="whole",
+            steps=1800,
+            batch=8,
+            sizes=_WHOLE,
+            rate=Rate(peak=4e-4, warmup=50, shape="cosine", end=0.01),
+            factors=_SLOWER,
+            plain=0.8,
             strands=0.1,
         ),
     ),
@@ -339,7 +357,8 @@ _BGMV2 = Recipe(
 
 
 def _modnet(material: Material) -> System:
-    return MODNetSystem(material.store, material.held_out, material.pretrained)
+    system = MODNetSystem(material.store, material.held_out, material.pretrained)
+    return _seeing(system, material.short_side)
 
 
 def _dim(material: Material) -> System:
@@ -347,7 +366,14 @@ def _dim(material: Material) -> System:
 
 
 def _shm(material: Material) -> System:
-    return SHMSystem(material.store, material.held_out, material.pretrained)
+    system = SHMSystem(material.store, material.held_out, material.pretrained)
+    return _seeing(system, material.short_side)
+
+
+def _seeing(system: System, short_side: int | None) -> System:
+    if short_side is not None:
+        system.options = {**system.options, SHORT_SIDE: str(short_side)}
+    return system
 
 
 def _bgm(material: Material) -> System:

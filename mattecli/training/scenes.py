@@ -24,6 +24,11 @@ Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 
+_SHAPES_DRAWN = 4
+"""Of so many photos the one is taken of which most fits, so that people are seen whole, as the
+network will see them, and not cut at a border that the batch's size sets."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How often each kind of picture is made; the rest are composites.
@@ -86,8 +91,9 @@ def make_scene(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
 
 
 def _plain(store: PictureStore, size: Size, rng: Random) -> Scene:
-    """As much of a labelled photo as fits, in about its own light."""
-    index = int(rng.integers(len(store.entries)))
+    """As much as fits of a labelled photo of about that shape, in about its own light."""
+    drawn = rng.integers(len(store.entries), size=_SHAPES_DRAWN)
+    index = min(map(int, drawn), key=lambda number: _cut_away(store.entries[number], size))
     entry, subject = store.entries[index], store.subject(index)
     scale = max(size.width / entry.width, size.height / entry.height)
     x, y = (
@@ -98,6 +104,11 @@ def _plain(store: PictureStore, size: Size, rng: Random) -> Scene:
     image = _moved(subject.photo, placement, size, 0.0, cv2.BORDER_REFLECT_101)
     alpha = _moved(subject.alpha, placement, size, 0.0, cv2.BORDER_REFLECT_101)
     return Scene(relit(image, rng, 0.5) if rng.random() < 0.5 else image, alpha)
+
+
+def _cut_away(entry: Entry, size: Size) -> float:
+    """How much of a photo a picture of ``size`` cannot show: 0 for one of its own shape."""
+    return abs(float(np.log(entry.width * size.height / (entry.height * size.width))))
 
 
 def _own(store: PictureStore, size: Size, rng: Random) -> Scene:

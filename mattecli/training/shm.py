@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.base import load_strictly
 from mattecli.models.shm import SHM
+from mattecli.models.weights import SHORT_SIDE as SHORT_SIDE_OPTION
 from mattecli.records import Array, Size
 from mattecli.training.backbone import read_encoder, shm_backbone
 from mattecli.training.composites import Composite, Cut, resized_cut
@@ -129,11 +130,14 @@ class SHMSystem(System):
     ) -> dict[str, float]:
         """Figures of ``HeldOut``."""
         del phase
-        return self._held_out.figures(_matting(state), thorough=thorough)
+        return self._held_out.figures(self._matting(state), thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
-        return self._held_out.panels(_matting(state))
+        return self._held_out.panels(self._matting(state))
+
+    def _matting(self, state: Mapping[str, Tensor]) -> SizedMatting:
+        return _matting(state, int(self.options.get(SHORT_SIDE_OPTION, _SHORT_SIDE)))
 
 
 def _trimap_alone(phase: Phase) -> bool:
@@ -152,7 +156,7 @@ def _prediction(alpha_p: Tensor, alpha: Tensor, image: Tensor) -> Tensor:
     return 0.5 * alpha_loss(predicted, alpha) + 0.5 * colors
 
 
-def _matting(state: Mapping[str, Tensor]) -> SizedMatting:
+def _matting(state: Mapping[str, Tensor], short_side: int) -> SizedMatting:
     network = SHM.from_state(state).eval()
 
     @torch.inference_mode()
@@ -161,4 +165,4 @@ def _matting(state: Mapping[str, Tensor]) -> SizedMatting:
         alpha: Tensor = network(image).alpha_p.clamp(0, 1)
         return alpha.numpy()
 
-    return SizedMatting(matte, _SHORT_SIDE, _MULTIPLE)
+    return SizedMatting(matte, short_side, _MULTIPLE)

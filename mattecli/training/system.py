@@ -56,7 +56,8 @@ class System(ABC):
     Attributes:
         name: of the system.
         later: how the names of those weights begin that only the last phases train.
-        options: what the trained weights' file says of them beside the tensors.
+        options: what the trained weights' file says of them beside the tensors, such as the short
+            side at which they see photos; of a resumed training, what its checkpoint says.
         begun_with: by name, what a training can be resumed with only.
     """
 

@@ -206,6 +206,7 @@ class Trainer:
             "seed": self.settings.seed,
             "system": self.recipe.system,
             "begun_with": dict(self.system.begun_with),
+            "options": dict(self.system.options),
         }
 
     def _save(self) -> None:
@@ -213,8 +214,7 @@ class Trainer:
         write_checkpoint(folder / CHECKPOINT, self._state, self._facts())
         phase, _ = self.recipe.position(max(self.step - 1, 0))
         weights = self.system.exported(self._state.average.state, phase)
-        options = dict(self.system.options)
-        write_weights(folder / WEIGHTS, weights, self._facts() | {"options": options})
+        write_weights(folder / WEIGHTS, weights, self._facts())
 
     def _resumed(self) -> int:
         path = self.settings.folder / CHECKPOINT
@@ -229,6 +229,7 @@ class Trainer:
                 remedy="use that system and seed, or another folder",
             )
         _check_begun(path, facts.get("begun_with", mine["begun_with"]), mine["begun_with"])
+        self.system.options = facts.get("options", self.system.options)
         step = int(facts["step"])
         if step > self.recipe.steps:
             raise CheckpointError(
