@@ -16,7 +16,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mattecli.jobs.choice import make_model
+from mattecli.jobs.workspace import Workspace
 from mattecli.models.registry import find_spec, model_class
+from mattecli.settings import MatteOptions, ModelOptions
 from tests.conftest import PICTURES, Cli, load, photo, save
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux keeps them")
@@ -155,6 +158,43 @@ def test_max_memory_gives_the_same_file(
     assert tight.peak < min(700_000_000 * 1.1, free.peak * 0.9)
 
 
+def test_a_larger_size_counts(cli: Cli, tmp_path: Path) -> None:
+    """For the network's part, as long as that leaves room for photos."""
+    save(tmp_path / "p.png", photo(60, 40))
+    given = ("matte", "p.png", "-v", "--workers", "1", "--max-memory")
+    said = [
+        cli(*given, most, "--size", size, "-o", "out/", "--existing", "overwrite").err
+        for most, size in (("1.5GB", "416"), ("1.5GB", "928"))
+    ]
+    small, large = (float(text.partition("memory: ")[2].partition(" MB")[0]) for text in said)
+    assert small + 30 < large < 1000
+
+
+def test_so_many_photos_at_once_as_memory_allows() -> None:
+    spec = find_spec("modnet")
+    with Workspace("1GB") as workspace:
+        few, many = (
+            make_model(spec, MatteOptions(model=ModelOptions(size=size)), workspace, lanes=2)
+            for size in (1100, 416)
+        )
+        assert few.estimator.lanes == 1
+        assert many.estimator.lanes == min(2, torch.get_num_threads())
+        assert workspace.reserve(10**8, 16, 416) == 7  # of 1 GB, 0.23 are the program's
+        assert workspace.reserve(0, 16, None) == 16
+
+
+@linux
+@pytest.mark.parametrize(("model", "size"), [("modnet", 832), ("shm", 704)])
+def test_max_memory_holds_at_a_larger_size(
+    tmp_path: Path, limited: Callable[..., Run], model: str, size: int
+) -> None:
+    portrait(tmp_path, 1500, 1000)
+    given = ("matte", "p.jpg", "--model", model, "--workers", "1", "--size", str(size))
+    done = limited(*given, "-o", "out.png", "--max-memory", "800MB")
+    assert done.code == 0, done.err
+    assert done.peak < 800_000_000
+
+
 def test_tiles_by_option_environment_and_file(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +220,11 @@ def test_tiles_by_option_environment_and_file(
         (("--model", "closed-form", "--trimap", "t.png", "--overlap", "-3"), "overlap"),
         (("--model", "modnet", "--max-memory", "lots"), "no size"),
         (("--model", "modnet", "--max-memory", "9MB"), "less than the program"),
+        (
+            ("--model", "modnet", "--size", "2048", "--max-memory", "900M"),
+            "short side of 2048 take",
+        ),
+        (("--model", "shm", "--set", "short_side=1500", "--max-memory", "900M"), "of 1500 take"),
     ],
 )
 def test_what_makes_no_sense_is_usage(

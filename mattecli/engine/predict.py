@@ -25,6 +25,9 @@ from mattecli.settings import DeviceOptions
 
 __all__ = ["NetworkEstimator", "model_input"]
 
+_USUAL_SHAPE = 1.5  # long side by short side of most cameras' photos
+_HALF_PRECISION = 0.7  # of the memory that float32 takes
+
 
 class NetworkEstimator(Estimator):
     """Runs one network, or a copy of it on each of several devices.
@@ -159,6 +162,17 @@ class NetworkEstimator(Estimator):
     def dtype(self) -> torch.dtype:
         """Arithmetic of the network's layers."""
         return self._dtypes[0]
+
+    @property
+    def working_bytes(self) -> int:
+        """Main memory that a batch takes in the network, seen scaled down; about.
+
+        0 where the network sees photos at their own size, or on a GPU.
+        """
+        side = 0 if self.accelerator else self.short_side or 0
+        pixels = _USUAL_SHAPE * side**2 * self.batch
+        share = _HALF_PRECISION if self.is_half_precision else 1
+        return int(pixels * self._spec.pixel_bytes * share)
 
     def describe(self) -> dict[str, object]:
         """Devices, precision and batch size."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.engine.memory import Memory, parse_bytes, resident_bytes, shown_bytes
+from mattecli.errors import UsageError
 from mattecli.media.scratch import Scratch
 from mattecli.records import Array
 
@@ -19,6 +20,7 @@ _PIXEL_BYTES = 26
 out: photo, alpha, foreground, and the file that is made of them."""
 
 _PROGRAM = 480_000_000  # what Python, PyTorch and a small network take
+_NETWORK = 250_000_000  # of it what a small network works with at its own size
 _FILL = 0.85  # of what may be held: then files' pages are given up
 _SMALL = 4 << 20
 
@@ -37,6 +39,7 @@ class Workspace:
         self.memory = Memory(None if max_memory is None else parse_bytes(max_memory))
         most = resident_bytes() + self.memory.room()
         self._most = min(most, self.memory.limit or most)
+        self._reserved = 0
         self._scratch = Scratch(resident_bytes, int(self._most * _FILL))
 
     def __enter__(self) -> Self:
@@ -51,14 +54,41 @@ class Workspace:
     ) -> None:
         self._scratch.__exit__(kind, error, trace)
 
+    def reserve(self, each: int, lanes: int, short_side: int | None) -> int:
+        """Leave a network's part to it.
+
+        Args:
+            each: what a photo, or a batch of them, takes while it is in the network, bytes.
+            lanes: how many may be in it at once.
+            short_side: at which it sees them.
+
+        Returns:
+            How many the user's limit allows; no more than ``lanes``.
+
+        Raises:
+            UsageError: it does not allow one.
+        """
+        limit = self.memory.limit
+        if limit is not None and each:
+            lanes = min(lanes, (limit - _PROGRAM + _NETWORK) // each)
+        if limit is not None and lanes < 1:
+            raise UsageError(
+                f"photos seen at a short side of {short_side} take about"
+                f" {shown_bytes(_PROGRAM - _NETWORK + each)}, more than"
+                f" --max-memory {shown_bytes(limit)}",
+                remedy="give a smaller --size, a smaller --batch-size, or more memory",
+            )
+        self._reserved = max(lanes * each - _NETWORK, 0)
+        return lanes
+
     @property
     def pixels(self) -> int:
         """How many pixels of photos may be under way at once."""
-        return max((self._most - _PROGRAM) // _PIXEL_BYTES, 1)
+        return max((self._most - _PROGRAM - self._reserved) // _PIXEL_BYTES, 1)
 
     def forecast(self, pixels: int) -> str:
         """What a photo will take, for people."""
-        needed = shown_bytes(_PROGRAM + pixels * _PIXEL_BYTES)
+        needed = shown_bytes(_PROGRAM + self._reserved + pixels * _PIXEL_BYTES)
         text = f"{needed} for {pixels / 1e6:.0f} megapixels, of {shown_bytes(self._most)}"
         return text + (", the rest in temporary files" if pixels > self.pixels else "")
 
