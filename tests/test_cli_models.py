@@ -147,6 +147,31 @@ def test_remove_takes_a_damaged_record_away(cli: Cli, store: Path, dim: Path) ->
     assert weights_in(store) == []
 
 
+def test_remove_takes_what_leads_nowhere(cli: Cli, store: Path, dim: Path) -> None:
+    assert cli("models", "import", dim, "--as", "dim").code == 0
+    (weights,) = weights_in(store)
+    weights.unlink()
+    weights.symlink_to("nothing")
+    assert cli("models", "remove", "dim").code == 0
+    assert weights_in(store) == []
+
+
+def test_remove_knows_weights_by_their_record(cli: Cli, store: Path, dim: Path) -> None:
+    assert cli("models", "import", dim, "--as", "dim").code == 0
+    record = json.loads((store / "dim.json").read_text())
+    (store / record["file"]).rename(store / "mine.safetensors")
+    (store / "dim.json").write_text(json.dumps({**record, "file": "mine.safetensors"}))
+    assert "0 MB" not in cli("models", "remove", "dim").err
+    assert weights_in(store) == []
+
+
+def test_the_packages_own_keep_their_licence(cli: Cli) -> None:
+    own = Path(cli("models", "path", "bgmv2").out.decode().strip())
+    assert cli("models", "import", own, "--as", "bgmv2").code == 0
+    facts = json.loads(cli("models", "info", "bgmv2", "--json").out)
+    assert (facts["licence"], facts["commercial"]) == ("Apache-2.0", True)
+
+
 @pytest.mark.parametrize(
     ("name", "code", "reason"),
     [

@@ -80,7 +80,12 @@ def test_a_frame_after_a_broken_one_says_why_it_has_no_dtssd(folders: Path) -> N
 def test_an_empty_folder_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "pred").mkdir()
     save(tmp_path / "truth/a.png", disk())
-    assert evaluate_mattes(options(tmp_path)).exit_code == 1
+    result = evaluate_mattes(options(tmp_path))
+    assert result.exit_code == 1
+    assert "there is no image in this folder" in (result.records[0].error or "")
+    (tmp_path / "pred").rmdir()
+    with pytest.raises(UsageError, match="there is no such file"):
+        evaluate_mattes(options(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,10 @@ def verify(
 
 @app.command()
 def remove(name: _Name) -> None:
-    """Delete weights that were pulled or imported; those that come along with the program stay."""
+    """Delete weights that were pulled or imported, and the digest they were held to.
+
+    Those that come along with the program stay.
+    """
     from mattecli.jobs.models import model_facts, remove_weights
 
     freed = remove_weights(name, lambda: say(f"another process is at {name}; waiting"))

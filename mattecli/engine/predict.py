@@ -103,6 +103,13 @@ class NetworkEstimator(Estimator):
         self._devices, self._dtypes = self._devices * lanes, self._dtypes * lanes
         self._forms *= lanes
 
+    def narrow(self, lanes: int) -> None:
+        """Let only so many photos be in the network at once, each with as many threads as before:
+        the digits of their alpha follow from those.
+        """
+        self.lanes = lanes
+        self._free = Lanes(lanes)
+
     def prepare(self, photo: Photo) -> Prepared:
         """Scale a photo to what the network sees, and pad it."""
         box = None

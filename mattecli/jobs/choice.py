@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
@@ -210,13 +209,10 @@ def _own_way(
     from mattecli.models.bgmv2 import BGMv2
 
     memory, zeros = workspace.memory, workspace.zeros
-    build = partial(
-        NetworkEstimator, loaded.network, loaded.spec, options.device, size=options.model.size
+    inner = NetworkEstimator(
+        loaded.network, loaded.spec, options.device, size=options.model.size, lanes=lanes
     )
-    inner = build(lanes=lanes)
-    fitting = workspace.reserve(inner.working_bytes, inner.lanes, inner.short_side)
-    if fitting < inner.lanes:
-        inner = build(lanes=fitting)
+    inner.narrow(workspace.reserve(inner.working_bytes, inner.lanes, inner.short_side))
     if spec.reach:
         return TileEstimator(inner, spec, options.device, memory, zeros)
     if isinstance(loaded.network, BGMv2) and loaded.network.refiner is not None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mattecli.errors import MattecliError, PairingError
+from mattecli.errors import MattecliError, PairingError, UsageError
 from mattecli.jobs.plan import Task
 from mattecli.media.pairing import pair_companions
-from mattecli.media.paths import is_folder
+from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.stores.place import as_path
 from mattecli.ops.scoring import Scores
@@ -64,7 +64,12 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
 
 
 def _found(given: str, options: PairOptions) -> list[Source]:
-    return find_inputs(InputRequest(paths=(given,), recursive=options.recursive))
+    sources = find_inputs(InputRequest(paths=(given,), recursive=options.recursive))
+    for source in sources:
+        is_named = not source.is_stdin and source.path == as_path(given) and source.error is None
+        if is_named and not is_there(source.path):
+            raise UsageError("there is no such file", path=source.path, remedy="check the name")
+    return sources
 
 
 def _task(source: Source, place: int) -> EvaluationTask:

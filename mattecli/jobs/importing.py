@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, ResourceError, UsageError
-from mattecli.jobs.models import find_target
+from mattecli.jobs.models import OWN_LICENCE, find_target
 from mattecli.models.published import PublishedFile, find_by_digest
 from mattecli.models.store import Store, StoredWeights, disk_errors, file_digest, new_file
 
@@ -99,23 +99,31 @@ class _Origin:
 
 
 def _origin(checkpoint: Checkpoint, options: ImportOptions) -> _Origin:
-    from mattecli.models.weights import facts_in, known_options, measured_options, recognise
+    from mattecli.models.weights import (
+        are_built_in,
+        facts_in,
+        known_options,
+        measured_options,
+        recognise,
+    )
 
     target = find_target(options.name or recognise(checkpoint).name)
     said = target.published if options.name else None
-    published = _published(checkpoint, said)
+    own = are_built_in(target.spec, checkpoint)
+    published = None if own else _published(checkpoint, said)
     known = {
         **measured_options(target.spec, checkpoint),
         **known_options(checkpoint),
         **(published.options if published else {}),
     }
     network = _tried(target.spec, checkpoint, known, options.options)
+    said_licence = OWN_LICENCE if own else str(facts_in(checkpoint).get("licence", ""))
     return _Origin(
         name=target.name,
         model=target.spec.name,
         checkpoint=checkpoint,
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        licence=published.licence if published else str(facts_in(checkpoint).get("licence", "")),
+        licence=published.licence if published else said_licence,
         options={**known, **options.options},
     )
 

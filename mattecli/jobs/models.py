@@ -22,6 +22,7 @@ from mattecli.models.store import (
 )
 
 __all__ = [
+    "OWN_LICENCE",
     "Availability",
     "ModelFacts",
     "Target",
@@ -42,7 +43,7 @@ Availability: TypeAlias = Literal[
 sense, or its file has gone and the package's would take its place."""
 
 
-_OWN_LICENCE = "Apache-2.0"  # the program's, and that of the weights inside the package
+OWN_LICENCE = "Apache-2.0"  # the program's, and that of the weights inside the package
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,7 @@ def _built_in(target: Target) -> Path | None:
 def _commercial(target: Target, licence: str, weights: Availability) -> bool | None:
     """Whether the weights' licence allows commercial use; None where nobody says."""
     published = target.published
-    if weights == "built in":
+    if weights == "built in" or licence == OWN_LICENCE:
         return True  # the program's own licence allows it
     return published.commercial if published and published.licence == licence else None
 
@@ -284,7 +285,7 @@ def _commercial(target: Target, licence: str, weights: Availability) -> bool | N
 def _licence(target: Target, stored: StoredWeights | None, weights: Availability) -> str:
     """Of the weights here, which may be the user's own, else of those that are meant."""
     if weights == "built in":
-        return _OWN_LICENCE
+        return OWN_LICENCE
     if stored is not None:
         return stored.licence or "unknown (a file of your own)"
     return target.published.licence if target.published else target.spec.licence

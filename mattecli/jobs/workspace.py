@@ -20,7 +20,8 @@ _PIXEL_BYTES = 26
 out: photo, alpha, foreground, and the file that is made of them."""
 
 _PROGRAM = 480_000_000  # what Python, PyTorch and a small network take
-_NETWORK = 250_000_000  # of it what a small network works with at its own size
+_NETWORK = 100_000_000  # of it what a small network works with at its own size
+_USUAL_PIXELS = 2_000_000  # of a photo under way, for which each lane needs room, too
 _FILL = 0.85  # of what may be held: then files' pages are given up
 _SMALL = 4 << 20
 
@@ -70,14 +71,15 @@ class Workspace:
         """
         limit = self.memory.limit
         if limit is not None and each:
-            lanes = min(lanes, (limit - _PROGRAM + _NETWORK) // each)
-        if limit is not None and lanes < 1:
-            raise UsageError(
-                f"photos seen at a short side of {short_side} take about"
-                f" {shown_bytes(_PROGRAM - _NETWORK + each)}, more than"
-                f" --max-memory {shown_bytes(limit)}",
-                remedy="give a smaller --size, a smaller --batch-size, or more memory",
-            )
+            alone = _PROGRAM - _NETWORK + each
+            if each > _NETWORK and alone > limit:
+                raise UsageError(
+                    f"photos seen at a short side of {short_side} take about"
+                    f" {shown_bytes(alone)}, more than --max-memory {shown_bytes(limit)}",
+                    remedy="give a smaller --size, a smaller --batch-size, or more memory",
+                )
+            fitting = (limit - _PROGRAM + _NETWORK) // (each + _USUAL_PIXELS * _PIXEL_BYTES)
+            lanes = max(1, min(lanes, fitting))
         self._reserved = max(lanes * each - _NETWORK, 0)
         return lanes
 

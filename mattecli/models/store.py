@@ -145,22 +145,30 @@ class Store:
         Raises:
             ResourceError: a file cannot be deleted.
         """
-        with disk_errors(self.folder):
-            self.record_path(name).unlink(missing_ok=True)  # first: it speaks of the others
+        with disk_errors(self.folder, "deleted", "see who may write to that folder"):
             left = self._files_of(name)
-            sizes = [path.stat().st_size for path in left]
+            sizes = [path.lstat().st_size for path in left]
+            self.record_path(name).unlink(missing_ok=True)  # first: it speaks of the others
             for path in left:
-                path.unlink()
+                path.unlink(missing_ok=True)
         return sum(sizes)
 
     def has_any(self, name: str) -> bool:
-        """Whether anything of ``name`` is here."""
-        return self.record_path(name).exists() or bool(self._files_of(name))
+        """Whether anything of ``name`` is here.
+
+        Raises:
+            ResourceError: the folder cannot be read.
+        """
+        with disk_errors(self.folder, "read", "see who may read that folder"):
+            return os.path.lexists(self.record_path(name)) or bool(self._files_of(name))
 
     def _files_of(self, name: str) -> list[Path]:
         """Weights, those that lost their record too, and a download begun."""
-        named = self.folder.glob(f"{slug(name)}-{'[0-9a-f]' * 12}.*")
-        return [*named, *self.folder.glob(self.part_path(name).name)]
+        named = {*self.folder.glob(f"{slug(name)}-{'[0-9a-f]' * 12}.*"), self.part_path(name)}
+        stored = self.readable(name)
+        if stored is not None and Path(stored.file).name == stored.file:
+            named.add(self.path(stored))
+        return sorted(path for path in named if os.path.lexists(path))
 
     def new_file(self, name: str, suffix: str) -> Path:
         """A new, empty file for ``name``, to be made under its lock.
@@ -291,15 +299,25 @@ def missing_weights(spec: ModelSpec, name: str) -> ModelUnavailableError:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turns a disk that is full or cannot be written into one line about ``path``."""
+def disk_errors(
+    path: Path,
+    done: str = "written",
+    remedy: str = "free some space, or set MATTECLI_HOME to a folder that can be written",
+) -> Iterator[None]:
+    """Turns a disk that is full, or cannot be written, into one line about ``path``.
+
+    Args:
+        path: named where the error names none.
+        done: what was to be done with it.
+        remedy: what to do about it.
+    """
     try:
         yield
     except OSError as error:
         raise ResourceError(
-            f"cannot be written ({error.strerror or error})",
+            f"cannot be {done} ({error.strerror or error})",
             path=error.filename or path,
-            remedy="free some space, or set MATTECLI_HOME to a folder that can be written",
+            remedy=remedy,
         ) from error
 
 

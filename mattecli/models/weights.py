@@ -30,6 +30,7 @@ __all__ = [
     "LARGEST_SIDE",
     "SHORT_SIDE",
     "LoadedModel",
+    "are_built_in",
     "build",
     "facts_in",
     "known_options",
@@ -129,18 +130,18 @@ def _told(path: Path, store: Store) -> tuple[Checkpoint, dict[str, str]]:
 
 def measured_options(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, str]:
     """What must be said of a copy of the package's own weights, whose bytes may change."""
-    own = spec.built_in_size and _are_built_in(spec, checkpoint)
+    own = spec.built_in_size and are_built_in(spec, checkpoint)
     return {SHORT_SIDE: str(spec.built_in_size)} if own else {}
 
 
 def _as_measured(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> ModelSpec:
     """The row as far as it holds for these weights: some was measured with the package's own."""
-    own = _are_built_in(spec, checkpoint)
+    own = are_built_in(spec, checkpoint)
     size = _short_side(spec, options) or (spec.built_in_size if own else 0) or spec.size
     return replace(spec, size=size, half_is_sound=spec.half_is_sound and own)
 
 
-def _are_built_in(spec: ModelSpec, checkpoint: Checkpoint) -> bool:
+def are_built_in(spec: ModelSpec, checkpoint: Checkpoint) -> bool:
     """Whether a file holds the bytes of the package's own weights."""
     path, built_in = checkpoint.path, built_in_weights(spec)
     if built_in is None or path.stat().st_size != built_in.stat().st_size:

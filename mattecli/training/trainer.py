@@ -229,7 +229,7 @@ class Trainer:
                 remedy="use that system and seed, or another folder",
             )
         _check_begun(path, facts.get("begun_with", mine["begun_with"]), mine["begun_with"])
-        self.system.options = facts.get("options", self.system.options)
+        self.system.options = _options(path, facts.get("options", dict(self.system.options)))
         step = int(facts["step"])
         if step > self.recipe.steps:
             raise CheckpointError(
@@ -238,6 +238,13 @@ class Trainer:
                 remedy="ask for more, or choose another folder",
             )
         return step
+
+
+def _options(path: Path, told: object) -> dict[str, str]:
+    """What a checkpoint says of the weights."""
+    if isinstance(told, dict) and all(isinstance(value, str) for value in told.values()):
+        return told
+    raise CheckpointError("says of its weights what makes no sense", path=path)
 
 
 def _check_begun(path: Path, begun: Mapping[str, str], now: Mapping[str, str]) -> None:
