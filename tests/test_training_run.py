@@ -26,6 +26,7 @@ from mattecli.models.store import built_in_weights
 from mattecli.models.weights import load_network, write_safetensors
 from mattecli.settings.train import LearnOptions
 from mattecli.training.average import WeightAverage
+from mattecli.training.checkpoint import write_weights
 from mattecli.training.journal import Journal, draw_curves, read_rows
 from mattecli.training.recipe import Phase, Rate, Recipe, rate_at
 from mattecli.training.recipes import RECIPES
@@ -233,6 +234,20 @@ def test_the_average_follows_the_weights() -> None:
     nn.init.constant_(network.weight, 2.0)
     average.update(network, 1000)
     assert float(average.state["weight"]) == pytest.approx(1.01, abs=1e-3)
+
+
+def test_numbers_too_large_for_half_precision_stay_whole(tmp_path: Path) -> None:
+    """MODNet's norms behind the widest convolution learn variances of about 65,504."""
+    state = MODNet().state_dict()
+    wide = "lr_branch.conv_lr16x.layers.1.bnorm.running_var"
+    state[wide] = torch.linspace(1, 1e5, len(state[wide]))
+    path = tmp_path / "weights.safetensors"
+    write_weights(path, state, {"options": {}})
+    written = load_file(path)
+    assert torch.equal(written[wide], state[wide])
+    assert written["lr_branch.conv_lr16x.layers.0.weight"].dtype == torch.float16
+    network = load_network(find_spec("modnet"), path).network
+    assert torch.equal(network.state_dict()[wide], state[wide])
 
 
 def test_a_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:

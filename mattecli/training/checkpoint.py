@@ -72,11 +72,16 @@ def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
 
 
 def write_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write weights alone, in half precision."""
-    halves = {
-        key: value.half() if value.is_floating_point() else value for key, value in weights.items()
-    }
-    _save(path, halves, facts)
+    """Write weights alone, in half precision where that holds them."""
+    _save(path, {key: _halved(value) for key, value in weights.items()}, facts)
+
+
+def _halved(value: Tensor) -> Tensor:
+    """In half precision, unless numbers are too large for it, as a norm's variances may be."""
+    if not value.is_floating_point():
+        return value
+    half = value.half()
+    return half if torch.equal(half.isfinite(), value.isfinite()) else value
 
 
 def _load_optimiser(state: TrainingState, tensors: dict[str, Tensor]) -> None:
