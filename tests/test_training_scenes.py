@@ -22,7 +22,7 @@ from mattecli.models.shm import Encoder
 from mattecli.records import Size
 from mattecli.training.backbone import bgmv2_backbone, modnet_backbone, shm_backbone
 from mattecli.training.plate_scenes import PlateMix, make_plate_scene
-from mattecli.training.scenes import Mix, make_scene
+from mattecli.training.scenes import Mix, Scene, make_scene
 from mattecli.training.store import PictureStore, build_store
 from mattecli.training.strands import grow_strands
 from mattecli.training.things import draw_thing
@@ -107,6 +107,32 @@ def test_plain_scenes_mostly_show_photos_of_their_own_shape(tmp_path: Path) -> N
         )
         shown = [scene.image.mean((0, 1)).argmax() for scene in scenes]
         assert 0.7 < np.mean(np.equal(shown, number)) < 1  # others now and then, too
+
+
+def test_worn_photos_are_hidden_in_part_where_alpha_says_so(store: PictureStore) -> None:
+    plain, worn = (
+        [make_scene(store, SIZE, mix, Random(seed)) for seed in range(60)]
+        for mix in (Mix(plain=1), Mix(plain=1, worn=1))
+    )
+    again = [make_scene(store, SIZE, Mix(plain=1, worn=1), Random(seed)) for seed in range(60)]
+    for scene, same in zip(worn, again, strict=True):
+        np.testing.assert_array_equal(scene.image, same.image)
+        np.testing.assert_array_equal(scene.alpha, same.alpha)
+    assert spread(worn) > 1.5 * spread(plain)
+    straight = [longest_edge(scene.alpha) for scene in (*plain, *worn)]
+    assert max(straight[:60]) < 12  # soft figures only
+    assert 3 < sum(edge >= 12 for edge in straight[60:]) < 30  # the sides of what hides them
+
+
+def spread(scenes: list[Scene]) -> float:
+    """Of the colour inside the subjects, which all have the same."""
+    return float(np.std([scene.image[scene.alpha > 250].mean(0) for scene in scenes], 0).max())
+
+
+def longest_edge(alpha: np.ndarray) -> int:
+    """Most pixels in one row or column across which alpha drops from 255 to 0."""
+    steps = [np.abs(np.diff(alpha.astype(int), axis=axis)) == 255 for axis in (0, 1)]
+    return max(int(steps[0].sum(1).max()), int(steps[1].sum(0).max()))
 
 
 def test_hair_adds_alpha_to_scenes(store: PictureStore) -> None:

@@ -179,6 +179,7 @@ _MODNET = Recipe(
             factors=_SLOWER,
             plain=0.8,
             strands=0.1,
+            worn=0.9,
         ),
     ),
     optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
