@@ -16,12 +16,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mattecli.engine.estimator import Photo
 from mattecli.jobs.choice import make_model
 from mattecli.jobs.workspace import Workspace
 from mattecli.models.registry import find_spec, model_class
-from mattecli.settings import MatteOptions, ModelOptions
+from mattecli.records import Size
+from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
 from tests.conftest import PICTURES, Cli, load, photo, save
 
+_TIGHT = ("--max-memory", "900M", "--device", "cpu")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux keeps them")
 
 
@@ -161,7 +164,7 @@ def test_max_memory_gives_the_same_file(
 def test_a_larger_size_counts(cli: Cli, tmp_path: Path) -> None:
     """For the network's part, as long as that leaves room for photos."""
     save(tmp_path / "p.png", photo(60, 40))
-    given = ("matte", "p.png", "-v", "--workers", "1", "--max-memory")
+    given = ("matte", "p.png", "-v", "--workers", "1", "--device", "cpu", "--max-memory")
     said = [
         cli(*given, most, "--size", size, "-o", "out/", "--existing", "overwrite").err
         for most, size in (("1.5GB", "416"), ("1.5GB", "928"))
@@ -170,28 +173,33 @@ def test_a_larger_size_counts(cli: Cli, tmp_path: Path) -> None:
     assert small + 30 < large < 1000
 
 
-def test_so_many_photos_at_once_as_memory_allows() -> None:
-    spec = find_spec("modnet")
-    with Workspace("1GB") as workspace:
-        few, many = (
-            make_model(spec, MatteOptions(model=ModelOptions(size=size)), workspace, lanes=2)
-            for size in (1100, 416)
-        )
-        assert few.estimator.lanes == 1
-        assert many.estimator.lanes == min(2, torch.get_num_threads())
-        assert workspace.reserve(10**8, 16, 416) == 4
-        assert workspace.pixels >= 4 * 2_000_000  # what is in the network, and as much around it
+def test_so_many_photos_at_once_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each with as many threads as it would have had, from which its digits follow."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    threads: list[int] = []
+    monkeypatch.setattr("mattecli.engine.predict.use_threads", threads.append)
+    spec, on_cpu = find_spec("modnet"), DeviceOptions(device="cpu")
+    with Workspace("1.2GB") as workspace:
+        for size, lanes in ((1100, 1), (416, 4)):
+            options = MatteOptions(model=ModelOptions(size=size), device=on_cpu)
+            estimator = make_model(spec, options, workspace, lanes=4).estimator
+            assert estimator.lanes == lanes
+            small = Photo(color=np.zeros((32, 32, 3), np.float32), full=Size(32, 32))
+            estimator.estimate([estimator.prepare(small)])
+        assert threads == [2, 2]
+        assert workspace.reserve(10**8, 16, 416) == 5
+        assert workspace.pixels >= 5 * 2_000_000  # what is in the network, and as much around it
         assert workspace.reserve(0, 16, None) == 16
 
 
 @linux
-@pytest.mark.parametrize(("model", "size"), [("modnet", 832), ("shm", 704)])
+@pytest.mark.parametrize(("model", "size"), [("modnet", 704), ("shm", 576)])
 def test_max_memory_holds_at_a_larger_size(
     tmp_path: Path, limited: Callable[..., Run], model: str, size: int
 ) -> None:
     portrait(tmp_path, 1500, 1000)
     given = ("matte", "p.jpg", "--model", model, "--workers", "1", "--size", str(size))
-    done = limited(*given, "-o", "out.png", "--max-memory", "800MB")
+    done = limited(*given, "--device", "cpu", "-o", "out.png", "--max-memory", "800MB")
     assert done.code == 0, done.err
     assert done.peak < 800_000_000
 
@@ -222,10 +230,10 @@ def test_tiles_by_option_environment_and_file(
         (("--model", "modnet", "--max-memory", "lots"), "no size"),
         (("--model", "modnet", "--max-memory", "9MB"), "less than the program"),
         (
-            ("--model", "modnet", "--size", "2048", "--max-memory", "900M"),
+            ("--model", "modnet", "--size", "2048", *_TIGHT),
             "short side of 2048 take",
         ),
-        (("--model", "shm", "--set", "short_side=1500", "--max-memory", "900M"), "of 1500 take"),
+        (("--model", "shm", "--set", "short_side=1500", *_TIGHT), "of 1500 take"),
     ],
 )
 def test_what_makes_no_sense_is_usage(

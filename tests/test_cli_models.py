@@ -165,6 +165,15 @@ def test_remove_knows_weights_by_their_record(cli: Cli, store: Path, dim: Path) 
     assert weights_in(store) == []
 
 
+def test_a_store_that_cannot_be_read_is_said(cli: Cli, store: Path) -> None:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text("no folder")
+    done = cli("models", "remove", "modnet")
+    assert done.code == 1
+    assert "cannot be read" in done.err
+    assert done.err.count("\n") == 1
+
+
 def test_the_packages_own_keep_their_licence(cli: Cli) -> None:
     own = Path(cli("models", "path", "bgmv2").out.decode().strip())
     assert cli("models", "import", own, "--as", "bgmv2").code == 0

@@ -231,6 +231,14 @@ def test_a_file_without_the_encoder_is_named(
     assert "Traceback" not in done.err
 
 
+def test_adapt_leaves_its_photos_alone_however_they_are_named(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "look" / "a.png", photo(90, 70))
+    done = cli("adapt", f"file://{tmp_path}/look", "-o", "look")
+    assert done.code == 2
+    assert "would be among the photos" in done.err
+    assert len(list((tmp_path / "look").iterdir())) == 1
+
+
 def test_adapt_refuses_numbers_likewise(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "look" / "a.png", photo(90, 70))
     for options in (("--epochs", "0"), ("--size", "8"), ("--rate", "0")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from training_pictures import make_training_folder
 
@@ -107,6 +109,19 @@ def test_weights_keep_the_size_at_which_they_see_photos(
         assert not train(start, stop=lambda: True).finished
         resumed = train(replace(start, weights=None, run=replace(start.run, resume=True)))
         assert load_network(spec, resumed.weights).spec.size == size
+
+
+@pytest.mark.parametrize("told", [["x"], {"short_side": "wide"}, {"short_side": 416}])
+def test_a_checkpoint_that_makes_no_sense_is_refused(
+    told: object, data: Path, tmp_path: Path
+) -> None:
+    start = small("shm", data, tmp_path, steps=1)
+    path = train(start, stop=lambda: True).weights.with_name("checkpoint.safetensors")
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["mattecli"])
+    save_file(load_file(path), path, {"mattecli": json.dumps({**facts, "options": told})})
+    with pytest.raises(CheckpointError, match="makes no sense"):
+        train(replace(start, run=replace(start.run, resume=True)))
 
 
 def test_the_loss_falls_and_is_logged(data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_pictures import make_training_folder
@@ -22,7 +21,7 @@ from mattecli.models.shm import Encoder
 from mattecli.records import Size
 from mattecli.training.backbone import bgmv2_backbone, modnet_backbone, shm_backbone
 from mattecli.training.plate_scenes import PlateMix, make_plate_scene
-from mattecli.training.scenes import Mix, Scene, make_scene
+from mattecli.training.scenes import Mix, make_scene
 from mattecli.training.store import PictureStore, build_store
 from mattecli.training.strands import grow_strands
 from mattecli.training.things import draw_thing
@@ -88,51 +87,6 @@ def test_plain_scenes_are_the_photos_themselves(store: PictureStore) -> None:
         inside = scene.image[scene.alpha == 255].astype(int)
         assert len(inside)
         assert np.abs(inside.mean(0) - (250, 130, 20)).max() < 60  # its light at most
-
-
-def test_plain_scenes_mostly_show_photos_of_their_own_shape(tmp_path: Path) -> None:
-    """So that people are seen whole."""
-    shapes = {"square": (100, 100), "wide": (160, 80), "tall": (80, 160)}
-    for number, (name, (width, height)) in enumerate(shapes.items()):
-        color = np.zeros(3, np.uint8)
-        color[number] = 200
-        save(tmp_path / "image" / f"{name}.png", np.full((height, width, 3), color))
-        alpha = np.zeros((height, width), np.uint8)
-        cv2.circle(alpha, (width // 2, height // 2), 20, 255, -1)
-        save(tmp_path / "alpha" / f"{name}.png", alpha)
-    store = build_store(tmp_path, tmp_path / "store")
-    for number, (width, height) in enumerate(shapes.values()):
-        scenes = (
-            make_scene(store, Size(width, height), Mix(plain=1), Random(i)) for i in range(60)
-        )
-        shown = [scene.image.mean((0, 1)).argmax() for scene in scenes]
-        assert 0.7 < np.mean(np.equal(shown, number)) < 1  # others now and then, too
-
-
-def test_worn_photos_are_hidden_in_part_where_alpha_says_so(store: PictureStore) -> None:
-    plain, worn = (
-        [make_scene(store, SIZE, mix, Random(seed)) for seed in range(60)]
-        for mix in (Mix(plain=1), Mix(plain=1, worn=1))
-    )
-    again = [make_scene(store, SIZE, Mix(plain=1, worn=1), Random(seed)) for seed in range(60)]
-    for scene, same in zip(worn, again, strict=True):
-        np.testing.assert_array_equal(scene.image, same.image)
-        np.testing.assert_array_equal(scene.alpha, same.alpha)
-    assert spread(worn) > 1.5 * spread(plain)
-    straight = [longest_edge(scene.alpha) for scene in (*plain, *worn)]
-    assert max(straight[:60]) < 12  # soft figures only
-    assert 3 < sum(edge >= 12 for edge in straight[60:]) < 30  # the sides of what hides them
-
-
-def spread(scenes: list[Scene]) -> float:
-    """Of the colour inside the subjects, which all have the same."""
-    return float(np.std([scene.image[scene.alpha > 250].mean(0) for scene in scenes], 0).max())
-
-
-def longest_edge(alpha: np.ndarray) -> int:
-    """Most pixels in one row or column across which alpha drops from 255 to 0."""
-    steps = [np.abs(np.diff(alpha.astype(int), axis=axis)) == 255 for axis in (0, 1)]
-    return max(int(steps[0].sum(1).max()), int(steps[1].sum(0).max()))
 
 
 def test_hair_adds_alpha_to_scenes(store: PictureStore) -> None:

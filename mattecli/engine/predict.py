@@ -25,8 +25,8 @@ from mattecli.settings import DeviceOptions
 
 __all__ = ["NetworkEstimator", "model_input"]
 
-_USUAL_SHAPE = 1.5  # long side by short side of most cameras' photos
-_HALF_PRECISION = 0.7  # of the memory that float32 takes
+_USUAL_SHAPE = 16 / 9  # long side by short side, of nearly all photos at most
+_HALF_PRECISION = 0.7  # of float32's memory, measured; some layers stay in that
 
 
 class NetworkEstimator(Estimator):
@@ -172,9 +172,9 @@ class NetworkEstimator(Estimator):
 
     @property
     def working_bytes(self) -> int:
-        """Main memory that a batch takes in the network, seen scaled down; about.
+        """Main memory that a batch takes in the network, about; longer photos take more.
 
-        0 where the network sees photos at their own size, or on a GPU.
+        0 on a GPU, and where no such figure is known: for all but MODNet and SHM.
         """
         side = 0 if self.accelerator else self.short_side or 0
         pixels = _USUAL_SHAPE * side**2 * self.batch

@@ -52,8 +52,8 @@ def adapt(
             f"--model {options.model} cannot be adapted", remedy="choose modnet or a variant of it"
         )
     check_not_negative({"--minutes": options.run.minutes, "--workers": options.run.workers})
-    _check(options)
     options = on_this_machine(options)
+    _check(options)
     photos = image_files(options.photos)
     if not photos:
         raise InputError("has no photos", path=options.photos, remedy="name a folder of photos")

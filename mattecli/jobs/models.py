@@ -277,8 +277,8 @@ def _built_in(target: Target) -> Path | None:
 def _commercial(target: Target, licence: str, weights: Availability) -> bool | None:
     """Whether the weights' licence allows commercial use; None where nobody says."""
     published = target.published
-    if weights == "built in" or licence == OWN_LICENCE:
-        return True  # the program's own licence allows it
+    if weights == "built in" or (weights == "here" and licence == OWN_LICENCE):
+        return True  # that licence allows it
     return published.commercial if published and published.licence == licence else None
 
 

@@ -50,7 +50,7 @@ class TrainReport:
         finished: whether the recipe's last step was reached.
         step: steps done, in all runs together.
         steps: of the recipe.
-        weights: the averaged weights, as safetensors in half precision.
+        weights: the averaged weights, as safetensors, in half precision where that holds them.
     """
 
     finished: bool

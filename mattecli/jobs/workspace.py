@@ -64,21 +64,21 @@ class Workspace:
             short_side: at which it sees them.
 
         Returns:
-            How many the user's limit allows; no more than ``lanes``.
+            How many there is room for beside photos; no more than ``lanes``, and at least one.
 
         Raises:
-            UsageError: it does not allow one.
+            UsageError: the user's limit does not allow one.
         """
         limit = self.memory.limit
-        if limit is not None and each:
+        if each:
             alone = _PROGRAM - _NETWORK + each
-            if each > _NETWORK and alone > limit:
+            if limit is not None and each > _NETWORK and alone > limit:
                 raise UsageError(
                     f"photos seen at a short side of {short_side} take about"
                     f" {shown_bytes(alone)}, more than --max-memory {shown_bytes(limit)}",
                     remedy="give a smaller --size, a smaller --batch-size, or more memory",
                 )
-            fitting = (limit - _PROGRAM + _NETWORK) // (each + _USUAL_PIXELS * _PIXEL_BYTES)
+            fitting = (self._most - _PROGRAM + _NETWORK) // (each + _USUAL_PIXELS * _PIXEL_BYTES)
             lanes = max(1, min(lanes, fitting))
         self._reserved = max(lanes * each - _NETWORK, 0)
         return lanes

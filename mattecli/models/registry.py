@@ -32,7 +32,7 @@ def _modnet(name: str, title: str, *, weights: str = "", built_in: str = "") -> 
         size=512,
         multiple=32,
         minimum=32,
-        pixel_bytes=250,
+        pixel_bytes=350,
         signature=_MODNET_KEYS,
         licence="Apache-2.0",
         weights=weights,
@@ -52,7 +52,7 @@ _SHM = ModelSpec(
     size=320,
     multiple=16,
     minimum=16,
-    pixel_bytes=560,
+    pixel_bytes=600,
     signature={
         "t_net.feature.head_conv.0.weight": (32, 3, 3, 3),
         "m_net.en_conv_bn_relu_1.0.weight": (16, 6, 3, 3),

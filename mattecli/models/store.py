@@ -160,13 +160,16 @@ class Store:
             ResourceError: the folder cannot be read.
         """
         with disk_errors(self.folder, "read", "see who may read that folder"):
+            if not self.folder.exists():
+                return False
+            list(self.folder.iterdir())  # what follows takes one that it may not read for empty
             return os.path.lexists(self.record_path(name)) or bool(self._files_of(name))
 
     def _files_of(self, name: str) -> list[Path]:
         """Weights, those that lost their record too, and a download begun."""
         named = {*self.folder.glob(f"{slug(name)}-{'[0-9a-f]' * 12}.*"), self.part_path(name)}
         stored = self.readable(name)
-        if stored is not None and Path(stored.file).name == stored.file:
+        if stored is not None:
             named.add(self.path(stored))
         return sorted(path for path in named if os.path.lexists(path))
 

@@ -62,7 +62,6 @@ class Phase:
         plain: share of pictures that are photos of the data as they lie there, whole and on their
             own background, for systems that compose theirs.
         strands: share of the people in such systems' pictures who get loose hair.
-        worn: share of those photos that are turned, degraded and partly hidden all the same.
     """
 
     name: str
@@ -74,7 +73,6 @@ class Phase:
     restart: bool = False
     plain: float = 0.0
     strands: float = 0.0
-    worn: float = 0.0
 
     def rests(self, part: str) -> bool:
         """Whether the weights whose names begin with ``part`` stay as they are."""

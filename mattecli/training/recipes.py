@@ -63,11 +63,6 @@ _BROAD = (
     *((480, 480), (512, 512), (512, 704), (704, 512)),
 )
 
-_WHOLE = (
-    *((384, 384), (416, 416), (448, 448), (480, 480), (512, 512)),
-    *((544, 352), (576, 384), (608, 416), (640, 416), (416, 608)),
-)
-
 _REST = {"hr_branch.": 0.0, "f_branch.": 0.0}  # while the semantic branch is trained alone
 _SLOWER = {"backbone.": 0.3}
 _HALF = {"backbone.": 0.5}
@@ -169,17 +164,6 @@ _MODNET = Recipe(
             factors=_SLOWER,
             plain=0.85,
             strands=0.1,
-        ),
-        Phase(
-            name="whole",
-            steps=1800,
-            batch=8,
-            sizes=_WHOLE,
-            rate=Rate(peak=4e-4, warmup=50, shape="cosine", end=0.01),
-            factors=_SLOWER,
-            plain=0.8,
-            strands=0.1,
-            worn=0.9,
         ),
     ),
     optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.records import Size
-from mattecli.training.backdrops import backdrop
-from mattecli.training.covers import hide_behind_things, hide_edge
+from mattecli.training.backdrops import backdrop, covering_crop
 from mattecli.training.photometry import degraded, relit
 from mattecli.training.recipe import Phase
 from mattecli.training.store import Entry, PictureStore
@@ -25,11 +24,6 @@ Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 
-_SHAPES_DRAWN = 4
-"""Of so many photos the one is taken of which most fits, so that people are seen whole, as the
-network will see them, and not cut at a border that the batch's size sets."""
-
-
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How often each kind of picture is made; the rest are composites.
@@ -39,19 +33,16 @@ class Mix:
         empty: pictures of nobody.
         plain: labelled photos as they are; ``own`` and ``empty`` divide what is left.
         strands: of the people in pictures of any kind, those who get loose hair.
-        worn: of the plain ones, those turned, nearer, in any light and quality, and partly hidden,
-            by which a network that has seen each photo many times still learns something.
     """
 
     own: float = 0.65
     empty: float = 0.06
     plain: float = 0.0
     strands: float = 0.0
-    worn: float = 0.0
 
     def during(self, phase: Phase) -> Mix:
         """With what a phase of a recipe says of it."""
-        return replace(self, plain=phase.plain, strands=phase.strands, worn=phase.worn)
+        return replace(self, plain=phase.plain, strands=phase.strands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ class _Canvas:
 def make_scene(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
     """A training picture of ``size``; the same generator state gives the same picture."""
     if rng.random() < mix.plain:
-        return _with_hair(_plain(store, size, mix, rng), mix, rng)
+        return _with_hair(_plain(store, size, rng), mix, rng)
     kind = rng.random()
     if kind < mix.own or not store.movable:
         scene = _with_hair(_own(store, size, rng), mix, rng)
@@ -94,44 +85,19 @@ def make_scene(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
     return Scene(degraded(scene.image, rng), scene.alpha)
 
 
-def _plain(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
-    """As much as fits of a labelled photo of about that shape, in about its own light or worn."""
-    worn = bool(rng.random() < mix.worn)
-    drawn = rng.integers(len(store.entries), size=_SHAPES_DRAWN)
-    index = min(map(int, drawn), key=lambda number: _cut_away(store.entries[number], size))
+def _plain(store: PictureStore, size: Size, rng: Random) -> Scene:
+    """As much of a labelled photo as fits, in about its own light."""
+    index = int(rng.integers(len(store.entries)))
     entry, subject = store.entries[index], store.subject(index)
     scale = max(size.width / entry.width, size.height / entry.height)
-    if worn and rng.random() < 0.5:
-        scale *= float(np.exp(rng.uniform(0, 0.3)))
     x, y = (
         -rng.random() * (length * scale - side)
         for length, side in ((entry.width, size.width), (entry.height, size.height))
     )
     placement = _Placement(scale, float(x), float(y), bool(rng.random() < 0.5))
-    turn = float(rng.normal(0, 7)) if worn and rng.random() < 0.5 else 0.0
-    image = _moved(subject.photo, placement, size, turn, cv2.BORDER_REFLECT_101)
-    alpha = _moved(subject.alpha, placement, size, turn, cv2.BORDER_REFLECT_101)
-    if worn:
-        return _worn(Scene(image, alpha), store, rng)
+    image = _moved(subject.photo, placement, size, 0.0, cv2.BORDER_REFLECT_101)
+    alpha = _moved(subject.alpha, placement, size, 0.0, cv2.BORDER_REFLECT_101)
     return Scene(relit(image, rng, 0.5) if rng.random() < 0.5 else image, alpha)
-
-
-def _worn(scene: Scene, store: PictureStore, rng: Random) -> Scene:
-    """In any light and quality, the person now and then partly hidden."""
-    image, alpha = scene.image, scene.alpha
-    if rng.random() < 0.1:  # no colour tells skin or clothes for certain
-        image = np.ascontiguousarray(image[..., rng.permutation(3)])
-    image = degraded(image, rng).copy()
-    if rng.random() < 0.08:
-        hide_edge(image, alpha, store, rng)
-    if rng.random() < 0.2:
-        hide_behind_things(image, alpha, store, rng)
-    return Scene(image, alpha)
-
-
-def _cut_away(entry: Entry, size: Size) -> float:
-    """How much of a photo a picture of ``size`` cannot show: 0 for one of its own shape."""
-    return abs(float(np.log(entry.width * size.height / (entry.height * size.width))))
 
 
 def _own(store: PictureStore, size: Size, rng: Random) -> Scene:
@@ -196,9 +162,7 @@ def _composite(store: PictureStore, size: Size, mix: Mix, rng: Random) -> Scene:
         hairy = bool(rng.random() < mix.strands)
         _add_person(_Canvas(image, alpha), store, index, float(height), rng, hairy=hairy)
     composed = Scene(np.rint(image).astype(np.uint8), np.rint(alpha * 255).astype(np.uint8))
-    if rng.random() < 0.10:
-        hide_edge(composed.image, composed.alpha, store, rng)
-    return composed
+    return _behind_something(composed, store, rng) if rng.random() < 0.10 else composed
 
 
 def _placed(entry: Entry, height: float, size: Size, rng: Random) -> _Placement:
@@ -246,6 +210,23 @@ def _add_person(
     if strands is not None:
         canvas.image[:] = strands.over(canvas.image)
         canvas.alpha[:] = strands.added_to(canvas.alpha)
+
+
+def _behind_something(scene: Scene, store: PictureStore, rng: Random) -> Scene:
+    """A table, wall or board in front of the lower part or of one side."""
+    height, width = scene.alpha.shape
+    image, alpha = scene.image.copy(), scene.alpha.copy()
+    top, right = 0, width
+    if rng.random() < 0.6:
+        top = int(height * rng.uniform(0.6, 0.95))
+    else:
+        right = max(1, int(width * rng.uniform(0.08, 0.3)))
+    part = (slice(top, height), slice(0, right))
+    hidden = Size(right, height - top)
+    cover = backdrop(store, Size(width, height), rng)
+    image[part] = covering_crop(cover, hidden, rng)
+    alpha[part] = 0
+    return Scene(image, alpha)
 
 
 def _moved(image: Levels, placement: _Placement, size: Size, turn: float, border: int) -> Levels:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mattecli.engine.allocator import keep_freed_memory
 from mattecli.errors import CheckpointError, ResourceError
 from mattecli.models.checkpoint import read_checkpoint as read_weights
+from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (
     TrainingState,
@@ -242,7 +243,8 @@ class Trainer:
 
 def _options(path: Path, told: object) -> dict[str, str]:
     """What a checkpoint says of the weights."""
-    if isinstance(told, dict) and all(isinstance(value, str) for value in told.values()):
+    are_texts = isinstance(told, dict) and all(isinstance(value, str) for value in told.values())
+    if isinstance(told, dict) and are_texts and told.get(SHORT_SIDE, "1").isdecimal():
         return told
     raise CheckpointError("says of its weights what makes no sense", path=path)
 
