@@ -162,7 +162,8 @@ def test_begins_with_weights(data: Path, cli: Cli, tmp_path: Path, modnet_weight
         *("--weights", modnet_weights),
     )
     assert wrong.code == 3
-    assert str(modnet_weights) in wrong.err
+    assert f"{modnet_weights}: holds weights of modnet, not of shm" in wrong.err
+    assert not (tmp_path / "shm").exists()
 
 
 def test_adapts_to_photos(cli: Cli, tmp_path: Path, modnet_weights: Path) -> None:

@@ -106,10 +106,16 @@ def size_of_weights(spec: ModelSpec, weights: Path) -> int:
     """At which short side a weights file wants to see photos, whatever tells it; pixels.
 
     Raises:
-        CheckpointError: the file is damaged, or what it says makes no sense.
+        CheckpointError: the file is damaged or of another network, or what it says makes no sense.
     """
     try:
-        return _as_measured(spec, *_told(weights, Store())).size
+        checkpoint, known = _told(weights, Store())
+        if not _matches(spec, checkpoint.state):
+            raise CheckpointError(
+                f"holds weights of {recognise(checkpoint).name}, not of {spec.name}",
+                remedy=f"give weights of {spec.name}",
+            )
+        return _as_measured(spec, checkpoint, known).size
     except CheckpointError as error:
         error.path = error.path or weights
         raise
