@@ -65,9 +65,10 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
 
 def _found(given: str, options: PairOptions) -> list[Source]:
     sources = find_inputs(InputRequest(paths=(given,), recursive=options.recursive))
+    named = as_path(given)
     for source in sources:
-        is_named = not source.is_stdin and source.path == as_path(given) and source.error is None
-        if is_named and not is_there(source.path):
+        is_file = source.path == named and not source.is_stdin and source.error is None
+        if is_file and not is_there(source.path):
             raise UsageError("there is no such file", path=source.path, remedy="check the name")
     return sources
 

@@ -112,7 +112,7 @@ def _origin(checkpoint: Checkpoint, options: ImportOptions) -> _Origin:
     own = are_built_in(target.spec, checkpoint)
     published = None if own else _published(checkpoint, said)
     known = {
-        **measured_options(target.spec, checkpoint),
+        **(measured_options(target.spec) if own else {}),
         **known_options(checkpoint),
         **(published.options if published else {}),
     }

@@ -14,7 +14,7 @@ from mattecli.engine.devices import find_devices
 from mattecli.errors import UsageError
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.models.registry import find_spec
-from mattecli.models.weights import size_of_weights
+from mattecli.models.weights import SHORT_SIDE, size_of_weights
 from mattecli.settings.common import DeviceOptions
 from mattecli.settings.train import AdaptOptions, LearnOptions, TrainOptions
 from mattecli.training.recipe import Recipe
@@ -90,25 +90,26 @@ def train(
     recipe = adapted(row.recipe, options)
     settings = run_settings(options.output, options.run)
     unless_begun(settings)
-    short_side = _short_side(options)
+    inherited = _inherited(options)
     with alone_in(options.output):
         material = Material(
             store=build_store(options.data, options.output / "store", reading, options.run.workers),
             held_out=options.data / "val",
             pretrained=options.pretrained,
-            short_side=short_side,
         )
-        trainer = Trainer(row.system(material), recipe, settings, weights=options.weights)
+        system = row.system(material)
+        system.options = {**system.options, **inherited}
+        trainer = Trainer(system, recipe, settings, weights=options.weights)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
 
 
-def _short_side(options: TrainOptions) -> int | None:
-    """At which the weights that a training begins with see photos, where they see them scaled."""
+def _inherited(options: TrainOptions) -> dict[str, str]:
+    """What holds for trained weights as it did for those they began as: how they see photos."""
     spec = find_spec(options.recipe)
     if options.weights is None or spec.size_rule != "short-side":
-        return None
-    return size_of_weights(spec, options.weights)
+        return {}
+    return {SHORT_SIDE: str(size_of_weights(spec, options.weights))}
 
 
 @contextmanager
@@ -140,9 +141,10 @@ def on_this_machine(options: AnyOptions) -> AnyOptions:
     Raises:
         UsageError: a path leads to an object store, which is no place to train in.
     """
-    places = {field.name: getattr(options, field.name) for field in fields(options)}
     paths: dict[str, Any] = {
-        name: as_path(path) for name, path in places.items() if isinstance(path, Path)
+        field.name: as_path(path)
+        for field in fields(options)
+        if isinstance(path := getattr(options, field.name), Path)
     }
     for path in paths.values():
         if is_stored(path):

@@ -134,10 +134,9 @@ def _told(path: Path, store: Store) -> tuple[Checkpoint, dict[str, str]]:
     return checkpoint, {**known_options(checkpoint), **(stored.options if stored else {})}
 
 
-def measured_options(spec: ModelSpec, checkpoint: Checkpoint) -> dict[str, str]:
+def measured_options(spec: ModelSpec) -> dict[str, str]:
     """What must be said of a copy of the package's own weights, whose bytes may change."""
-    own = spec.built_in_size and are_built_in(spec, checkpoint)
-    return {SHORT_SIDE: str(spec.built_in_size)} if own else {}
+    return {SHORT_SIDE: str(spec.built_in_size)} if spec.built_in_size else {}
 
 
 def _as_measured(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> ModelSpec:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.modnet import MODNet
-from mattecli.models.weights import SHORT_SIDE as SHORT_SIDE_OPTION
 from mattecli.records import Array, Size
 from mattecli.training.backbone import modnet_backbone, read_encoder
 from mattecli.training.enlarged import convolve_before_enlarging
@@ -116,14 +115,12 @@ class MODNetSystem(System):
         While the semantic branch is alone, those of its coarse alpha.
         """
         matting = _semantic_matting if _semantic_alone(phase) else modnet_matting
-        return self._held_out.figures(matting(state, self._short_side()), thorough=thorough)
+        applied = matting(state, self.short_side(SHORT_SIDE))
+        return self._held_out.figures(applied, thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
-        return self._held_out.panels(modnet_matting(state, self._short_side()))
-
-    def _short_side(self) -> int:
-        return int(self.options.get(SHORT_SIDE_OPTION, SHORT_SIDE))
+        return self._held_out.panels(modnet_matting(state, self.short_side(SHORT_SIDE)))
 
 
 def _semantic_alone(phase: Phase) -> bool:

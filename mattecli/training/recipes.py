@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.bgm import BGMSystem
 from mattecli.training.bgmv2 import BGMv2System
 from mattecli.training.dim import DIMSystem
@@ -32,13 +31,11 @@ class Material:
         store: labelled photos and backgrounds.
         held_out: folder of labelled photos for validation; it may be missing.
         pretrained: weights of an encoder, or None.
-        short_side: at which the weights to begin with see photos; None: the system's own.
     """
 
     store: PictureStore
     held_out: Path
     pretrained: Path | None
-    short_side: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,8 +339,7 @@ _BGMV2 = Recipe(
 
 
 def _modnet(material: Material) -> System:
-    system = MODNetSystem(material.store, material.held_out, material.pretrained)
-    return _seeing(system, material.short_side)
+    return MODNetSystem(material.store, material.held_out, material.pretrained)
 
 
 def _dim(material: Material) -> System:
@@ -351,14 +347,7 @@ def _dim(material: Material) -> System:
 
 
 def _shm(material: Material) -> System:
-    system = SHMSystem(material.store, material.held_out, material.pretrained)
-    return _seeing(system, material.short_side)
-
-
-def _seeing(system: System, short_side: int | None) -> System:
-    if short_side is not None:
-        system.options = {**system.options, SHORT_SIDE: str(short_side)}
-    return system
+    return SHMSystem(material.store, material.held_out, material.pretrained)
 
 
 def _bgm(material: Material) -> System:

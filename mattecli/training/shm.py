@@ -15,7 +15,6 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.base import load_strictly
 from mattecli.models.shm import SHM
-from mattecli.models.weights import SHORT_SIDE as SHORT_SIDE_OPTION
 from mattecli.records import Array, Size
 from mattecli.training.backbone import read_encoder, shm_backbone
 from mattecli.training.composites import Composite, Cut, resized_cut
@@ -130,14 +129,12 @@ class SHMSystem(System):
     ) -> dict[str, float]:
         """Figures of ``HeldOut``."""
         del phase
-        return self._held_out.figures(self._matting(state), thorough=thorough)
+        matting = _matting(state, self.short_side(_SHORT_SIDE))
+        return self._held_out.figures(matting, thorough=thorough)
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Held-out photos, their mattes, and the truth."""
-        return self._held_out.panels(self._matting(state))
-
-    def _matting(self, state: Mapping[str, Tensor]) -> SizedMatting:
-        return _matting(state, int(self.options.get(SHORT_SIDE_OPTION, _SHORT_SIDE)))
+        return self._held_out.panels(_matting(state, self.short_side(_SHORT_SIDE)))
 
 
 def _trimap_alone(phase: Phase) -> bool:

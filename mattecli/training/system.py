@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mattecli.models.base import load_strictly
+from mattecli.models.weights import SHORT_SIDE
 from mattecli.records import Array, Size
 from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.recipe import Phase
@@ -65,6 +66,10 @@ class System(ABC):
     later: tuple[str, ...] = ()
     options: Mapping[str, str] = MappingProxyType({})
     begun_with: Mapping[str, str] = MappingProxyType({})
+
+    def short_side(self, usual: int) -> int:
+        """At which its network sees photos: what ``options`` say, else ``usual``; pixels."""
+        return int(self.options.get(SHORT_SIDE, usual))
 
     @abstractmethod
     def network(self, seed: int) -> nn.Module:

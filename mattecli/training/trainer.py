@@ -243,8 +243,11 @@ class Trainer:
 
 def _options(path: Path, told: object) -> dict[str, str]:
     """What a checkpoint says of the weights."""
-    are_texts = isinstance(told, dict) and all(isinstance(value, str) for value in told.values())
-    if isinstance(told, dict) and are_texts and told.get(SHORT_SIDE, "1").isdecimal():
+    if (
+        isinstance(told, dict)
+        and all(isinstance(value, str) for value in told.values())
+        and told.get(SHORT_SIDE, "1").isdecimal()
+    ):
         return told
     raise CheckpointError("says of its weights what makes no sense", path=path)
 

@@ -17,9 +17,8 @@ from mattecli.media.stores.schemes import SCHEMES
 __all__ = ["as_path", "is_stored"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-_AS_PATH = re.compile(
-    rf"({'|'.join(SCHEMES)}|file):/+(.*)", re.DOTALL | re.IGNORECASE
-)  # Path drops a slash
+# Of a path: that has lost a slash.
+_AS_PATH = re.compile(rf"({'|'.join(SCHEMES)}|file):/+(.*)", re.DOTALL | re.IGNORECASE)
 
 
 def as_path(given: str | os.PathLike[str]) -> Path:
