@@ -124,7 +124,7 @@ class StopsAfter:
         self._left = count
 
     def started(self, total: int) -> None:
-        assert total == 4
+        assert total > self._left
 
     def note(self, text: str, *, detail: bool = False) -> None:
         raise AssertionError(text)
@@ -148,3 +148,18 @@ def test_an_interrupted_run_reports_what_it_reached(folders: Path) -> None:
     assert result.report.interrupted
     assert len(result.records) == counted  # all that had ended or was known
     assert "img2.png</h3>" in (folders / "page.html").read_text("utf-8")
+
+
+def test_an_interrupted_run_lists_a_known_failure_beyond_what_it_left_open(folders: Path) -> None:
+    for index in range(20, 60):  # more than one worker takes at once
+        save(folders / f"pred/img{index}.png", disk())
+        save(folders / f"truth/img{index}.png", disk())
+    save(folders / "truth/missing.png", disk())
+    run = RunOptions(report=(folders / "page.csv",), workers=1)
+    result = evaluate_mattes(replace(options(folders), run=run), StopsAfter(1))
+    names = [Path(record.source).name for record in result.records]
+    assert names[0] == "img1.png"
+    assert names[-1] == "missing.png"
+    assert "img59.png" not in names
+    assert len(names) == result.report.done + result.report.failed
+    assert "missing.png" in (folders / "page.csv").read_text("utf-8")

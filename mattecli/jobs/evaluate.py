@@ -26,7 +26,7 @@ from mattecli.ops.metrics import ImagePair, Mask
 from mattecli.ops.pixels import to_levels
 from mattecli.ops.protocols import UNKNOWN_LEVEL, Protocol, protocol_for
 from mattecli.ops.scoring import Sample, Scores, mean_scores, score
-from mattecli.records import ItemRecord, Size
+from mattecli.records import Size
 from mattecli.settings.evaluate import EvaluateOptions
 
 __all__ = ["evaluate_mattes"]
@@ -68,27 +68,20 @@ def evaluate_mattes(options: EvaluateOptions, observer: Observer | None = None) 
         means=lambda: _means(tasks, protocol),
     )
     report = run_tasks(work, replace(options.run, report=()), observer or Silent())
+    # What the report counts: after an interrupt, all that had ended or was known.
+    reached = [(task.place, task.settled) for task in tasks if task.settled is not None]
+    thumbs = worst.thumbs()
     evaluation = Evaluation(
         protocol=protocol,
-        records=_reached(tasks),
+        records=tuple(record for _, record in reached),
         sort_by=options.score.sort_by,
         report=report,
-        thumbs=worst.thumbs(),
+        thumbs={row: thumbs[place] for row, (place, _) in enumerate(reached) if place in thumbs},
     )
     if not options.run.dry_run:
         for path, writer in writers.items():
             write_atomically(as_path(path), writer(evaluation).encode("utf-8", "backslashreplace"))
     return evaluation
-
-
-def _reached(tasks: Sequence[EvaluationTask]) -> tuple[ItemRecord, ...]:
-    """Records up to the first task that a run which was stopped left open."""
-    records = []
-    for task in tasks:
-        if task.settled is None:
-            break
-        records.append(task.settled)
-    return tuple(records)
 
 
 def _protocol(options: EvaluateOptions) -> Protocol:
