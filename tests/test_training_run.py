@@ -111,6 +111,30 @@ def test_weights_keep_the_size_at_which_they_see_photos(
         assert load_network(spec, resumed.weights).spec.size == size
 
 
+def test_goes_on_with_no_other_weights_than_it_was_begun_with(data: Path, tmp_path: Path) -> None:
+    own = built_in_weights(find_spec("shm"))
+    assert own is not None
+    with_weights = small("shm", data, tmp_path / "with", weights=own, steps=3)
+    without = small("shm", data, tmp_path / "without", steps=3)
+    for start in (with_weights, without):
+        assert not train(start, stop=lambda: True).finished
+    other = tmp_path / "without/weights.safetensors"
+
+    def resumed(start: TrainOptions, weights: Path | None) -> TrainOptions:
+        return replace(start, weights=weights, run=replace(start.run, resume=True))
+
+    with pytest.raises(CheckpointError, match=r"was begun with weights [0-9a-f]{12}, not"):
+        train(resumed(with_weights, other))
+    with pytest.raises(CheckpointError, match="was begun with weights not given, not"):
+        train(resumed(without, own))
+    assert train(resumed(without, None)).finished
+    stops = iter([True])
+    assert not train(resumed(with_weights, None), stop=lambda: next(stops)).finished
+    with pytest.raises(CheckpointError, match="was begun with weights"):  # it has not forgotten
+        train(resumed(with_weights, other))
+    assert train(resumed(with_weights, own)).finished
+
+
 @pytest.mark.parametrize("told", [["x"], {"short_side": "wide"}, {"short_side": 416}])
 def test_a_checkpoint_that_makes_no_sense_is_refused(
     told: object, data: Path, tmp_path: Path

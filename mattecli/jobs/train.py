@@ -14,6 +14,7 @@ from mattecli.engine.devices import find_devices
 from mattecli.errors import UsageError
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.models.registry import find_spec
+from mattecli.models.store import file_digest
 from mattecli.models.weights import SHORT_SIDE, size_of_weights
 from mattecli.settings.common import DeviceOptions
 from mattecli.settings.train import AdaptOptions, LearnOptions, TrainOptions
@@ -99,6 +100,8 @@ def train(
         )
         system = row.system(material)
         system.options = {**system.options, **inherited}
+        if options.weights is not None:
+            system.begun_with = {"weights": file_digest(options.weights)[:12]}
         trainer = Trainer(system, recipe, settings, weights=options.weights)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)

@@ -59,7 +59,8 @@ class System(ABC):
         later: how the names of those weights begin that only the last phases train.
         options: what the trained weights' file says of them beside the tensors, such as the short
             side at which they see photos; of a resumed training, what its checkpoint says.
-        begun_with: by name, what a training can be resumed with only.
+        begun_with: by name, what a training can be resumed with only; of a resumed training, what
+            its checkpoint says.
     """
 
     name: str

@@ -229,7 +229,9 @@ class Trainer:
                 path=path,
                 remedy="use that system and seed, or another folder",
             )
-        _check_begun(path, facts.get("begun_with", mine["begun_with"]), mine["begun_with"])
+        self.system.begun_with = _begun(
+            path, facts.get("begun_with", mine["begun_with"]), mine["begun_with"]
+        )
         self.system.options = _options(path, facts.get("options", dict(self.system.options)))
         step = int(facts["step"])
         if step > self.recipe.steps:
@@ -252,15 +254,18 @@ def _options(path: Path, told: object) -> dict[str, str]:
     raise CheckpointError("says of its weights what makes no sense", path=path)
 
 
-def _check_begun(path: Path, begun: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Refuse to go on with what would be another training."""
-    changed = [f"{k} {begun.get(k)}, not {v}" for k, v in now.items() if begun.get(k) != v]
+def _begun(path: Path, told: object, now: Mapping[str, str]) -> dict[str, str]:
+    """What a checkpoint's training was begun with; going on with other things would be another."""
+    begun = told if isinstance(told, dict) else {}
+    before = {name: begun.get(name, "not given") for name in now}
+    changed = [f"{k} {before[k]}, not {v}" for k, v in now.items() if before[k] != v]
     if changed:
         raise CheckpointError(
             f"was begun with {', '.join(changed)}",
             path=path,
             remedy="give the same options with --resume, or another folder",
         )
+    return {str(name): str(value) for name, value in begun.items()}
 
 
 class _Row:
