@@ -237,6 +237,13 @@ class TestRefine:
         assert not np.array_equal(refined, alpha_of(tmp_path))
         seconds = json.loads(done.out.splitlines()[0])["seconds"]
         assert {"network", "band", "refine", "finish"} <= set(seconds)
+        kept = (*arguments, "--existing", "skip")
+        assert cli(*arguments).code == 0
+        assert b'"status": "skipped"' in cli(*kept).out
+        state["refine_pred.bias"] += 1  # other weights of what refines: what it refined is stale
+        save_file(state, tmp_path / "dim.safetensors")
+        assert cli("models", "import", "dim.safetensors", "--as", "dim").code == 0
+        assert b'"status": "done"' in cli(*kept).out
 
     def test_it_is_not_for_a_script_or_a_plate(
         self, cli: Cli, large: Path, modnet_weights: Path

@@ -84,6 +84,17 @@ def test_other_weights_make_mattes_stale(cli: Cli, tmp_path: Path, modnet_weight
     assert statuses(cli(*again, "--weights", other, "--choke", "1")) == ["done"]
 
 
+def test_what_the_store_says_of_weights_makes_mattes_stale(
+    cli: Cli, tmp_path: Path, modnet_weights: Path
+) -> None:
+    save(tmp_path / "in" / "a.png", photo(70, 60))
+    again = ("matte", "in", "-w", "alpha", "--existing", "skip", "--json")
+    for side, found in (("64", ["done"]), ("64", ["skipped"]), ("32", ["done"])):
+        told = ("--as", "modnet", "--set", f"short_side={side}")
+        assert cli("models", "import", modnet_weights, *told).code == 0
+        assert statuses(cli(*again)) == found
+
+
 def test_composites_over_several_backgrounds_are_told_apart(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "cut" / "a.png", np.dstack((photo(30, 20), MASK)))
     for name in ("sky", "wall"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mattecli.errors import MattecliError
 from mattecli.jobs.choice import guide_specs, needs_guide
+from mattecli.jobs.refining import refinement
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path
 from mattecli.models.spec import ModelSpec
@@ -25,6 +26,7 @@ def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
         "model": spec.name,
         "weights": _weights_digest(spec, options.model),
         "guide": _guide_digest(spec, options.model),
+        "refiner": _refiner_digest(spec, options),
         "how": model,
         "trimap": "auto" if options.model.trimap == "auto" else "",
         "shape": asdict(options.shape),
@@ -43,7 +45,7 @@ def _weights_digest(spec: ModelSpec, model: ModelOptions) -> str:
     if spec.kind != "network":
         return ""
     try:
-        return _digest(model.weights or weights_path(model.model or spec.name))
+        return _weights_and_record(model.weights or weights_path(model.model or spec.name))
     except MattecliError:
         return ""
 
@@ -54,15 +56,29 @@ def _guide_digest(spec: ModelSpec, model: ModelOptions) -> str:
     if not needs_guide(spec, model):
         return ""
     here = [path for path in map(find_weights, guide_specs()) if path is not None]
-    return _digest(here[0]) if here else ""
+    return _weights_and_record(here[0]) if here else ""
+
+
+def _refiner_digest(spec: ModelSpec, options: MatteOptions) -> str:
+    from mattecli.models.registry import find_spec
+    from mattecli.models.store import find_weights
+
+    path = find_weights(find_spec("dim")) if refinement(spec, options) == "dim" else None
+    return _weights_and_record(path) if path is not None else ""
+
+
+def _weights_and_record(path: Path) -> str:
+    """Digest of a weights file, and what the store knows of it that its tensors do not tell."""
+    from mattecli.models.store import Store, file_digest
+
+    digest = file_digest(path)
+    stored = Store().record_of(path, digest)
+    told = sorted(stored.options.items()) if stored is not None else []
+    return " ".join((digest, *(f"{name}={value}" for name, value in told)))
 
 
 def _fill_digest(fill: str) -> str:
     """That of the composite's background, where it is a picture."""
-    return _digest(as_path(fill)) if is_ordinary_file(as_path(fill)) else ""
-
-
-def _digest(path: Path) -> str:
     from mattecli.models.store import file_digest
 
-    return file_digest(path)
+    return file_digest(as_path(fill)) if is_ordinary_file(as_path(fill)) else ""
