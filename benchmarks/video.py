@@ -83,8 +83,8 @@ def make_clip(path: Path, size: Size, frames: int) -> None:
 def modnet() -> Estimator:
     """MODNet as the command would run it, with the weights inside the package."""
     from mattecli.engine.predict import NetworkEstimator
+    from mattecli.models.lookup import built_in_weights
     from mattecli.models.registry import find_spec
-    from mattecli.models.store import built_in_weights
     from mattecli.models.weights import load_network
     from mattecli.settings import DeviceOptions
 

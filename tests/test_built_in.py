@@ -13,9 +13,9 @@ from conftest import PICTURES, Cli, load, save
 
 from mattecli.models.base import ModelInput
 from mattecli.models.fused.form import InferenceForm
+from mattecli.models.lookup import built_in_weights, model_card
 from mattecli.models.registry import MODELS
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import built_in_weights, model_card
 from mattecli.models.weights import load_network, write_safetensors
 
 BUILT_IN = [spec for spec in MODELS.values() if spec.built_in]

@@ -21,10 +21,10 @@ from mattecli.models.base import MattingModel
 from mattecli.models.bgm import BGM
 from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.dim import DIM
+from mattecli.models.lookup import built_in_weights
 from mattecli.models.modnet import MODNet
 from mattecli.models.registry import find_spec
 from mattecli.models.shm import SHM
-from mattecli.models.store import built_in_weights
 from mattecli.models.weights import load_network, write_safetensors
 from mattecli.settings.train import LearnOptions
 from mattecli.training.average import WeightAverage

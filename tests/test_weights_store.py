@@ -14,16 +14,11 @@ import pytest
 import torch
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, ResourceError
+from mattecli.models.lookup import built_in_weights, find_weights
 from mattecli.models.published import PUBLISHED, find_by_digest, published_for
 from mattecli.models.registry import MODELS, find_spec, network_specs
 from mattecli.models.shm import SHM
-from mattecli.models.store import (
-    Store,
-    StoredWeights,
-    built_in_weights,
-    file_digest,
-    find_weights,
-)
+from mattecli.models.store import Store, StoredWeights, file_digest
 from mattecli.models.weights import load_network, write_safetensors
 
 

@@ -26,9 +26,9 @@ from mattecli.media.decode import jpeg_reduction
 from mattecli.media.encode import encode_image
 from mattecli.media.images import probe, read_picture
 from mattecli.models.base import MattingModel
+from mattecli.models.lookup import find_weights
 from mattecli.models.registry import find_spec, model_class
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import find_weights
 from mattecli.models.weights import load_network, write_safetensors
 from mattecli.ops.composite import join_rgba
 from mattecli.ops.foreground import decontaminated

@@ -68,7 +68,7 @@ def _fitting(options: ModelOptions) -> str:
         return "bgmv2"
     if options.trimap is None:
         return DEFAULT_MODEL
-    from mattecli.models.store import find_weights
+    from mattecli.models.lookup import find_weights
 
     return "dim" if find_weights(find_spec("dim")) is not None else "closed-form"
 
@@ -122,7 +122,7 @@ def make_guide(options: MatteOptions) -> Estimator:
         ModelUnavailableError: none are.
     """
     from mattecli.engine.predict import NetworkEstimator
-    from mattecli.models.store import find_weights
+    from mattecli.models.lookup import find_weights
     from mattecli.models.weights import load_network
 
     here = [row for row in guide_specs() if find_weights(row) is not None]

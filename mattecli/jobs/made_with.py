@@ -51,7 +51,7 @@ def _weights_digest(spec: ModelSpec, model: ModelOptions) -> str:
 
 
 def _guide_digest(spec: ModelSpec, model: ModelOptions) -> str:
-    from mattecli.models.store import find_weights
+    from mattecli.models.lookup import find_weights
 
     if not needs_guide(spec, model):
         return ""
@@ -60,8 +60,8 @@ def _guide_digest(spec: ModelSpec, model: ModelOptions) -> str:
 
 
 def _refiner_digest(spec: ModelSpec, options: MatteOptions) -> str:
+    from mattecli.models.lookup import find_weights
     from mattecli.models.registry import find_spec
-    from mattecli.models.store import find_weights
 
     path = find_weights(find_spec("dim")) if refinement(spec, options) == "dim" else None
     return _weights_and_record(path) if path is not None else ""

@@ -8,18 +8,11 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mattecli.errors import CheckpointError, ModelUnavailableError
+from mattecli.models.lookup import built_in_weights, find_weights, missing_weights, model_card
 from mattecli.models.published import PUBLISHED, PublishedFile, published_for
 from mattecli.models.registry import MODELS, find_spec
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import (
-    Store,
-    StoredWeights,
-    built_in_weights,
-    file_digest,
-    find_weights,
-    missing_weights,
-    model_card,
-)
+from mattecli.models.store import Store, StoredWeights, file_digest
 
 __all__ = [
     "OWN_LICENCE",

@@ -48,8 +48,8 @@ def make_refiner(spec: ModelSpec, options: MatteOptions, workspace: Workspace) -
 def _dim(options: MatteOptions, workspace: Workspace) -> Estimator:
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.tiles import TileEstimator
+    from mattecli.models.lookup import find_weights
     from mattecli.models.registry import find_spec
-    from mattecli.models.store import find_weights
     from mattecli.models.weights import load_network
 
     spec = find_spec("dim")

@@ -14,17 +14,11 @@ from torch import Tensor
 from mattecli.errors import CheckpointError
 from mattecli.models.base import MattingModel
 from mattecli.models.checkpoint import Checkpoint, read_checkpoint
+from mattecli.models.lookup import built_in_weights, find_weights, missing_weights
 from mattecli.models.published import find_by_digest
 from mattecli.models.registry import model_class, network_specs
 from mattecli.models.spec import ModelSpec
-from mattecli.models.store import (
-    Store,
-    built_in_weights,
-    disk_errors,
-    file_digest,
-    find_weights,
-    missing_weights,
-)
+from mattecli.models.store import Store, disk_errors, file_digest
 
 __all__ = [
     "LARGEST_SIDE",

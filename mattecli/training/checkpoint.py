@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mattecli.errors import CheckpointError, ResourceError
+from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
 
-__all__ = ["TrainingState", "read_checkpoint", "write_checkpoint", "write_weights"]
+__all__ = [
+    "TrainingState",
+    "begun_with",
+    "read_checkpoint",
+    "told_options",
+    "write_checkpoint",
+    "write_weights",
+]
 
 _META = "mattecli"
 
@@ -69,6 +78,44 @@ def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
             remedy="start again without --resume, or with the options it was begun with",
         ) from error
     return facts
+
+
+def told_options(path: Path, told: object) -> dict[str, str]:
+    """What a checkpoint's facts say of the weights.
+
+    Raises:
+        CheckpointError: it makes no sense.
+    """
+    if (
+        isinstance(told, dict)
+        and all(isinstance(value, str) for value in told.values())
+        and told.get(SHORT_SIDE, "1").isdecimal()
+    ):
+        return told
+    raise CheckpointError("says of its weights what makes no sense", path=path)
+
+
+def begun_with(path: Path, told: object, now: Mapping[str, str]) -> dict[str, str]:
+    """What a checkpoint's training was begun with; going on with other things would be another.
+
+    Args:
+        path: of the checkpoint.
+        told: by name, what its facts say.
+        now: what the training that is to go on with it would be begun with.
+
+    Raises:
+        CheckpointError: they differ.
+    """
+    begun = told if isinstance(told, dict) else {}
+    before = {name: begun.get(name, "not given") for name in now}
+    changed = [f"{k} {before[k]}, not {v}" for k, v in now.items() if before[k] != v]
+    if changed:
+        raise CheckpointError(
+            f"was begun with {', '.join(changed)}",
+            path=path,
+            remedy="give the same options with --resume, or another folder",
+        )
+    return {str(name): str(value) for name, value in begun.items()}
 
 
 def write_weights(path: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mattecli.engine.allocator import keep_freed_memory
 from mattecli.errors import CheckpointError, ResourceError
 from mattecli.models.checkpoint import read_checkpoint as read_weights
-from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (
     TrainingState,
+    begun_with,
     read_checkpoint,
+    told_options,
     write_checkpoint,
     write_weights,
 )
 from mattecli.training.feed import BatchMaker, feed
 from mattecli.training.journal import Journal, draw_curves
-from mattecli.training.recipe import Optimiser, Phase, Recipe, rate_at
+from mattecli.training.means import RowMeans
+from mattecli.training.optimise import bound_gradients, make_optimiser
+from mattecli.training.recipe import Phase, Recipe, rate_at
 from mattecli.training.sheet import write_sheet
 from mattecli.training.system import Batch, Moment, System
 
@@ -97,7 +99,7 @@ class Trainer:
         if weights is not None:
             _begin(system, network, weights)
         network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
-        optimiser = _optimiser(recipe, network)
+        optimiser = make_optimiser(recipe, network)
         self._state = TrainingState(network, optimiser, WeightAverage(network, recipe.average))
         settings.folder.mkdir(parents=True, exist_ok=True)
         self.step = 0
@@ -105,7 +107,7 @@ class Trainer:
             self.step = self._resumed()
         self._log = Journal(settings.folder / "log.csv", self.step)
         self._checks = Journal(settings.folder / "checks.csv", self.step)
-        self._row = _Row()
+        self._row = RowMeans()
 
     def run(
         self,
@@ -165,7 +167,7 @@ class Trainer:
             )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        norm = _clip(network, self.recipe.optimiser)
+        norm = bound_gradients(network, self.recipe.optimiser)
         optimiser.step()
         self._state.average.update(network, moment.step)
         self._row.add({"loss": loss} | terms | {"gradient": norm}, phase.batch)
@@ -229,10 +231,10 @@ class Trainer:
                 path=path,
                 remedy="use that system and seed, or another folder",
             )
-        self.system.begun_with = _begun(
+        self.system.begun_with = begun_with(
             path, facts.get("begun_with", mine["begun_with"]), mine["begun_with"]
         )
-        self.system.options = _options(path, facts.get("options", dict(self.system.options)))
+        self.system.options = told_options(path, facts.get("options", dict(self.system.options)))
         step = int(facts["step"])
         if step > self.recipe.steps:
             raise CheckpointError(
@@ -243,54 +245,6 @@ class Trainer:
         return step
 
 
-def _options(path: Path, told: object) -> dict[str, str]:
-    """What a checkpoint says of the weights."""
-    if (
-        isinstance(told, dict)
-        and all(isinstance(value, str) for value in told.values())
-        and told.get(SHORT_SIDE, "1").isdecimal()
-    ):
-        return told
-    raise CheckpointError("says of its weights what makes no sense", path=path)
-
-
-def _begun(path: Path, told: object, now: Mapping[str, str]) -> dict[str, str]:
-    """What a checkpoint's training was begun with; going on with other things would be another."""
-    begun = told if isinstance(told, dict) else {}
-    before = {name: begun.get(name, "not given") for name in now}
-    changed = [f"{k} {before[k]}, not {v}" for k, v in now.items() if before[k] != v]
-    if changed:
-        raise CheckpointError(
-            f"was begun with {', '.join(changed)}",
-            path=path,
-            remedy="give the same options with --resume, or another folder",
-        )
-    return {str(name): str(value) for name, value in begun.items()}
-
-
-class _Row:
-    """Means of what is logged, since the last row."""
-
-    def __init__(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
-        self._values: dict[str, list[Tensor]] = {}
-        self._pictures = 0
-        self._start = time.monotonic()
-
-    def add(self, values: dict[str, Tensor], pictures: int) -> None:
-        for name, value in values.items():
-            self._values.setdefault(name, []).append(value.detach())
-        self._pictures += pictures
-
-    def finish(self) -> dict[str, float]:
-        means = {name: float(torch.stack(v).mean()) for name, v in self._values.items()}
-        means["pictures_per_second"] = self._pictures / (time.monotonic() - self._start)
-        self._clear()
-        return means
-
-
 def _begin(system: System, network: nn.Module, weights: Path) -> None:
     """Put the weights of a file into ``network``; an error names the file."""
     try:
@@ -298,27 +252,3 @@ def _begin(system: System, network: nn.Module, weights: Path) -> None:
     except CheckpointError as error:
         error.path = weights
         raise
-
-
-def _optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Groups of parameters whose rates are equal in every phase; a group has one's name."""
-    numbers = recipe.optimiser
-    groups: dict[tuple[float, ...], dict[str, Any]] = {}
-    for name, parameter in network.named_parameters():
-        decay = numbers.weight_decay if parameter.ndim > 1 else 0.0
-        key = (decay, *(phase.factor(name) for phase in recipe.phases))
-        empty = {"name": name, "params": [], "weight_decay": decay}
-        groups.setdefault(key, empty)["params"].append(parameter)
-    kinds = list(groups.values())
-    if numbers.kind == "sgd":
-        return torch.optim.SGD(kinds, lr=1.0, momentum=numbers.betas[0])
-    kind = torch.optim.AdamW if numbers.kind == "adamw" else torch.optim.Adam
-    return kind(kinds, lr=1.0, betas=numbers.betas)
-
-
-def _clip(network: nn.Module, numbers: Optimiser) -> Tensor:
-    """Bound the gradients in place; their norm before."""
-    parameters = [p for p in network.parameters() if p.grad is not None]
-    if numbers.clip_value:
-        nn.utils.clip_grad_value_(parameters, numbers.clip_value)
-    return nn.utils.clip_grad_norm_(parameters, numbers.clip_norm or float("inf"))

@@ -1,0 +1,62 @@
+"""Which weights a model would run on: those of the store, or those inside the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mattecli.errors import ModelUnavailableError
+from mattecli.models.registry import network_specs
+from mattecli.models.spec import ModelSpec
+from mattecli.models.store import Store
+
+__all__ = ["built_in_weights", "find_weights", "missing_weights", "model_card"]
+
+
+def built_in_weights(spec: ModelSpec) -> Path | None:
+    """The weights inside the package, None where ``spec`` has none."""
+    if not spec.built_in:
+        return None
+    path = Path(__file__).parent / "built_in" / spec.built_in
+    return path if path.is_file() else None
+
+
+def model_card(spec: ModelSpec) -> str:
+    """What is known about the weights inside the package, as Markdown; "" where there are none."""
+    weights = built_in_weights(spec)
+    return weights.with_suffix(".md").read_text("utf-8") if weights is not None else ""
+
+
+def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:
+    """The weights that ``spec`` would run on: those of the store, else those of the package.
+
+    Raises:
+        ModelUnavailableError: the store's have gone, and the package's would take their place.
+    """
+    store = store or Store()
+    stored = store.find(spec.name)
+    if stored is not None:
+        return store.path(stored)
+    built_in = built_in_weights(spec)
+    gone = store.pin(spec.name) if built_in is not None else None
+    if gone is not None:
+        raise ModelUnavailableError(
+            f"the weights of {spec.name} that were put here are gone",
+            path=store.path(gone),
+            remedy="put them here again, or run"
+            f" 'mattecli models remove {spec.name}' to use those that come along",
+        )
+    return built_in
+
+
+def missing_weights(spec: ModelSpec, name: str) -> ModelUnavailableError:
+    """The error for weights called ``name`` that are not here, with the way to get them."""
+    cause = f"there are no weights for {name} here"
+    if spec.weights:
+        remedy = f"run 'mattecli models pull {name}', or give --weights FILE"
+        return ModelUnavailableError(cause, remedy=remedy)
+    for kin in network_specs():
+        if kin.system == spec.system and kin.weights:
+            remedy = f"run 'mattecli models pull {kin.name}' and use --model {kin.name}"
+            return ModelUnavailableError(cause, remedy=f"{remedy}, or give --weights FILE")
+    remedy = "none are published: give --weights FILE, or run 'mattecli models import FILE'"
+    return ModelUnavailableError(cause, remedy=remedy)

@@ -1,0 +1,1 @@
+"""The phases in which each system is trained, one system a file."""
