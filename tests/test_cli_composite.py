@@ -149,3 +149,87 @@ def test_of_an_earlier_run_s_folder_the_foregrounds_are_taken(cli: Cli, tmp_path
     save(tmp_path / "mattes" / "p-alpha.png", ALPHA)
     assert cli("composite", "mattes", "-o", "out/").code == 0
     assert [p.name for p in outputs_in(Path("out"))] == ["p-foreground-composite.png"]
+
+
+class TestEveryPair:
+    """Names are distinct over all cut-outs and backgrounds."""
+
+    @pytest.fixture
+    def pairs(self, tmp_path: Path) -> tuple[str, ...]:
+        for name in ("x", "x-a"):
+            save(tmp_path / "fg" / f"{name}.png", np.dstack([photo(60, 40), ALPHA]))
+        for name, level in (("a-b", 10), ("b", 200), ("c{", 90)):
+            save(tmp_path / "bg" / f"{name}.png", np.full((40, 60, 3), level, np.uint8))
+        return ("composite", "fg", "-b", "bg", "--each-background", "-o", "out")
+
+    @pytest.mark.parametrize("name", ["{stem}-{kind}{ext}", "{name}{ext}", "{index}{ext}"])
+    def test_no_result_takes_the_place_of_another(
+        self, cli: Cli, tmp_path: Path, pairs: tuple[str, ...], name: str
+    ) -> None:
+        done = cli(*pairs, "--name", name)
+        assert done.code == 0, done.err
+        shown = [int(load(path)[0, 0, 0]) for path in outputs_in(tmp_path / "out")]
+        assert sorted(shown) == [10, 10, 90, 90, 200, 200]
+
+    def test_names_that_cannot_be_told_apart_are_refused(
+        self, cli: Cli, tmp_path: Path, pairs: tuple[str, ...]
+    ) -> None:
+        for told in (("--name", "{stem:.1}{ext}"), ("-o", "one.png"), ("-o", "-")):
+            done = cli(*pairs, *told)
+            assert (done.code, done.out) == (2, b"")
+        assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "one.png").exists()
+
+    def test_shards_make_what_one_run_makes(
+        self, cli: Cli, tmp_path: Path, pairs: tuple[str, ...]
+    ) -> None:
+        for way in (pairs, (*pairs[:4], "-o", "out")):  # every pair, and in turn
+            whole, parts = (*way[:-1], "whole"), (*way[:-1], "parts")
+            assert cli(*whole).code == 0
+            for shard in ("0/2", "1/2"):
+                assert cli(*parts, "--shard", shard).code == 0
+            first, second = ({p.name: p.read_bytes() for p in outputs_in(Path(f))}
+                             for f in ("whole", "parts"))  # fmt: skip
+            assert first == second
+
+
+def test_skip_sees_another_background_under_the_same_name(
+    cli: Cli, tmp_path: Path, cutout: Path
+) -> None:
+    again = ("composite", cutout, "-b", "beach.png", "-o", "out/", "--existing", "skip")
+    for level in (10, 200):
+        save(tmp_path / "beach.png", np.full((40, 60, 3), level, np.uint8))
+        assert cli(*again).code == 0
+        assert load(tmp_path / "out" / "c-composite.png")[0, 0, 0] == level
+
+
+def test_a_background_is_no_larger_than_allowed(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    save(tmp_path / "beach.png", photo(90, 60))
+    done = cli("composite", cutout, "-b", "beach.png", "-o", "a.png", "--max-pixels", "4000")
+    assert done.code != 0
+    assert "beach.png" in done.err
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("moved", [("--offset", "25,0"), ("--scale", "0.5")])
+def test_a_blurred_background_has_no_ghost_where_the_subject_was(
+    cli: Cli, tmp_path: Path, moved: tuple[str, str]
+) -> None:
+    image = np.full((60, 90, 3), (60, 200, 60), np.uint8)
+    alpha = np.zeros((60, 90), np.uint8)
+    alpha[20:40, 10:30] = 255
+    image[alpha == 255] = (255, 0, 0)
+    save(tmp_path / "p.png", image)
+    save(tmp_path / "a.png", alpha)
+    done = cli("composite", "p.png", "--alpha", "a.png", "-b", "blur", *moved, "-o", "b.png")
+    assert done.code == 0, done.err
+    shown = load(tmp_path / "b.png").astype(int)
+    assert np.abs(shown[30, 11] - (60, 200, 60)).max() <= 3
+
+
+def test_cut_outs_beside_their_photos_are_what_is_meant(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "p.jpg", photo(60, 40))
+    save(tmp_path / "in" / "p-foreground.png", np.dstack([photo(60, 40), ALPHA]))
+    save(tmp_path / "in" / "p-alpha.png", ALPHA)
+    assert cli("composite", "in", "-b", "red", "-o", "out").code == 0
+    assert [path.name for path in outputs_in(tmp_path / "out")] == ["p-foreground-composite.png"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.conftest import Cli, load, photo, save
+from tests.conftest import Cli, load, outputs_in, photo, save
 
 Mask = npt.NDArray[np.uint8]
 
@@ -162,3 +162,52 @@ def test_senseless_options_are_refused(
     done = cli("trimap", "m.png", *arguments)
     assert done.code == 2, done.err
     assert done.err.count("\n") == 1
+
+
+class TestFoldersOfPhotosWithTheirMasks:
+    """Masks and mattes are meant, not the photos that they lie beside."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        save(tmp_path / "in" / "p.png", photo(90, 60))
+        save(tmp_path / "in" / "p-mask.png", thin_parts())
+        save(tmp_path / "in" / "q.png", photo(90, 60))
+        save(tmp_path / "in" / "q-alpha.png", thin_parts())
+        save(tmp_path / "in" / "q-foreground.png", np.dstack([photo(90, 60), thin_parts()]))
+        save(tmp_path / "in" / "alone.png", thin_parts())
+        return tmp_path / "in"
+
+    @pytest.mark.parametrize("given", ["in", "in/*.png"])
+    def test_the_best_of_each_is_taken(
+        self, cli: Cli, tmp_path: Path, folder: Path, given: str
+    ) -> None:
+        assert cli("trimap", given, "-o", "out", "--dilate", "2").code == 0
+        made = outputs_in(tmp_path / "out")
+        expected = ["alone-trimap.png", "p-mask-trimap.png", "q-alpha-trimap.png"]
+        assert [path.name for path in made] == expected
+        for path in made:
+            np.testing.assert_array_equal(load(path), load(made[0]))
+
+    def test_a_pattern_that_asks_for_masks_gets_them(
+        self, cli: Cli, tmp_path: Path, folder: Path
+    ) -> None:
+        assert cli("trimap", "in/*-mask.png", "-o", "out").code == 0
+        assert [path.name for path in outputs_in(tmp_path / "out")] == ["p-mask-trimap.png"]
+
+    def test_trimaps_are_what_is_checked(self, cli: Cli, folder: Path) -> None:
+        assert cli("trimap", folder, "-o", folder, "--dilate", "2").code == 0
+        done = cli("trimap", folder, "--check", "--json")
+        assert done.code == 0, done.err
+        assert done.out.count(b'"status": "done"') == 3
+        assert b"-trimap.png" in done.out
+
+    def test_they_are_found_for_the_photos(self, cli: Cli, tmp_path: Path, folder: Path) -> None:
+        assert cli("trimap", folder, "-o", "trimaps").code == 0
+        wish = ("matte", folder, "--trimap", "trimaps", "--model", "rw", "--dry-run", "--json")
+        done = cli(*wish)
+        assert done.code == 0, done.err
+        (tmp_path / "trimaps" / "q-alpha-trimap.png").unlink()
+        done = cli(*wish)
+        assert done.code == 1
+        assert "there is no trimap for it" in done.err
+        assert done.out.count(b'"status": "planned"') == 2

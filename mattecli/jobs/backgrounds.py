@@ -58,7 +58,7 @@ def list_backgrounds(text: str, fit: Fit, max_pixels: int) -> list[Background]:
     if text == "transparent":
         return [Background(label="transparent")]
     if not is_folder(as_path(text)):
-        return [Background(label=as_path(text).stem, given=parse_fill(text, fit))]
+        return [Background(label=as_path(text).stem, given=parse_fill(text, fit, max_pixels))]
     sources = find_inputs(InputRequest(paths=(text,)))
     for source in sources:
         if source.error is not None:

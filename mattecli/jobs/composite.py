@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
 from mattecli.jobs.crew import Bench, Crew, require_crew
 from mattecli.jobs.journal import open_journal
+from mattecli.jobs.made_with import fill_digest
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
@@ -88,11 +89,14 @@ def composite_images(
             task.companions["background"] = path
     pair(tasks, "alpha", blend.alpha)
     refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
-    made_with = {"blend": asdict(blend), "format": options.target.format}
     journal = open_journal(
         options.target,
         _FOLDER,
-        lambda: made_with,
+        lambda: {
+            "blend": asdict(blend),
+            "fill": fill_digest(blend.background),
+            "format": options.target.format,
+        },
         one_place=goes_to_one_place(options.source, options.target.output),
     )
     if journal is not None:
@@ -130,25 +134,26 @@ def _backgrounds(options: CompositeOptions) -> list[Background]:
     return list_backgrounds(blend.background, blend.fit, options.source.max_pixels)
 
 
-def _plan(options: CompositeOptions, name: str) -> list[_CompositeTask]:
+def _plan(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_CompositeTask]:
     return plan_tasks(
         _CompositeTask,
         options.source,
-        replace(options.target, name=name),
+        options.target,
         OutputRule(
             kinds=("composite",),
             folder=_FOLDER,
             protected=(options.blend.background, options.blend.alpha),
-            wanted="foreground" if options.blend.alpha is None else None,
+            wanted=("foreground",) if options.blend.alpha is None else (),
+            labels=labels,
         ),
     )
 
 
 def _in_turn(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
     """The first cut-out over the first background, and so on; backgrounds are used again."""
-    tasks = _plan(options, options.target.name)
-    for index, task in enumerate(tasks):
-        task.background = index % len(backgrounds)
+    tasks = _plan(options)
+    for task in tasks:
+        task.background = task.place % len(backgrounds)
     return tasks
 
 
@@ -156,12 +161,10 @@ def _every_pair(
     options: CompositeOptions, backgrounds: Sequence[Background]
 ) -> list[_CompositeTask]:
     """Every cut-out over every background; the name says which."""
-    tasks = []
-    for number, background in enumerate(backgrounds):
-        part = f"{{stem}}-{background.label}"
-        for task in _plan(options, options.target.name.replace("{stem}", part)):
-            task.background = number
-            tasks.append(task)
+    numbers = {background.label: number for number, background in enumerate(backgrounds)}
+    tasks = _plan(options, list(numbers))
+    for task in tasks:
+        task.background = numbers[task.source.label]
     return tasks
 
 
@@ -181,8 +184,13 @@ class _Steps:
         picture = read_picture(task.source.content(), max_pixels=self._max_pixels)
         task.size = picture.full
         color, alpha = self._cutout(task, picture)
+        behind = self._behind(task, picture, alpha)
         color, alpha = self._placed(color, alpha)
-        image = self._blended(task, picture, color, alpha)
+        image = (
+            join_rgba(color, alpha)
+            if behind is None
+            else composite(color, alpha, behind, linear=self._blend.linear)
+        )
         write_outputs(task, lambda _kind: image, picture.icc)
 
     def _cutout(self, task: _CompositeTask, picture: Picture) -> tuple[Array, Array]:
@@ -215,12 +223,10 @@ class _Steps:
         )
         return placed.color, placed.alpha
 
-    def _blended(self, task: _CompositeTask, picture: Picture, color: Array, alpha: Array) -> Array:
+    def _behind(self, task: _CompositeTask, picture: Picture, alpha: Array) -> Array | None:
+        """The background, None for none; ``alpha`` says where the subject is in the photo."""
         fill = self._backgrounds[task.background].fill(self._blend.fit)
-        if fill is None:
-            return join_rgba(color, alpha)
-        behind = fill.picture(picture.color, alpha, picture.full)
-        return composite(color, alpha, behind, linear=self._blend.linear)
+        return None if fill is None else fill.picture(picture.color, alpha, picture.full)
 
 
 def _parse_offset(text: str) -> _Offset:

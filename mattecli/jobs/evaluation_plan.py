@@ -24,13 +24,11 @@ class EvaluationTask(Task):
     """One prediction on its way to its scores.
 
     Attributes:
-        place: its number among all inputs, from 0.
         index: its number among the pictures of its folder, from 0: the frame of a clip.
         before: the frame before, where pictures are frames.
         scores: what was measured.
     """
 
-    place: int
     index: int = 0
     before: EvaluationTask | None = None
     scores: Scores = field(default_factory=dict)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mattecli.errors import UsageError
-from mattecli.media.images import read_picture
+from mattecli.media.images import DEFAULT_MAX_PIXELS, read_picture
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path
 from mattecli.ops.colours import parse_colour
@@ -29,7 +29,7 @@ class Fill(ABC):
 
         Args:
             color: the photo, H,W,3.
-            alpha: its alpha, H,W.
+            alpha: its alpha as its colours are mixed, H,W: where the subject is in it.
             size: the size that is wanted.
 
         Returns:
@@ -73,8 +73,13 @@ class BlurFill(Fill):
         return blurred(color, alpha)
 
 
-def parse_fill(text: str, fit: Fit = "cover") -> Fill:
+def parse_fill(text: str, fit: Fit = "cover", max_pixels: int = DEFAULT_MAX_PIXELS) -> Fill:
     """A fill out of what the user wrote: ``blur``, a picture's path, or a colour.
+
+    Args:
+        text: as written.
+        fit: how a picture fills the frame.
+        max_pixels: the largest picture that is read.
 
     Raises:
         UsageError: it is none of them.
@@ -84,7 +89,7 @@ def parse_fill(text: str, fit: Fit = "cover") -> Fill:
         return BlurFill()
     path = as_path(text)
     if is_ordinary_file(path):
-        return PictureFill(read_picture(path).color, fit)
+        return PictureFill(read_picture(path, max_pixels=max_pixels).color, fit)
     try:
         return ColourFill(parse_colour(text))
     except UsageError as error:

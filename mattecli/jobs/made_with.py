@@ -13,7 +13,7 @@ from mattecli.media.stores.place import as_path
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import MatteOptions, ModelOptions
 
-__all__ = ["made_with"]
+__all__ = ["fill_digest", "made_with"]
 
 # Where files lie does not matter; what is in them is compared by digest, or by size and time.
 _PLACES = frozenset({"model", "weights", "trimap", "background", "segmentation"})
@@ -32,7 +32,7 @@ def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
         "shape": asdict(options.shape),
         "pixels": asdict(options.pixels),
         "finish": asdict(options.finish),
-        "fill": _fill_digest(options.pixels.background_fill),
+        "fill": fill_digest(options.pixels.background_fill),
         "format": options.target.format,
         "precision": options.device.precision,
     }
@@ -77,8 +77,8 @@ def _weights_and_record(path: Path) -> str:
     return " ".join((digest, *(f"{name}={value}" for name, value in told)))
 
 
-def _fill_digest(fill: str) -> str:
-    """That of the composite's background, where it is a picture."""
+def fill_digest(fill: str) -> str:
+    """That of a composite's background, where it is a picture; else ""."""
     from mattecli.models.store import file_digest
 
     return file_digest(as_path(fill)) if is_ordinary_file(as_path(fill)) else ""

@@ -92,7 +92,9 @@ class MatteSteps:
         self._options = options
         self._companions = Companions(options, workspace.place)
         self._decontaminate = _decontaminator(estimator)
-        self._fill = parse_fill(options.pixels.background_fill)
+        self._fill = parse_fill(
+            options.pixels.background_fill, max_pixels=options.source.max_pixels
+        )
         self._needs_colours = needs_colours(options)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 

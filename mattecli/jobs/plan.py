@@ -53,6 +53,7 @@ class Task:
 
     Attributes:
         source: the input.
+        place: its number among all inputs of a run, from 0, whichever shard it is of.
         outputs: where each kind of output goes; None is standard output.
         format: file format of the outputs.
         settled: its record, once it has ended, or when nothing has to be done.
@@ -71,6 +72,7 @@ class Task:
     source: Source
     outputs: Mapping[str, Path | None]
     format: str
+    place: int = 0
     settled: ItemRecord | None = None
     companions: dict[str, Path | MattecliError] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -157,13 +159,16 @@ class OutputRule:
         kinds: outputs of each input.
         folder: where they go when the user says nothing.
         protected: further files that are read, so that no output may take their place.
-        wanted: the kind of output that is meant where an input folder is an earlier run's.
+        wanted: kinds of output that are meant where an input folder holds those of an earlier run,
+            best first; where there is but one, no other is taken from a folder that holds it.
+        labels: each input is used once with each of these, which tells the outputs apart.
     """
 
     kinds: Sequence[str]
     folder: str
     protected: Sequence[str | None] = ()
-    wanted: str | None = None
+    wanted: tuple[str, ...] = ()
+    labels: Sequence[str] = ()
 
 
 def plan_tasks(
@@ -181,8 +186,10 @@ def plan_tasks(
         UsageError: no inputs, or outputs that make no sense.
     """
     sources = _sources(source, target, rule)
-    if rule.wanted is not None:
-        sources = outputs_of_kind(sources, rule.wanted)
+    if len(rule.wanted) == 1:
+        sources = outputs_of_kind(sources, rule.wanted[0])
+    if rule.labels:
+        sources = [replace(item, label=label) for label in rule.labels for item in sources]
     out = target.output
     if out is None:
         out = "-" if any(item.is_stdin for item in sources) else rule.folder + os.sep
@@ -199,8 +206,8 @@ def plan_tasks(
     root = None if out == "-" or names_a_file(out) else as_path(out)
     tasks = shard_part(
         [
-            make(source=item, outputs=outputs, format=row.name, root=root)
-            for item, outputs in zip(sources, planned, strict=True)
+            make(source=item, outputs=outputs, format=row.name, root=root, place=place)
+            for place, (item, outputs) in enumerate(zip(sources, planned, strict=True))
         ],
         source.shard,
     )
@@ -280,6 +287,7 @@ def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> 
         files_from=options.files_from,
         null_separated=options.null,
         excluded=tuple(as_path(text) for text in folders if text is not None and text != "-"),
+        wanted=rule.wanted,
     )
     return find_inputs(request)
 

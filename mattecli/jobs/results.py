@@ -147,7 +147,7 @@ class Results:
 
     def _composite(self) -> Array:
         size = Size.of(self._cutout.alpha)
-        background = self._fill.picture(self._cutout.picture.color, self._cutout.alpha, size)
+        background = self._fill.picture(self._cutout.picture.color, self._cutout.mixture, size)
         return composite(self._colours, self._cutout.alpha, background)
 
     def _trimap(self) -> Array:

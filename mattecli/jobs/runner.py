@@ -214,7 +214,7 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
     """All tasks in order, each with its record; an interrupt ends them early."""
     if run.dry_run:
         for task in work.tasks:
-            task.settled = task.settled or task.record("planned")
+            task.settled = task.settled or _foreseen(task)
             yield task
         return
     waiting = [task for task in work.tasks if task.settled is None]
@@ -227,6 +227,14 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
             if task.settled is None and next(ended, None) is None:
                 return
             yield task
+
+
+def _foreseen(task: Task) -> ItemRecord:
+    """What a run would come to, as far as it is known: what belongs to an input may be missing."""
+    missing = next((file for file in task.companions.values() if isinstance(file, Exception)), None)
+    if missing is None:
+        return task.record("planned")
+    return replace(task.record("failed"), outputs={}, error=str(missing), trouble=missing)
 
 
 def settle_here(

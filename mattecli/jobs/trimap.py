@@ -84,7 +84,8 @@ def make_trimaps(
     if task.image is not None and not (task.check or task.preview):
         raise UsageError("--image is for --check and --preview")
     kinds = () if task.check else ("trimap", "preview") if task.preview else ("trimap",)
-    rule = OutputRule(kinds=kinds, folder=_FOLDER, protected=(task.image,))
+    wanted = ("trimap",) if task.check or task.repair else ("alpha", "mask", "foreground")
+    rule = OutputRule(kinds=kinds, folder=_FOLDER, protected=(task.image,), wanted=wanted)
     tasks = plan_tasks(_TrimapTask, options.source, options.target, rule)
     pair(tasks, "photo", task.image)
     refuse_overwriting_companions(tasks)

@@ -143,4 +143,4 @@ def open_backdrop(options: VideoOptions, info: ClipInfo) -> Backdrop:
     path = Path(text)
     if text != "blur" and is_there(path) and is_moving(path):
         return MovingBackdrop(path, info.aspect, options)
-    return StillBackdrop(parse_fill(text, options.pixels.fit), info)
+    return StillBackdrop(parse_fill(text, options.pixels.fit, options.source.max_pixels), info)

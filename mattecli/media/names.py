@@ -9,12 +9,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mattecli.errors import UsageError, shown_path
+from mattecli.media.earlier import stem_with_suffix
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder, is_there
-from mattecli.media.sources import Source, stem_with_suffix
+from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
 
@@ -192,6 +193,9 @@ def _fields(source: Source, level: int) -> dict[str, str]:
     if level >= 2:
         mark = _digest(f"{level} {source.path}")
         stem, name = f"{stem}_{mark}", f"{name}_{mark}"
+    if source.label:
+        plain = PurePath(name)
+        stem, name = f"{stem}-{source.label}", f"{plain.stem}-{source.label}{plain.suffix}"
     folder = source.folder.as_posix()
     return {
         "dir": "" if folder == "." else folder,

@@ -10,9 +10,10 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from mattecli.errors import PairingError, UsageError, shown_path
+from mattecli.media.earlier import KINDS
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder, is_there
-from mattecli.media.sources import KINDS, Source, natural_key
+from mattecli.media.sources import Source, natural_key
 
 __all__ = ["pair_companions"]
 
@@ -36,7 +37,8 @@ def pair_companions(
 
     One file is the companion of all. In a folder it is the image that is called like the source:
     ``<stem>-<what>``, ``<stem>_<what>``, else ``<stem>``; and where the source is an output
-    itself (``photo-trimap``), like the photo it was made from. What lies in a subfolder of a
+    itself (``photo-trimap``), like the photo it was made from; last, what was made from the photo's
+    matte or mask (``photo-alpha-trimap``). What lies in a subfolder of a
     recursive input is looked for in the subfolder of that name. No source is its own companion.
 
     Args:
@@ -112,6 +114,8 @@ def _names(stem: str, what: str) -> Iterator[list[str]]:
     for base in (stem, output[1]) if output else (stem,):
         yield [f"{base}{mark}{ending}" for ending in endings for mark in "-_"]
         yield [base]
+    for base in (stem, output[1]) if output else (stem,):
+        yield from ([f"{base}-{kind}-{what}"] for kind in ("alpha", "mask", "foreground"))
 
 
 def _is_same(first: Path, second: Path) -> bool:

@@ -13,12 +13,14 @@ import os
 import re
 import stat
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from mattecli.errors import ImageReadError, UsageError
+from mattecli.media.earlier import KINDS, meant_among
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder
 from mattecli.media.patterns import is_pattern, matches_of, plain_start, real_name
@@ -27,13 +29,9 @@ from mattecli.media.stores.path import StorePath, list_ahead
 from mattecli.media.stores.place import as_path
 from mattecli.media.stores.service import forget_listings
 
-__all__ = ["KINDS", "InputRequest", "Source", "find_inputs", "natural_key", "stem_with_suffix"]
-
-KINDS = ("alpha", "foreground", "composite", "trimap", "mask", "preview")
-"""The kinds of output that commands write beside a photo, as in ``photo-alpha.png``."""
+__all__ = ["InputRequest", "Source", "find_inputs", "natural_key", "outputs_of_kind"]
 
 _STDIN = "-"
-_OUTPUT = re.compile(rf"(.+)-(?:{'|'.join(KINDS)})", re.DOTALL)
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -46,12 +44,15 @@ class Source:
         folder: where it lies below the folder or pattern that it was found by; outputs keep this
             structure. Empty for files that were named.
         is_stdin: it is standard input (a file may be called ``-`` too).
+        label: tells its outputs from others of the same file, and is part of their names: that of
+            a background. Empty where it is used once.
         error: why there is nothing to read, for a folder or pattern without images.
     """
 
     path: Path
     folder: PurePath = field(default_factory=PurePath)
     is_stdin: bool = False
+    label: str = ""
     error: ImageReadError | None = None
 
     @property
@@ -84,6 +85,8 @@ class InputRequest:
         null_separated: that list's names end in NUL instead of a newline.
         excluded: folders that are not searched where they lie inside an input folder: where
             outputs go, and where what belongs to the inputs lies.
+        wanted: kinds of output that are meant instead of the photo they were made from, and of the
+            other kinds, best first; none: photos are meant.
         stdin: read instead of the process's standard input.
     """
 
@@ -92,6 +95,7 @@ class InputRequest:
     files_from: str | Path | None = None
     null_separated: bool = False
     excluded: tuple[Path, ...] = ()
+    wanted: tuple[str, ...] = ()
     stdin: BinaryIO | None = None
 
 
@@ -113,7 +117,7 @@ def find_inputs(request: InputRequest) -> list[Source]:
     if "" in names:
         raise UsageError("an input is empty", remedy="give a file, or . for the current folder")
     forget_listings()
-    search = _Search(request.recursive, request.excluded)
+    search = _Search(request.recursive, request.excluded, request.wanted)
     paths = [as_path(name) for name in listed]
     list_ahead(paths)
     found = [source for name in names for source in search.by_argument(name)]
@@ -125,12 +129,6 @@ def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
     """A key that sorts as people do: img2 before img10, letters without regard to case."""
     parts = _DIGITS.split(name.casefold())  # text and digits in turn
     return tuple(int(part) if index % 2 else part for index, part in enumerate(parts)), name
-
-
-def stem_with_suffix(name: str) -> str:
-    """What stands for the stem where several files share it: ``a_jpg`` for ``a.jpg``."""
-    path = Path(name)
-    return f"{path.stem}_{path.suffix[1:]}" if path.suffix else path.stem
 
 
 def outputs_of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
@@ -187,9 +185,13 @@ class _Search:
     Args:
         recursive: folders are searched with their subfolders.
         excluded: folders that are not searched when they lie inside another.
+        wanted: kinds of output that are meant, best first.
     """
 
-    def __init__(self, recursive: bool, excluded: Iterable[Path]) -> None:
+    def __init__(
+        self, recursive: bool, excluded: Iterable[Path], wanted: Sequence[str] = ()
+    ) -> None:
+        self._wanted = wanted
         self._recursive = recursive
         self._excluded = {real_name(folder) for folder in excluded}
 
@@ -214,9 +216,13 @@ class _Search:
 
     def _by_pattern(self, pattern: Path) -> list[Source]:
         base = plain_start(pattern)
-        photos: dict[Path, frozenset[str]] = {}
+        matches = sorted(matches_of(pattern), key=lambda path: natural_key(str(path)))
+        names: dict[Path, list[str]] = defaultdict(list)
+        for match in matches:
+            names[match.parent].append(match.name)
+        meant: dict[Path, frozenset[str]] = {}
         found: list[Source] = []
-        for match in sorted(matches_of(pattern), key=lambda path: natural_key(str(path))):
+        for match in matches:
             folder = PurePath(os.path.relpath(match.parent, base))
             if ".." in folder.parts:  # a pattern that climbs has no structure to keep
                 folder = PurePath()
@@ -224,9 +230,11 @@ class _Search:
                 if self._recursive and self._is_searched(match):
                     found += self._in_folder(match, folder / match.name)
                 continue
-            if match.parent not in photos:
-                photos[match.parent] = frozenset(_images_in(_beside(match)))
-            if match.name in photos[match.parent]:
+            if match.parent not in meant:
+                images = _images_in(_beside(match))
+                chosen = meant_among(images, names[match.parent], self._wanted)
+                meant[match.parent] = frozenset(chosen)
+            if match.name in meant[match.parent]:
                 found.append(Source(path=match, folder=folder))
         return found or [_failing(pattern, "no image matches", "check the pattern")]
 
@@ -247,7 +255,8 @@ class _Search:
             if identity in seen:
                 continue
             seen.add(identity)
-            for name in _images_in(entries):
+            images = _images_in(entries)
+            for name in meant_among(images, images, self._wanted):
                 yield Source(path=folder / name, folder=relative)
             if self._recursive:
                 subfolders = [entry for entry in entries if self._is_searched(entry)]
@@ -274,21 +283,17 @@ def _beside(path: Path) -> list[Path]:
 
 
 def _images_in(entries: Iterable[Path]) -> list[str]:
-    """Names of a folder's images, in their order, without hidden files and earlier outputs.
+    """Names of a folder's images, in their order, without hidden files.
 
-    An earlier output is called as outputs are by default, and its photo lies beside it. Links that
-    lead nowhere stay: reading them will say so.
+    Links that lead nowhere stay: reading them will say so.
     """
-    names = [
+    return [
         entry.name
         for entry in entries
         if not entry.name.startswith(".")
         and entry.suffix.lower() in EXTENSIONS
         and (entry.is_file() or not entry.exists())
     ]
-    photos = {Path(name).stem for name in names} | {stem_with_suffix(name) for name in names}
-    outputs = ((name, _OUTPUT.fullmatch(Path(name).stem)) for name in names)
-    return [name for name, output in outputs if output is None or output[1] not in photos]
 
 
 def _once(sources: Iterable[Source]) -> Iterator[Source]:

@@ -1,0 +1,54 @@
+"""Which images of a folder an earlier run made, told by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+__all__ = ["KINDS", "meant_among", "stem_with_suffix"]
+
+KINDS = ("alpha", "foreground", "composite", "trimap", "mask", "preview")
+"""The kinds of output that commands write beside a photo, as in ``photo-alpha.png``."""
+
+_OUTPUT = re.compile(rf"(.+)-({'|'.join(KINDS)})", re.DOTALL)
+
+
+def stem_with_suffix(name: str) -> str:
+    """What stands for the stem where several files share it: ``a_jpg`` for ``a.jpg``."""
+    path = Path(name)
+    return f"{path.stem}_{path.suffix[1:]}" if path.suffix else path.stem
+
+
+def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """Those of a folder's images that are no earlier outputs, or are outputs of a wanted kind.
+
+    An earlier output is called as outputs are by default, and its photo lies beside it. Where there
+    are outputs of a wanted kind, the best of them stands for the photo and the other outputs.
+
+    Args:
+        images: names of all images there.
+        asked: those among which to choose.
+        wanted: kinds of output that are meant, best first.
+    """
+    photos = {Path(name).stem for name in images} | {stem_with_suffix(name) for name in images}
+    there = set(images)
+    listed = [name for name in asked if name in there]
+    outputs = {name: _OUTPUT.fullmatch(Path(name).stem) for name in listed}
+    best: dict[str, int] = {}
+    replaced: set[str] = set()
+    for output in outputs.values():
+        if output is not None and output[2] in wanted:
+            rank = wanted.index(output[2])
+            best[output[1]] = min(rank, best.get(output[1], rank))
+            while output is not None:  # what ``photo-mask-trimap`` was made from, and that from
+                replaced.add(output[1])
+                output = _OUTPUT.fullmatch(output[1])
+
+    def is_meant(name: str) -> bool:
+        output = outputs[name]
+        if output is None or output[1] not in photos | best.keys():
+            return not replaced & {Path(name).stem, stem_with_suffix(name)}
+        return output[1] in best and output[2] == wanted[best[output[1]]]
+
+    return [name for name in listed if is_meant(name)]
