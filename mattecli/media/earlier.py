@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 __all__ = ["KINDS", "meant_among", "stem_with_suffix"]
@@ -37,13 +37,11 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
     outputs = {name: _OUTPUT.fullmatch(Path(name).stem) for name in listed}
     best: dict[str, int] = {}
     replaced: set[str] = set()
-    for output in outputs.values():
+    for name, output in outputs.items():
         if output is not None and output[2] in wanted:
             rank = wanted.index(output[2])
             best[output[1]] = min(rank, best.get(output[1], rank))
-            while output is not None:  # what ``photo-mask-trimap`` was made from, and that from
-                replaced.add(output[1])
-                output = _OUTPUT.fullmatch(output[1])
+            replaced |= set(_origins(Path(name).stem))
 
     def is_meant(name: str) -> bool:
         output = outputs[name]
@@ -52,3 +50,11 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
         return output[1] in best and output[2] == wanted[best[output[1]]]
 
     return [name for name in listed if is_meant(name)]
+
+
+def _origins(stem: str) -> Iterator[str]:
+    """What an output was made from, and that from, as with ``photo-mask-trimap``."""
+    output = _OUTPUT.fullmatch(stem)
+    if output is not None:
+        yield output[1]
+        yield from _origins(output[1])
