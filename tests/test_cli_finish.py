@@ -298,3 +298,69 @@ def test_a_sixteen_bit_gradient_has_no_bands(
     band = cutout[:, 400:800]
     steps = np.abs(np.diff(band[band[..., 3].min(axis=1) > 30_000], axis=1))
     assert steps.size == 0 or steps[..., :3].max() < 257
+
+
+def solved(cli: Cli, tmp_path: Path, *told: str) -> None:
+    """``p.png`` by ``t.png``."""
+    done = cli("matte", "p.png", "--trimap", "t.png", "--model", "rw", "--despill", "off", *told)
+    assert done.code == 0, done.err
+
+
+def test_a_preview_shows_what_is_cropped_to(cli: Cli, tmp_path: Path) -> None:
+    """In a corner of a photo much larger than a preview."""
+    trimap = np.zeros((1500, 1800), np.uint8)
+    trimap[1200:1400, 1500:1700] = 255
+    trimap[1200:1400, 1495:1500] = 128
+    image = np.full((1500, 1800, 3), (30, 30, 200), np.uint8)
+    image[trimap == 255] = (250, 240, 20)
+    save(tmp_path / "p.png", image)
+    save(tmp_path / "t.png", trimap)
+    solved(cli, tmp_path, "-w", "alpha,preview", "--crop", "subject", "-o", "out/")
+    shown = load(tmp_path / "out" / "p-preview.png")
+    assert shown.shape[:2] == load(tmp_path / "out" / "p-alpha.png").shape
+    assert np.array_equal(shown[100, 100], (250, 240, 20))
+
+
+class TestAPhotoThatIsTransparentItself:
+    @pytest.fixture
+    def parts(self, tmp_path: Path) -> Path:
+        """A red subject before green; the right half is half transparent, the top is not there."""
+        trimap = np.zeros((80, 120), np.uint8)
+        trimap[20:60, 30:90] = 255
+        trimap[40, 30:34] = 128
+        image = np.full((80, 120, 3), (20, 180, 20), np.uint8)
+        image[trimap > 0] = (220, 30, 30)
+        own = np.full((80, 120), 255, np.uint8)
+        own[:, 60:] = 128
+        own[:10] = 0
+        save(tmp_path / "p.png", np.dstack([image, own]))
+        save(tmp_path / "t.png", trimap)
+        return tmp_path
+
+    def test_its_colours_are_straight_already(self, cli: Cli, parts: Path) -> None:
+        solved(cli, parts, "-w", "foreground", "-o", "f.png")
+        cutout = load(parts / "f.png")
+        assert (cutout[30:50, 65:85, 3] == 128).all()
+        assert np.abs(cutout[30:50, 35:85, :3].astype(int) - (220, 30, 30)).max() <= 1
+
+    def test_what_is_open_stays_open_when_inverted(self, cli: Cli, parts: Path) -> None:
+        solved(cli, parts, "-w", "alpha", "--invert", "-o", "a.png")
+        alpha = load(parts / "a.png")
+        assert (alpha[:10] == 0).all()
+        assert (alpha[12:18, :50] == 255).all()
+        assert (alpha[12:18, 70:] == 128).all()
+        assert (alpha[30:38, 40:80] == 0).all()
+
+    def test_a_cut_out_that_is_cut_out_again_keeps_its_edge(self, cli: Cli, tmp_path: Path) -> None:
+        rows, columns = np.mgrid[:120, :120]
+        edge = np.clip((40 - np.hypot(rows - 60, columns - 60)) / 8 + 0.5, 0, 1)
+        alpha = np.rint(edge * 255).astype(np.uint8)
+        image = np.full((120, 120, 3), (200, 60, 40), np.uint8)
+        save(tmp_path / "p.png", np.dstack([image, alpha]))
+        trimap = np.where(alpha == 255, 255, np.where(alpha == 0, 0, 128)).astype(np.uint8)
+        save(tmp_path / "t.png", trimap)
+        done = cli("matte", "p.png", "--trimap", "t.png", "-w", "foreground", "-o", "f.png")
+        assert done.code == 0, done.err
+        again = load(tmp_path / "f.png").astype(int)
+        assert np.abs(again[..., 3] - alpha)[trimap == 128].mean() < 4  # the solver's own error
+        assert np.abs(again[..., :3] - (200, 60, 40))[alpha > 25].max() <= 3

@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from mattecli.models.classical import solve
+from mattecli.models.classical import shows_both, solve
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.ops.tiling import Tile, cut
 from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
@@ -45,7 +45,7 @@ class RoughSolution:
             ResourceError: it has no solution in reach.
         """
         color, trimap = cut(self._color, tile), cut(self._trimap, tile)
-        if all((trimap == level).any() for level in (BACKGROUND, FOREGROUND)):
+        if tile.shape == self._trimap.shape or shows_both(trimap):
             return solve(self._name, color, trimap)
         prior = self._enlarged(tile)
         prior[trimap == BACKGROUND], prior[trimap == FOREGROUND] = 0, 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.plan import Task
 from mattecli.jobs.results import Cutout
@@ -49,6 +51,7 @@ class Finisher:
         picture: Picture,
         alpha: Float32,
         *,
+        own: Float32 | None,
         trimap: Array | None,
         foreground: Float32 | None,
     ) -> Cutout:
@@ -58,14 +61,19 @@ class Finisher:
             task: the photo's.
             picture: as decoded.
             alpha: as found, H,W, 0..1.
+            own: the photo's own alpha, H,W, 0..1, or None: what it leaves open stays open.
             trimap: the one that was given, H,W, or None.
             foreground: the model's own colours, H,W,3, or None.
 
         Raises:
             InputError: it was to be cropped, and nothing shows.
         """
-        mixing = self._finish.selected(alpha)
+        mixing = self._finish.selected(alpha if own is None else _beside_own(alpha, own))
+        if own is not None and self._options.invert:
+            mixing = np.where(own > 0, mixing, np.float32(0))
         shaped = self._finish.shaped(mixing)
+        if own is not None:
+            shaped = shaped * own
         if self._margin is not None:
             task.crop = self._box(task, shaped, self._margin)
         return Cutout(
@@ -98,3 +106,13 @@ class Finisher:
         if found is not None:
             task.notes.append(f"its background is a {found} screen, whose light is taken off")
         return found
+
+
+def _beside_own(alpha: Float32, own: Float32) -> Float32:
+    """What of a found alpha is not the photo's own transparency, which the network saw, too.
+
+    A photo's colours are straight: nothing shines through them where it is transparent. With
+    ``own`` once more the alpha is the lesser of the two, so that a cut-out's edge stays as it is.
+    """
+    share = np.divide(alpha, own, out=np.zeros_like(alpha), where=own > 0)
+    return np.minimum(share, np.float32(1), out=share)

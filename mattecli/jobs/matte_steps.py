@@ -204,10 +204,9 @@ class MatteSteps:
         alpha = whole.alpha
         if trimap is not None:
             alpha = kept_known(alpha, trimap)
-        if picture.alpha is not None:
-            alpha = alpha * _own_alpha(picture.alpha, picture.full)
+        own = None if picture.alpha is None else _own_alpha(picture.alpha, picture.full)
         cutout = self._finisher.cutout(
-            task, picture, alpha, trimap=trimap, foreground=whole.foreground
+            task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
         )
         results = Results(
             cutout,

@@ -99,8 +99,11 @@ class Results:
             "preview": self._preview,
         }
         made = makers[kind]()
+        return made if kind == "preview" else self._cropped(made)
+
+    def _cropped(self, image: Array | LazyImage) -> Array | LazyImage:
         box = self._cutout.box
-        return made if box is None else np.ascontiguousarray(crop(np.asarray(made), box))
+        return image if box is None else np.ascontiguousarray(crop(np.asarray(image), box))
 
     @property
     def levels(self) -> npt.DTypeLike:
@@ -160,13 +163,13 @@ class Results:
 
     def _preview(self) -> Array:
         """The cut-out on a checkerboard, small enough to look through many."""
-        size = Size.of(self._cutout.alpha)
-        small = fitted(size, _PREVIEW_SIDE)
-        colours = to_levels(self._colours, np.uint8)
+        whole = np.asarray(self._cropped(self._cutout.alpha))
+        small = fitted(Size.of(whole), _PREVIEW_SIDE)
+        colours = to_levels(np.asarray(self._cropped(self._colours)), np.uint8)
         # Premultiplied while it shrinks: hidden colours must not bleed into the edge.
-        alpha = to_levels(self._cutout.alpha)
+        alpha = to_levels(whole)
         shown = composite(colours, alpha, np.zeros_like(colours))
         shrunk = cv2.resize(shown, small, interpolation=cv2.INTER_AREA)
-        cover = cv2.resize(self._cutout.alpha, small, interpolation=cv2.INTER_AREA)
+        cover = cv2.resize(whole, small, interpolation=cv2.INTER_AREA)
         board = composite(np.zeros_like(shrunk), cover, checkerboard(small))
         return cv2.add(shrunk, board)

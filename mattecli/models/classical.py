@@ -15,7 +15,7 @@ from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
-__all__ = ["region", "solve"]
+__all__ = ["region", "shows_both", "solve"]
 
 _REACH = 16
 """Known pixels kept round the unknown region. Closed-form and random-walk windows reach one or two
@@ -25,7 +25,9 @@ pixels, large-kernel windows ten; beyond it the known alpha says all."""
 def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
     """Alpha from a photo and its trimap.
 
-    Only the part of the photo that holds unknown pixels is solved.
+    Only the part of the photo that holds unknown pixels is solved. Where all certain pixels of it
+    are of one kind, the unknown ones are, too: of all alphas that keep to the certain ones, a
+    constant one alone costs nothing, since each of a Laplacian's rows sums to 0.
 
     Args:
         name: closed-form, knn, lkm, rw or lbdm.
@@ -43,11 +45,26 @@ def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
     if not (trimap == 128).any():
         return alpha
     part = _part(trimap, name)
+    if name != "knn" and (only := _only_neighbour(trimap[part])) is not None:
+        alpha[trimap == 128] = only
+        return alpha
     values = np.where(trimap[part] == 128, 0.5, alpha[part]).astype(np.float64)
     solved = _run(_solver(name), to_float(color[part]).clip(0, 1).astype(np.float64), values)
     unknown = trimap[part] == 128
     alpha[part][unknown] = np.clip(solved[unknown], 0, 1)
     return alpha
+
+
+def shows_both(trimap: npt.NDArray[np.uint8]) -> bool:
+    """Whether the part of a photo that would be solved holds foreground and background."""
+    levels = trimap[_part(trimap, "")]
+    return bool((levels == 0).any() and (levels == 255).any())
+
+
+def _only_neighbour(trimap: npt.NDArray[np.uint8]) -> int | None:
+    """The alpha of all certain pixels, None where they differ or there are none."""
+    has_foreground, has_background = (trimap == 255).any(), (trimap == 0).any()
+    return None if has_foreground == has_background else int(has_foreground)
 
 
 def region(trimap: npt.NDArray[np.uint8]) -> Size:
