@@ -233,3 +233,32 @@ def test_cut_outs_beside_their_photos_are_what_is_meant(cli: Cli, tmp_path: Path
     save(tmp_path / "in" / "p-alpha.png", ALPHA)
     assert cli("composite", "in", "-b", "red", "-o", "out").code == 0
     assert [path.name for path in outputs_in(tmp_path / "out")] == ["p-foreground-composite.png"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "depth"),
+    [("f4", "png", "u2"), ("f4", "tiff", "f4"), ("u2", "png", "u2"), ("u2", "jpg", "u1"),
+     ("f4", "webp", "u1")],
+)  # fmt: skip
+def test_deep_cut_outs_get_as_many_bits_as_the_format_holds(
+    cli: Cli, tmp_path: Path, kind: str, suffix: str, depth: str
+) -> None:
+    pixels = np.dstack([photo(60, 40), ALPHA])
+    white = 1.0 if kind == "f4" else 65535
+    save(tmp_path / "deep.tiff", (pixels / 255 * white).astype(kind))
+    done = cli("composite", "deep.tiff", "-b", "white", "-o", f"o.{suffix}")
+    assert done.code == 0, done.err
+    shown = load(tmp_path / f"o.{suffix}")
+    assert shown.dtype == np.dtype(depth)
+    share = shown / (1.0 if depth == "f4" else np.iinfo(shown.dtype).max)
+    loss = np.abs(share * 255 - over((255, 255, 255)))
+    assert (loss.mean() if suffix == "jpg" else loss.max()) < 1.5
+
+
+def test_a_transparent_jpeg_is_refused_before_the_work(
+    cli: Cli, tmp_path: Path, cutout: Path
+) -> None:
+    done = cli("composite", cutout, "-b", "transparent", "-o", "out/", "--format", "jpg")
+    assert done.code == 2
+    assert "jpeg cannot hold a cut-out's alpha" in done.err
+    assert not (tmp_path / "out").exists()

@@ -116,6 +116,24 @@ def test_a_wrong_config_is_named(cli: Cli, tmp_path: Path, text: str, word: str)
     assert cli("trimap", "m.png", "--config", "missing.toml").code == 2
 
 
+def test_the_model_of_matte_is_not_that_of_trimap(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose inputs would then be photos, not masks."""
+    save(tmp_path / "m.png", MASK)
+    assert cli("trimap", "m.png", "-o", "plain.png").code == 0
+    monkeypatch.setenv("MATTECLI_MODEL", "modnet")
+    monkeypatch.setenv("MATTECLI_WEIGHTS", "w.safetensors")
+    assert cli("trimap", "m.png", "-o", "set.png").code == 0
+    np.testing.assert_array_equal(load(tmp_path / "set.png"), load(tmp_path / "plain.png"))
+    (tmp_path / "c.toml").write_text('model = "modnet"')
+    done = cli("trimap", "m.png", "--config", "c.toml", "-o", "c.png")
+    assert done.code == 2
+    assert "table" in done.err
+    monkeypatch.setenv("MATTECLI_TRIMAP_MODEL", "nothing")
+    assert "nothing" in cli("trimap", "m.png", "-o", "n.png").err
+
+
 def test_quiet_says_nothing(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "a.png", MASK)
     save(tmp_path / "b.png", MASK)

@@ -30,13 +30,18 @@ _COMMON = {
 }
 
 
-def config_parameter(names: set[str]) -> inspect.Parameter:
-    """The ``--config`` option of a command whose options are called ``names``."""
+def config_parameter(names: set[str], own: set[str]) -> inspect.Parameter:
+    """The ``--config`` option of a command.
+
+    Args:
+        names: what its options are called.
+        own: those of them that only its own table may hold.
+    """
 
     def load(context: typer.Context, path: Path | None) -> Path | None:
         if path is not None:
             command = context.info_name or ""
-            context.default_map = _defaults(path, command, names - _NOT_IN_FILES)
+            context.default_map = _defaults(path, command, names - _NOT_IN_FILES, own)
         return path
 
     info = typer.Option(
@@ -57,7 +62,7 @@ def config_parameter(names: set[str]) -> inspect.Parameter:
     )
 
 
-def _defaults(path: Path, command: str, names: set[str]) -> dict[str, Any]:
+def _defaults(path: Path, command: str, names: set[str], only_own: set[str]) -> dict[str, Any]:
     """Option defaults for ``command``: the common keys, then those of its own table.
 
     Raises:
@@ -86,7 +91,7 @@ def _defaults(path: Path, command: str, names: set[str]) -> dict[str, Any]:
             path=path,
         )
     common = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    _refuse_unknown(common, names | _COMMON, path, command)
+    _refuse_unknown(common, (names - only_own) | _COMMON, path, command)
     _refuse_unknown(own, names, path, command)
     found = {_field(key): value for key, value in common.items() if _field(key) in names}
     return found | {_field(key): value for key, value in own.items()}
@@ -100,8 +105,8 @@ def _refuse_unknown(table: dict[str, Any], names: set[str], path: Path, command:
     for key in table:
         if _field(key) not in names:
             raise UsageError(
-                f"{key!r} is no option of {command!r}",
+                f"{key!r} is no option of {command!r} here",
                 path=path,
-                remedy=f"see 'mattecli {command} --help'; what only another command knows belongs"
-                " in a table of that command's name",
+                remedy=f"see 'mattecli {command} --help'; what not all commands take alike belongs"
+                " in a table of a command's name",
             )

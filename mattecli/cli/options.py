@@ -32,6 +32,12 @@ class _Leaf:
         return self.item.name
 
     @property
+    def own_variable(self) -> str:
+        """What the environment calls it where no other command's option is meant by it, else ""."""
+        told = self.item.metadata["env"]
+        return told if isinstance(told, str) else ""
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The allowed values of an option that takes several of them, separated by commas."""
         element = get_args(self.hint)[0] if get_origin(self.hint) is tuple else None
@@ -52,7 +58,8 @@ def takes(record: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
             function(_build(record, leaves, values))
 
         parameters = [_parameter(leaf) for leaf in leaves]
-        parameters.append(config_parameter({leaf.name for leaf in leaves}))
+        own = {leaf.name for leaf in leaves if leaf.own_variable}
+        parameters.append(config_parameter({leaf.name for leaf in leaves}, own))
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         return command
@@ -73,7 +80,8 @@ def _leaves(record: type[Any], path: tuple[str, ...] = ()) -> Iterator[_Leaf]:
 
 def _parameter(leaf: _Leaf) -> inspect.Parameter:
     meta = leaf.item.metadata
-    variable = f"MATTECLI_{leaf.name.upper()}" if meta["env"] else None
+    name = leaf.own_variable or leaf.name.upper()
+    variable = f"MATTECLI_{name}" if meta["env"] else None
     default: Any = leaf.item.default
     if default is dataclasses.MISSING:
         default = inspect.Parameter.empty  # Typer insists on a value

@@ -23,6 +23,7 @@ from mattecli.jobs.plan import (
     refuse_overwriting_companions,
 )
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
+from mattecli.media.formats import writable_format
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
 from mattecli.ops.foreground import decontaminated
@@ -101,6 +102,7 @@ def composite_images(
     )
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
+    _check_format(tasks, blend.background)
     steps = _Steps(options, backgrounds)  # options that make no sense are known before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
     read = files_read(options.source, blend.background)
@@ -166,6 +168,20 @@ def _every_pair(
     for task in tasks:
         task.background = numbers[task.source.label]
     return tasks
+
+
+def _check_format(tasks: Sequence[_CompositeTask], background: str) -> None:
+    """What a format cannot hold is known before the work.
+
+    Raises:
+        UsageError: nothing is to stand behind the cut-outs, and the format has no alpha.
+    """
+    row = writable_format(tasks[0].format) if tasks else None
+    if background == "transparent" and row is not None and not row.alpha:
+        raise UsageError(
+            f"{row.name} cannot hold a cut-out's alpha",
+            remedy="use --format png, or another --background",
+        )
 
 
 class _Steps:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import numpy as np
+
 from mattecli.jobs.plan import Task
 from mattecli.media.confinement import require_inside
 from mattecli.media.disk import require_room
 from mattecli.media.encode import encode_image
 from mattecli.media.files import write_atomically
+from mattecli.media.formats import Format, writable_format
 from mattecli.ops.lazy import LazyImage
+from mattecli.ops.pixels import to_float, to_levels
 from mattecli.records import Array
 
 __all__ = ["write_outputs"]
@@ -21,7 +25,8 @@ _COLOUR_KINDS = {"foreground", "composite", "preview"}
 def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: bytes | None) -> None:
     """Make, encode and write each output of a task.
 
-    All are encoded before the first is written, so that a task that fails leaves none behind.
+    Pixels of more bits than the format holds are rounded. All are encoded before the first is
+    written, so that a task that fails leaves none behind.
 
     Args:
         task: with its planned outputs.
@@ -36,7 +41,8 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
         picture = image(kind)
         task.show(kind, picture)
         profile = icc if kind in _COLOUR_KINDS else None
-        encoded.append((target, encode_image(picture, task.format, icc=profile)))
+        held = _held(picture, writable_format(task.format))
+        encoded.append((target, encode_image(held, task.format, icc=profile)))
     task.begin_writing()
     for target, data in encoded:
         if target is None:
@@ -47,3 +53,13 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
             require_room(target, len(data), task.min_free)
             write_atomically(target, data, through_link=task.root is None)
             task.written += len(data)
+
+
+def _held(image: Array | LazyImage, row: Format) -> Array | LazyImage:
+    """An image with as many bits a channel as a format holds."""
+    have = image.dtype.itemsize * 8
+    held = row.held(have)
+    if held == have:
+        return image
+    pixels = np.asarray(image)
+    return to_float(pixels) if held == 32 else to_levels(pixels, np.dtype(f"uint{held}"))

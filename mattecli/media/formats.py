@@ -28,6 +28,12 @@ class Format:
     alpha: bool = False
     icc: bool = False
 
+    def held(self, depth: int) -> int:
+        """Bits a channel for pixels of ``depth``: as many, else the most below, else above."""
+        if depth in self.depths or not self.depths:
+            return depth
+        return max((own for own in self.depths if own < depth), default=min(self.depths))
+
 
 _ROWS = (
     Format(name="png", suffixes=(".png",), depths=frozenset({8, 16}), alpha=True, icc=True),

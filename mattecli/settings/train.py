@@ -60,6 +60,7 @@ class TrainOptions:
         "--weights",
         help="Trained weights of the whole network to begin with",
         metavar="FILE",
+        env="TRAIN_WEIGHTS",
     )
     phases: tuple[str, ...] = option(
         (), "--phase", help="Run this phase of the recipe alone (may be repeated)", metavar="NAME"

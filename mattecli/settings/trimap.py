@@ -57,8 +57,11 @@ class TrimapTask:
         "-m",
         help="Make the trimaps from photos, with this model's alpha",
         metavar="NAME[:VARIANT]",
+        env="TRIMAP_MODEL",
     )
-    weights: Path | None = option(None, "--weights", help="Weights for --model", metavar="FILE")
+    weights: Path | None = option(
+        None, "--weights", help="Weights for --model", metavar="FILE", env="TRIMAP_WEIGHTS"
+    )
     preview: bool = option(
         False, "--preview", help="Also write a picture of the trimap over the photo (or mask)"
     )
