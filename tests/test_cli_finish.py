@@ -364,3 +364,59 @@ class TestAPhotoThatIsTransparentItself:
         again = load(tmp_path / "f.png").astype(int)
         assert np.abs(again[..., 3] - alpha)[trimap == 128].mean() < 4  # the solver's own error
         assert np.abs(again[..., :3] - (200, 60, 40))[alpha > 25].max() <= 3
+
+
+class TestWhatIsAskedForIsDone:
+    """Options that once were taken and left without effect."""
+
+    @pytest.fixture(autouse=True)
+    def scene(self, tmp_path: Path) -> None:
+        trimap = np.zeros((40, 60), np.uint8)
+        trimap[10:30, 20:40] = 255
+        trimap[10:30, 18:20] = 128
+        save(tmp_path / "p.png", photo(60, 40))
+        save(tmp_path / "t.png", trimap)
+
+    def test_invert_inverts_the_trimap(self, cli: Cli, tmp_path: Path) -> None:
+        solved(cli, tmp_path, "-w", "trimap", "-o", "i.png", "--invert")
+        given, shown = load(tmp_path / "t.png"), load(tmp_path / "i.png")
+        np.testing.assert_array_equal(shown == 128, given == 128)
+        np.testing.assert_array_equal(shown == 255, given == 0)
+
+    def test_rgb_can_be_premultiplied(self, cli: Cli, tmp_path: Path) -> None:
+        solved(cli, tmp_path, "-w", "foreground", "-o", "rgba.png", "--premultiply")
+        solved(cli, tmp_path, "-w", "foreground", "-o", "rgb.png", "--premultiply", "--rgb")
+        rgb = load(tmp_path / "rgb.png")
+        np.testing.assert_array_equal(rgb, load(tmp_path / "rgba.png")[..., :3])
+        assert (rgb[0] == 0).all()
+
+    def test_a_background_makes_a_composite(self, cli: Cli, tmp_path: Path) -> None:
+        solved(cli, tmp_path, "--background-fill", "red", "-o", "c.png")
+        assert np.array_equal(load(tmp_path / "c.png")[0, 0], (255, 0, 0))
+        solved(cli, tmp_path, "--background-fill", "red", "-o", "all/")
+        assert (tmp_path / "all" / "p-composite.png").exists()
+        assert (tmp_path / "all" / "p-foreground.png").exists()
+
+    def test_the_names_ending_is_the_format(self, cli: Cli, tmp_path: Path) -> None:
+        told = ("-w", "composite", "-o", "out/", "--name", "{stem}.jpg")
+        solved(cli, tmp_path, *told)
+        assert (tmp_path / "out" / "p.jpg").read_bytes().startswith(b"\xff\xd8")
+        done = cli("matte", "p.png", "--trimap", "t.png", *told, "--format", "png")
+        assert done.code == 2
+        assert "contradicts --name" in done.err
+
+
+def test_a_trimap_model_that_needs_more_than_a_photo_is_refused(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "p.png", photo(60, 40))
+    for model in ("closed-form", "bgmv2", "dim"):
+        done = cli("trimap", "p.png", "--model", model)
+        assert done.code == 2
+        assert "needs more than a photo; choose modnet" in done.err
+
+
+@pytest.mark.parametrize("shard", ["\u00b2/3", "1/\u00b3", "3/3", "-1/3", "1"])
+def test_a_shard_that_makes_no_sense_is_one_line(cli: Cli, tmp_path: Path, shard: str) -> None:
+    save(tmp_path / "p.png", photo(60, 40))
+    done = cli("trimap", "p.png", "--shard", shard)
+    assert done.code == 2
+    assert "is no part; give i/n" in done.err

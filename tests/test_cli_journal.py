@@ -153,3 +153,42 @@ def test_a_journal_that_cannot_grow_costs_no_output(cli: Cli, masks: Path, tmp_p
     assert done.code == 0
     assert f"{NAME}: not written" in done.err
     assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+class TestOutputsBesideTheirInputs:
+    """Whatever outputs are called, a second run does not take them for inputs."""
+
+    @pytest.mark.parametrize("name", ["{stem}_t{ext}", "{stem}-{kind}{ext}"])
+    def test_of_trimap(self, cli: Cli, masks: Path, name: str) -> None:
+        save(masks / "M1.PNG", MASK)  # m1.png is called like it
+        again = ("trimap", masks, "-o", masks, "--name", name, "--existing", "skip", "--json")
+        assert statuses(cli(*again)) == ["done"] * 4
+        assert statuses(cli(*again)) == ["skipped"] * 4
+        shell_glob = sorted(str(path) for path in masks.glob("*.[pP]*"))
+        named = ("trimap", *shell_glob, *again[2:])
+        assert statuses(cli(*named)) == ["skipped"] * 4
+
+    def test_of_composite_over_each_background(self, cli: Cli, tmp_path: Path) -> None:
+        save(tmp_path / "cut" / "a.png", np.dstack((photo(30, 20), MASK)))
+        for name in ("sky", "wall"):
+            save(tmp_path / "bgs" / f"{name}.png", photo(30, 20))
+        again = ("composite", "cut", "-b", "bgs", "--each-background", "-o", "cut", "--json")
+        for expected in ("done", "skipped"):
+            assert statuses(cli(*again, "--existing", "skip")) == [expected] * 2
+
+    def test_of_matte_which_trimap_takes(self, cli: Cli, tmp_path: Path) -> None:
+        save(tmp_path / "in" / "a.png", photo(30, 20))
+        save(tmp_path / "trimaps" / "a.png", np.where(np.arange(30) < 15, MASK, 128).astype("u1"))
+        matte = ("matte", "in", "--trimap", "trimaps", "--model", "rw", "-o", "in", "--json")
+        named = (*matte, "--name", "{stem}_{kind}{ext}")
+        for _ in range(2):
+            done = cli(*named)
+            assert statuses(done) == ["done"], done.err
+        assert cli("trimap", "in", "-o", "in", "--name", "{stem}_t{ext}").code == 0
+        assert (tmp_path / "in" / "a_alpha_t.png").exists()
+        assert not (tmp_path / "in" / "a_t.png").exists()
+
+    def test_another_folders_outputs_are_inputs(self, cli: Cli, masks: Path) -> None:
+        assert cli("trimap", masks, "-o", "out", "--name", "{stem}{ext}").code == 0
+        done = cli("trimap", "out", "-o", "out", "--name", "{stem}_{kind}{ext}", "--json")
+        assert statuses(done) == ["done"] * 3

@@ -13,7 +13,7 @@ import pytest
 
 from mattecli.errors import ImageReadError
 from mattecli.jobs.ahead import DecodedAhead
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.images import read_picture
 from mattecli.media.sources import Source
 from mattecli.records import Picture

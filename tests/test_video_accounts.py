@@ -9,7 +9,7 @@ import av
 import pytest
 from PIL import Image
 
-from mattecli.jobs.journal import FILE_NAME
+from mattecli.media.journal import FILE_NAME
 from mattecli.media.video import outputs
 from tests.conftest import Cli
 from tests.video_clips import ffmpeg, make_clip, read, take_all

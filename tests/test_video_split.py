@@ -14,10 +14,10 @@ from conftest import save
 
 from mattecli.interruption import Hold
 from mattecli.jobs.crew import Recipe
-from mattecli.jobs.journal import FILE_NAME
 from mattecli.jobs.runner import settle_here
 from mattecli.jobs.video import matte_videos
 from mattecli.jobs.video_plan import VideoTask
+from mattecli.media.journal import FILE_NAME
 from mattecli.records import Report
 from mattecli.settings import EngineOptions, InputOptions, ModelOptions
 from mattecli.settings.video import (

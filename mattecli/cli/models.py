@@ -84,8 +84,12 @@ def pull(
 ) -> None:
     """Download a model's weights; an interrupted download is continued. Prints their path."""
     from mattecli.jobs.models import model_facts, weights_path
-    from mattecli.jobs.pull import PullOptions, pull_weights
+    from mattecli.jobs.pull import PullOptions, comes_along, pull_weights
 
+    if comes_along(name):
+        say(f"{name}: the weights come along with the program; there is nothing to pull")
+        _write_path(weights_path(name))
+        return
     bar = TransferBar(name)
     options = PullOptions(url=url, accept_licence=accept_licence, stall=stall)
     try:

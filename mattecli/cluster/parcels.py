@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mattecli.errors import MattecliError
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.records import ItemRecord
 
 __all__ = ["Answer", "Order", "Reply", "answer_of", "grouped", "take"]

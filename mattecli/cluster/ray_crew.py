@@ -34,7 +34,7 @@ from mattecli.cluster.worker import Worker, work
 from mattecli.errors import MattecliError, ResourceError, UsageError
 from mattecli.interruption import Hold
 from mattecli.jobs.crew import Recipe
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 
 __all__ = ["RayCrew"]
 

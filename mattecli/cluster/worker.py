@@ -18,8 +18,8 @@ from mattecli import __version__
 from mattecli.cluster.parcels import Order, Reply, answer_of
 from mattecli.errors import MattecliError, UsageError
 from mattecli.jobs.crew import Bench
-from mattecli.jobs.plan import Task
 from mattecli.jobs.runner import settle_here, share_cores
+from mattecli.jobs.task import Task
 
 __all__ = ["Worker", "work"]
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+
 from mattecli.errors import UsageError
 from mattecli.media.scratch import give_back_freed
 
@@ -40,6 +42,7 @@ _SIGNS = (
     "bad_alloc",
     "out of memory",
     "cannot allocate memory",
+    "insufficient memory",  # OpenCV's
     "could not create a primitive",  # oneDNN's words for it
 )
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -192,7 +195,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory did not suffice, on a CPU or a GPU."""
     if isinstance(error, MemoryError):
         return True
-    if not isinstance(error, RuntimeError):
+    if not isinstance(error, RuntimeError | cv2.error):
         return False
     words = str(error).lower()  # torch's allocators say it in words only
     return any(sign in words for sign in _SIGNS)

@@ -12,7 +12,7 @@ from mattecli.errors import shown_path
 from mattecli.interruption import Hold
 from mattecli.jobs.crew import PIXELS_UNDER_WAY
 from mattecli.jobs.journal import Journal
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.report import open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions

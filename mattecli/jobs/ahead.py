@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import is_stored
 from mattecli.records import Picture

@@ -8,7 +8,7 @@ import numpy as np
 
 from mattecli.engine.estimator import Photo
 from mattecli.errors import InputError, PlateError, TrimapError
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.jobs.trimap import trimap_options
 from mattecli.media.decode import Place
 from mattecli.media.images import read_levels, read_picture

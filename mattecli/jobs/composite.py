@@ -15,7 +15,6 @@ from mattecli.jobs.made_with import fill_digest
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
-    Task,
     files_read,
     goes_to_one_place,
     pair,
@@ -23,6 +22,7 @@ from mattecli.jobs.plan import (
     refuse_overwriting_companions,
 )
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
+from mattecli.jobs.task import Task
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place

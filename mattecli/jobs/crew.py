@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import UsageError
 from mattecli.interruption import Hold
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.settings import EngineOptions
 
 __all__ = ["PIXELS_UNDER_WAY", "Bench", "Crew", "CrewFor", "Recipe", "require_crew"]

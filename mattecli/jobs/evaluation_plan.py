@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mattecli.errors import MattecliError, PairingError, UsageError
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind

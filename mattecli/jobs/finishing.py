@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mattecli.errors import InputError, UsageError
-from mattecli.jobs.plan import Task
 from mattecli.jobs.results import Cutout
+from mattecli.jobs.task import Task
 from mattecli.ops.despill import Screen, find_screen
 from mattecli.ops.finishing import AlphaFinish, Margin
 from mattecli.ops.pixels import Float32

@@ -12,8 +12,9 @@ from typing import TypeAlias, TypeVar
 
 from mattecli import __version__
 from mattecli.errors import UsageError
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.journal import (
+    FILE_NAME,
     Entry,
     JournalWriter,
     Key,
@@ -27,12 +28,11 @@ from mattecli.records import ItemRecord
 from mattecli.settings import OutputOptions
 from mattecli.settings.video import VideoOutputOptions
 
-__all__ = ["FILE_NAME", "Journal", "open_journal"]
+__all__ = ["Journal", "open_journal"]
 
 T = TypeVar("T", bound=Task)
 AnyOutputOptions: TypeAlias = OutputOptions | VideoOutputOptions
 
-FILE_NAME = ".mattecli-journal.jsonl"
 _NONE = "none"
 
 
@@ -104,9 +104,12 @@ class Journal:
         key = _key(task)
         if record.status not in ("done", "failed") or key not in self._stamps or self.trouble:
             return
+        places = {kind: _absolute(path) for kind, path in task.outputs.items() if path is not None}
         entry = Entry(
             input=key[0],
             output=key[1],
+            others="\0".join([*places.values()][1:]),
+            kinds=",".join(places),
             stamp=self._stamps[key],
             made_with=self._made_with,
             status=record.status,

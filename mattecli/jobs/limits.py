@@ -10,7 +10,7 @@ from typing import TypeVar
 from mattecli.engine.memory import parse_size, shown_bytes
 from mattecli.engine.stage import Limit, Stage
 from mattecli.errors import InputError, ResourceError, UsageError
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.confinement import require_inside, require_writable
 from mattecli.media.disk import free_bytes, require_room
 from mattecli.settings import RunOptions

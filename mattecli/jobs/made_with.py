@@ -32,7 +32,7 @@ def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
         "shape": asdict(options.shape),
         "pixels": asdict(options.pixels),
         "finish": asdict(options.finish),
-        "fill": fill_digest(options.pixels.background_fill),
+        "fill": fill_digest(options.pixels.fill),
         "format": options.target.format,
         "precision": options.device.precision,
     }

@@ -189,6 +189,7 @@ def _kinds(options: MatteOptions) -> tuple[Kind, ...]:
     """What to write when the user does not say: what fits the place."""
     if options.pixels.write:
         return options.pixels.write
+    filled = options.pixels.background_fill is not None
     if goes_to_one_place(options.source, options.target.output):
-        return ("foreground",)
-    return ("alpha", "foreground")
+        return ("composite",) if filled else ("foreground",)
+    return ("alpha", "foreground", "composite") if filled else ("alpha", "foreground")

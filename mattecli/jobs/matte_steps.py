@@ -16,10 +16,10 @@ from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.plan import Task
 from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
+from mattecli.jobs.task import Task
 from mattecli.jobs.workspace import Workspace
 from mattecli.ops.composite import composite
 from mattecli.ops.foreground import decontaminated
@@ -92,9 +92,7 @@ class MatteSteps:
         self._options = options
         self._companions = Companions(options, workspace.place)
         self._decontaminate = _decontaminator(estimator)
-        self._fill = parse_fill(
-            options.pixels.background_fill, max_pixels=options.source.max_pixels
-        )
+        self._fill = parse_fill(options.pixels.fill, max_pixels=options.source.max_pixels)
         self._needs_colours = needs_colours(options)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.confinement import require_inside
 from mattecli.media.disk import require_room
 from mattecli.media.encode import encode_image

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-import numpy as np
-
-from mattecli.errors import ImageWriteError, InputError, MattecliError, UsageError, shown_path
-from mattecli.media.formats import Format, writable_format
-from mattecli.media.images import probe
+from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
+from mattecli.jobs.earlier import without_made
+from mattecli.jobs.task import Task
+from mattecli.media.formats import EXTENSIONS, Format, writable_format
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_ordinary_file, is_there
@@ -23,15 +21,10 @@ from mattecli.media.soundness import is_sound_image
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.stores.path import list_ahead
 from mattecli.media.stores.place import as_path
-from mattecli.media.thumbnails import thumbnail
-from mattecli.ops.lazy import LazyImage
-from mattecli.ops.segmentation import Box
-from mattecli.records import Array, ItemRecord, Size, Status
 from mattecli.settings import InputOptions, OutputOptions
 
 __all__ = [
     "OutputRule",
-    "Task",
     "files_read",
     "goes_to_one_place",
     "is_piped",
@@ -43,112 +36,6 @@ __all__ = [
 
 S = TypeVar("S")
 T = TypeVar("T", bound="Task")
-
-_TURN = threading.Lock()  # of all tasks, which may be sent to other processes
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Task:
-    """One input on its way through a job.
-
-    Attributes:
-        source: the input.
-        place: its number among all inputs of a run, from 0, whichever shard it is of.
-        outputs: where each kind of output goes; None is standard output.
-        format: file format of the outputs.
-        settled: its record, once it has ended, or when nothing has to be done.
-        companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
-        notes: what the user should know about it.
-        size: of the photo, upright, once known.
-        is_reported: whether the observer has been told.
-        wants_thumbs: whether a report shows it in pictures.
-        thumbs: small pictures for a report, by caption.
-        crop: the part of the photo that its outputs show, where it is not all of it.
-        root: the folder that its outputs may not lead out of; None: the user named the file itself.
-        min_free: bytes of the outputs' disk that have to stay free.
-        written: bytes of its outputs.
-    """
-
-    source: Source
-    outputs: Mapping[str, Path | None]
-    format: str
-    place: int = 0
-    settled: ItemRecord | None = None
-    companions: dict[str, Path | MattecliError] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    size: Size | None = None
-    is_reported: bool = False
-    wants_thumbs: bool = False
-    thumbs: dict[str, bytes] = field(default_factory=dict)
-    crop: Box | None = None
-    root: Path | None = None
-    min_free: int = 0
-    written: int = 0
-    _fate: Literal["open", "written", "given up"] = "open"
-
-    @property
-    def shown(self) -> str:
-        """The input's name for messages."""
-        return shown_path(self.source.path)
-
-    def companion(self, role: str) -> Path:
-        """The file that belongs to the input.
-
-        Raises:
-            PairingError: there is none.
-        """
-        found = self.companions[role]
-        if isinstance(found, MattecliError):
-            raise found
-        return found
-
-    def show(self, caption: str, image: Array | LazyImage) -> None:
-        """Keep a small picture for the report, if one shows pictures."""
-        if self.wants_thumbs:
-            self.thumbs[caption] = thumbnail(np.asarray(image))
-
-    def give_up(self) -> bool:
-        """Nothing of it shall be written any more; False if it is being written already."""
-        with _TURN:
-            if self._fate == "open":
-                self._fate = "given up"
-            return self._fate == "given up"
-
-    def begin_writing(self) -> None:
-        """From now on it cannot be given up.
-
-        Raises:
-            InputError: it was.
-        """
-        with _TURN:
-            if self._fate == "given up":
-                raise InputError("it was given up", path=self.source.path)
-            self._fate = "written"
-
-    def source_pixels(self) -> int:
-        """The photo's pixels, as far as its header tells before it is its turn to fail."""
-        if self.source.is_stdin or self.source.error is not None:
-            return 0
-        try:
-            return probe(self.source.path).size.pixels
-        except (MattecliError, OSError):
-            return 0
-
-    def record(self, status: Status) -> ItemRecord:
-        """The account of this task."""
-        return ItemRecord(
-            source=os.fspath(self.source.path),
-            status=status,
-            outputs={kind: "-" if p is None else os.fspath(p) for kind, p in self.outputs.items()},
-            size=self.size,
-            crop=None if self.crop is None else asdict(self.crop),
-            notes=tuple(self.notes),
-            companions={
-                role: os.fspath(file)
-                for role, file in self.companions.items()
-                if isinstance(file, Path)
-            },
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +75,8 @@ def plan_tasks(
     sources = _sources(source, target, rule)
     if len(rule.wanted) == 1:
         sources = outputs_of_kind(sources, rule.wanted[0])
+    folder = as_path(target.output or rule.folder)
+    sources = without_made(sources, folder, _journal(target), rule.wanted)
     if rule.labels:
         sources = [replace(item, label=label) for label in rule.labels for item in sources]
     out = target.output
@@ -218,11 +107,29 @@ def plan_tasks(
     return tasks
 
 
+def _journal(target: OutputOptions) -> Path | None:
+    return None if target.journal in (None, "none") else as_path(str(target.journal))
+
+
 def _format(target: OutputOptions, out: str) -> Format:
-    """The format that was asked for, or that the one output's name says, or PNG."""
-    if target.format is not None:
-        return writable_format(target.format)
-    return writable_format(Path(out).suffix if out != "-" and names_a_file(out) else "png")
+    """The format that was asked for, or that the outputs' names say, or PNG.
+
+    Raises:
+        UsageError: it cannot be written, or names in a folder say another than was asked for.
+    """
+    asked = None if target.format is None else writable_format(target.format)
+    if out == "-":
+        return asked or writable_format("png")
+    if names_a_file(out):
+        return asked or writable_format(Path(out).suffix)
+    ending = Path(target.name).suffix.lower()
+    named = writable_format(ending) if ending in EXTENSIONS else None
+    if asked is not None and named not in (None, asked):
+        raise UsageError(
+            f"--format {target.format} contradicts --name {target.name!r}",
+            remedy="end the name in {ext}",
+        )
+    return asked or named or writable_format("png")
 
 
 def goes_to_one_place(
@@ -306,7 +213,7 @@ def shard_part(items: list[S], shard: str | None) -> list[S]:
     if shard is None:
         return items
     index, _, count = shard.partition("/")
-    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
         raise UsageError(f"--shard {shard!r} is no part", remedy="give i/n with i from 0 to n-1")
     return items[int(index) :: int(count)]
 

@@ -13,7 +13,7 @@ from mattecli.models.published import PublishedFile
 from mattecli.models.spec import ModelSpec
 from mattecli.models.store import Store, StoredWeights, file_digest
 
-__all__ = ["Progress", "PullOptions", "pull_weights"]
+__all__ = ["Progress", "PullOptions", "comes_along", "pull_weights"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,16 @@ class PullOptions:
     accept_licence: bool = False
     stall: float = 30.0
     pause: float = 1.0
+
+
+def comes_along(name: str) -> bool:
+    """Whether a model's weights are part of the package, so that there is nothing to pull.
+
+    Raises:
+        UsageError: no such model.
+    """
+    target = find_target(name)
+    return target.published is None and bool(target.spec.built_in)
 
 
 def pull_weights(
@@ -79,7 +89,7 @@ def _sound(name: str, store: Store, on_damage: Callable[[str], None]) -> StoredW
 
 
 def _accepted(name: str, published: PublishedFile | None, options: PullOptions) -> PublishedFile:
-    if published is None and find_target(name).spec.built_in:
+    if comes_along(name):
         raise ModelUnavailableError(
             f"the weights of {name} come along with the program", remedy="use them as they are"
         )

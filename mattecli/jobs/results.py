@@ -20,7 +20,7 @@ from mattecli.ops.foreground import ForegroundMethod, decontaminated
 from mattecli.ops.lazy import LazyImage
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.segmentation import Box, crop
-from mattecli.ops.trimap import make_trimap
+from mattecli.ops.trimap import FOREGROUND, UNKNOWN, make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
@@ -86,6 +86,7 @@ class Results:
         self._options = options.pixels
         self._shape = options.shape
         self._strength = options.finish.despill_strength
+        self._invert = options.finish.invert
         self._fill = fill
 
     def image(self, kind: str) -> Array | LazyImage:
@@ -137,16 +138,16 @@ class Results:
         return LazyImage(alpha.shape, np.dtype(levels), lambda rows: to_levels(alpha[rows], levels))
 
     def _foreground(self) -> Array | LazyImage:
-        colours, alpha = self._colours, self._cutout.alpha
-        if self._options.rgb:
+        colours, alpha, options = self._colours, self._cutout.alpha, self._options
+        if options.rgb and not options.premultiply:
             return colours
 
         def joined(rows: slice) -> Array:
             cover = to_levels(alpha[rows], colours.dtype)
-            own = colours[rows]
-            return join_rgba(premultiplied(own, cover) if self._options.premultiply else own, cover)
+            own = premultiplied(colours[rows], cover) if options.premultiply else colours[rows]
+            return own if options.rgb else join_rgba(own, cover)
 
-        return LazyImage((*alpha.shape, 4), colours.dtype, joined)
+        return LazyImage((*alpha.shape, 3 if options.rgb else 4), colours.dtype, joined)
 
     def _composite(self) -> Array:
         size = Size.of(self._cutout.alpha)
@@ -154,8 +155,10 @@ class Results:
         return composite(self._colours, self._cutout.alpha, background)
 
     def _trimap(self) -> Array:
-        if self._cutout.trimap is not None:
-            return self._cutout.trimap
+        given = self._cutout.trimap
+        if given is not None:
+            inverse = np.where(given == UNKNOWN, given, FOREGROUND - given)
+            return inverse if self._invert else given
         return make_trimap(self._cutout.alpha, trimap_options(self._shape))
 
     def _mask(self) -> Array:

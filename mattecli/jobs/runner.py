@@ -21,7 +21,7 @@ from mattecli.interruption import Hold, forget_interrupts
 from mattecli.jobs.account import Account, Observer, Silent, Work
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, CrewFor, Recipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
-from mattecli.jobs.plan import Task
+from mattecli.jobs.task import Task
 from mattecli.media.stores.place import is_stored
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions

@@ -15,7 +15,6 @@ from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
-    Task,
     files_read,
     goes_to_one_place,
     pair,
@@ -23,7 +22,9 @@ from mattecli.jobs.plan import (
     refuse_overwriting_companions,
 )
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
+from mattecli.jobs.task import Task
 from mattecli.media.images import probe, read_levels, read_picture
+from mattecli.models.registry import find_spec
 from mattecli.ops.trimap import (
     TrimapOptions,
     check_trimap,
@@ -133,6 +134,11 @@ def _from_photos(
 
     if options.task.image is not None:
         raise UsageError("--image is not for --model, whose inputs are the photos")
+    spec = find_spec((options.task.model or "").partition("@")[0])
+    if "trimap" in spec.needs or "background" in spec.needs:
+        raise UsageError(
+            f"--model {spec.name} needs more than a photo", remedy="choose modnet, shm or a variant"
+        )
     kinds: tuple[Kind, ...] = ("trimap", "preview") if options.task.preview else ("trimap",)
     return matte_images(
         MatteOptions(

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from mattecli.interruption import Hold, forget_interrupts
-from mattecli.jobs.plan import Task
 from mattecli.jobs.runner import Account, Observer, Work, begin_journal, reason
+from mattecli.jobs.task import Task
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 

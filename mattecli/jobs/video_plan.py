@@ -16,7 +16,8 @@ from mattecli.errors import (
     VideoWriteError,
     shown_path,
 )
-from mattecli.jobs.plan import Task, is_piped, shard_part
+from mattecli.jobs.plan import is_piped, shard_part
+from mattecli.jobs.task import Task
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there

@@ -16,7 +16,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +24,7 @@ from mattecli.errors import UsageError
 from mattecli.media.stores.path import StorePath
 
 __all__ = [
+    "FILE_NAME",
     "Entries",
     "Entry",
     "JournalWriter",
@@ -32,6 +33,9 @@ __all__ = [
     "read_entries",
     "require_journal",
 ]
+
+FILE_NAME = ".mattecli-journal.jsonl"
+"""The journal of a folder of outputs."""
 
 _PART_SECONDS = 10.0
 _LINES_LOOKED_AT = 100
@@ -48,6 +52,8 @@ class Entry:
     Attributes:
         input: its absolute path.
         output: that of its first output, or "".
+        others: those of its further outputs, with a NUL byte between them.
+        kinds: what its outputs are, with a comma between them.
         stamp: size and time of change of all files that were read for it.
         made_with: digest of the settings, of the weights too.
         status: ``done`` or ``failed``.
@@ -61,9 +67,17 @@ class Entry:
     stamp: str
     made_with: str
     status: str
+    others: str = ""
+    kinds: str = ""
     error: str = ""
     version: str = ""
     time: str = ""
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The kinds of all its outputs by absolute path; "" where an older entry tells none."""
+        paths = [path for path in (self.output, *self.others.split("\0")) if path]
+        return dict(zip_longest(paths, self.kinds.split(",")[: len(paths)], fillvalue=""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,12 +112,17 @@ class PixelOptions:
         False, "--premultiply", help="Write the foreground premultiplied (associated alpha)"
     )
     rgb: bool = option(False, "--rgb", help="Write the foreground's colours without alpha")
-    background_fill: str = option(
-        "white",
+    background_fill: str | None = option(
+        None,
         "--background-fill",
-        help="Background of the composite: a colour, an image, or blur",
+        help="Write a composite before this: a colour (else white), an image, or blur",
         metavar="COLOUR|IMAGE|blur",
     )
+
+    @property
+    def fill(self) -> str:
+        """What stands behind the composite."""
+        return "white" if self.background_fill is None else self.background_fill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

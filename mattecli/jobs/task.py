@@ -1,0 +1,128 @@
+"""One input on its way through a job."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mattecli.errors import InputError, MattecliError, shown_path
+from mattecli.media.images import probe
+from mattecli.media.sources import Source
+from mattecli.media.thumbnails import thumbnail
+from mattecli.ops.lazy import LazyImage
+from mattecli.ops.segmentation import Box
+from mattecli.records import Array, ItemRecord, Size, Status
+
+__all__ = ["Task"]
+
+_TURN = threading.Lock()  # of all tasks, which may be sent to other processes
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Task:
+    """One input on its way through a job.
+
+    Attributes:
+        source: the input.
+        place: its number among all inputs of a run, from 0, whichever shard it is of.
+        outputs: where each kind of output goes; None is standard output.
+        format: file format of the outputs.
+        settled: its record, once it has ended, or when nothing has to be done.
+        companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
+        notes: what the user should know about it.
+        size: of the photo, upright, once known.
+        is_reported: whether the observer has been told.
+        wants_thumbs: whether a report shows it in pictures.
+        thumbs: small pictures for a report, by caption.
+        crop: the part of the photo that its outputs show, where it is not all of it.
+        root: the folder that its outputs may not lead out of; None: the user named the file itself.
+        min_free: bytes of the outputs' disk that have to stay free.
+        written: bytes of its outputs.
+    """
+
+    source: Source
+    outputs: Mapping[str, Path | None]
+    format: str
+    place: int = 0
+    settled: ItemRecord | None = None
+    companions: dict[str, Path | MattecliError] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    size: Size | None = None
+    is_reported: bool = False
+    wants_thumbs: bool = False
+    thumbs: dict[str, bytes] = field(default_factory=dict)
+    crop: Box | None = None
+    root: Path | None = None
+    min_free: int = 0
+    written: int = 0
+    _fate: Literal["open", "written", "given up"] = "open"
+
+    @property
+    def shown(self) -> str:
+        """The input's name for messages."""
+        return shown_path(self.source.path)
+
+    def companion(self, role: str) -> Path:
+        """The file that belongs to the input.
+
+        Raises:
+            PairingError: there is none.
+        """
+        found = self.companions[role]
+        if isinstance(found, MattecliError):
+            raise found
+        return found
+
+    def show(self, caption: str, image: Array | LazyImage) -> None:
+        """Keep a small picture for the report, if one shows pictures."""
+        if self.wants_thumbs:
+            self.thumbs[caption] = thumbnail(np.asarray(image))
+
+    def give_up(self) -> bool:
+        """Nothing of it shall be written any more; False if it is being written already."""
+        with _TURN:
+            if self._fate == "open":
+                self._fate = "given up"
+            return self._fate == "given up"
+
+    def begin_writing(self) -> None:
+        """From now on it cannot be given up.
+
+        Raises:
+            InputError: it was.
+        """
+        with _TURN:
+            if self._fate == "given up":
+                raise InputError("it was given up", path=self.source.path)
+            self._fate = "written"
+
+    def source_pixels(self) -> int:
+        """The photo's pixels, as far as its header tells before it is its turn to fail."""
+        if self.source.is_stdin or self.source.error is not None:
+            return 0
+        try:
+            return probe(self.source.path).size.pixels
+        except (MattecliError, OSError):
+            return 0
+
+    def record(self, status: Status) -> ItemRecord:
+        """The account of this task."""
+        return ItemRecord(
+            source=os.fspath(self.source.path),
+            status=status,
+            outputs={kind: "-" if p is None else os.fspath(p) for kind, p in self.outputs.items()},
+            size=self.size,
+            crop=None if self.crop is None else asdict(self.crop),
+            notes=tuple(self.notes),
+            companions={
+                role: os.fspath(file)
+                for role, file in self.companions.items()
+                if isinstance(file, Path)
+            },
+        )
