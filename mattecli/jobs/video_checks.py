@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mattecli.errors import UsageError
+from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_span import check_span
 from mattecli.jobs.video_targets import check_kinds
+from mattecli.media.paths import is_there
+from mattecli.media.stores.place import as_path
+from mattecli.media.video.sequence import is_pattern
 from mattecli.settings.video import VideoOptions
 
 __all__ = ["check_options", "check_tasks"]
@@ -29,6 +33,22 @@ def check_options(options: VideoOptions) -> None:
     if options.target.crf is not None and not 0 <= options.target.crf <= 63:
         raise UsageError(f"--crf {options.target.crf} makes no sense", remedy="give 0 to 63")
     check_span(clip)
+    _check_companions(options)
+
+
+def _check_companions(options: VideoOptions) -> None:
+    """What belongs to videos must be there."""
+    model, fill = options.model, options.pixels.background_fill
+    given = {"background": model.background, "segmentation": model.segmentation}
+    if model.trimap != "auto":
+        given["trimap"] = model.trimap
+    for role, text in given.items():
+        path = None if text is None else as_path(text)
+        if path is not None and not (is_there(path) or is_pattern(path)):
+            raise UsageError(f"there is no such {role}", path=path, remedy="check the name")
+    place = as_path(fill)
+    if fill != "blur" and not (is_there(place) or is_pattern(place)):
+        parse_fill(fill)  # a colour, then
 
 
 def check_tasks(tasks: Sequence[VideoTask], options: VideoOptions) -> None:

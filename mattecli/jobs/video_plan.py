@@ -23,11 +23,11 @@ from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.patterns import is_pattern as has_wildcards
 from mattecli.media.patterns import matches_of, real_name
-from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
+from mattecli.media.sources import InputRequest, Source, listed_names, natural_key
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
 from mattecli.media.video.numbered import are_there
-from mattecli.media.video.sequence import is_pattern, list_images, numbered, stem_of
+from mattecli.media.video.sequence import is_pattern, list_images, stem_of
 from mattecli.media.video.whole import is_whole_video
 from mattecli.settings.video import VideoKind, VideoOptions
 
@@ -238,10 +238,9 @@ def _overlaps(read: Path, pattern: Path) -> bool:
     if not (is_folder(read) or is_pattern(read)):
         return False
     folder = read if is_folder(read) else read.parent
-    if os.path.realpath(folder) != os.path.realpath(pattern.parent) or not is_folder(
-        pattern.parent
-    ):
+    if os.path.realpath(folder) != os.path.realpath(pattern.parent):
         return False
+    pattern = folder / pattern.name  # the way there may lead through a folder that will be made
     with suppress(VideoReadError):
         ours = {path.name for path in list_images(pattern)}
         return any(path.name in ours for path in list_images(read))
@@ -260,8 +259,10 @@ def _sources(options: VideoOptions) -> list[Source]:
     folder = options.target.output or FOLDER
     found = [one for name in names for one in _by_argument(name, source.recursive, folder)]
     if source.files_from is not None:
-        listed = InputRequest(files_from=source.files_from, null_separated=source.null)
-        found += find_inputs(listed)
+        request = InputRequest(files_from=source.files_from, null_separated=source.null)
+        for path in map(as_path, listed_names(request)):
+            whole = is_folder(path)
+            found += _in_directory(path, source.recursive, folder) if whole else [Source(path=path)]
     return found
 
 
@@ -286,6 +287,9 @@ def _in_directory(top: Path, recursive: bool, excluded: str) -> list[Source]:
     videos = list(_videos(top, PurePath(), recursive, real_name(as_path(excluded))))
     if videos:
         return videos
+    sequences = list(_sequences(top, PurePath(), real_name(as_path(excluded)))) if recursive else []
+    if sequences:
+        return sequences
     if any(entry.suffix.lower() in EXTENSIONS for entry in top.iterdir()):
         return [Source(path=top)]
     return [_failing(top, "there is no video and no image in this folder")]
@@ -305,6 +309,17 @@ def _videos(folder: Path, below: PurePath, recursive: bool, excluded: str) -> It
             yield from _videos(entry, below / entry.name, recursive, excluded)
 
 
+def _sequences(folder: Path, below: PurePath, excluded: str) -> Iterator[Source]:
+    """Folders of images, each one sequence, this one and those in it."""
+    entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    if any(entry.suffix.lower() in EXTENSIONS and not entry.is_dir() for entry in shown):
+        yield Source(path=folder, folder=below.parent)
+    for entry in shown:
+        if entry.is_dir() and not entry.is_symlink() and real_name(entry) != excluded:
+            yield from _sequences(entry, below / entry.name, excluded)
+
+
 def _failing(path: Path, cause: str) -> Source:
     error = ImageReadError(cause, path=path, remedy="check the name, or use -r for subfolders")
     return Source(path=path, error=error)
@@ -313,6 +328,15 @@ def _failing(path: Path, cause: str) -> Source:
 def _is_made(path: Path) -> bool:
     """Whether an output is there, of numbered images all."""
     return are_there(path) if is_pattern(path) else is_there(path)
+
+
+def _existing(path: Path) -> list[Path]:
+    """What there is of an output, of numbered images the first."""
+    if not is_pattern(path):
+        return [path] if is_there(path) else []
+    with suppress(VideoReadError):
+        return list_images(path)[:1]
+    return []
 
 
 def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
@@ -327,8 +351,7 @@ def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
         task.notes += [f"{shown_path(path)} was damaged, and is made again" for path in damaged]
         if not damaged and all(map(_is_made, places)):
             task.settled = task.record("skipped")
-    there = [numbered(path, 1) if is_pattern(path) else path for path in places]
-    there = [path for path in there if is_there(path)]
+    there = [one for path in places for one in _existing(path)]
     if existing == "error" and there:
         error = VideoWriteError(
             "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"

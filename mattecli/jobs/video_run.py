@@ -18,6 +18,7 @@ from mattecli.jobs.video_steps import FrameSteps
 from mattecli.jobs.video_targets import Targets
 from mattecli.jobs.video_watch import Progress, VideoObserver
 from mattecli.media.video.records import Frame, Span
+from mattecli.media.video.sequence import SequenceReader
 from mattecli.records import ItemRecord
 from mattecli.settings.video import VideoOptions
 
@@ -157,6 +158,8 @@ class VideoRun:
         earlier = task.earlier or Earlier((), {})
         task.notes += dict.fromkeys((*earlier.notes, *source.notes))
         frames = self._targets.point.done + self._written
+        if isinstance(reader, SequenceReader) and reader.gaps:
+            task.notes.append(reader.gaps)
         if source.repeated:
             task.notes.append(
                 f"{_frames(source.repeated)} could not be decoded and repeat the one before"

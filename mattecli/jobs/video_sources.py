@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from mattecli.errors import PairingError, UsageError, VideoReadError
+from mattecli.errors import ImageReadError, PairingError, UsageError, VideoReadError
 from mattecli.jobs.video_plan import VIDEO_SUFFIXES
 from mattecli.media.formats import EXTENSIONS
-from mattecli.media.images import read_levels, read_picture
+from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
 from mattecli.media.video.clip import Clip
@@ -29,7 +30,7 @@ __all__ = ["Footage", "Reader", "Track", "companion_path", "is_moving"]
 Reader: TypeAlias = ClipReader | SequenceReader
 
 _DEFAULT_RATE = Fraction(25)
-_ANIMATED = (".gif", ".webp", ".avif")  # may be either; here they are pictures
+_ANIMATED = (".gif", ".webp", ".avif")  # may be either
 
 
 def is_moving(path: Path) -> bool:
@@ -37,7 +38,13 @@ def is_moving(path: Path) -> bool:
     suffix = path.suffix.lower()
     if is_folder(path) or (is_pattern(path) and not is_there(path)):
         return True
-    return suffix in VIDEO_SUFFIXES and suffix not in _ANIMATED
+    return _is_animated(path) if suffix in _ANIMATED else suffix in VIDEO_SUFFIXES
+
+
+def _is_animated(path: Path) -> bool:
+    with suppress(ImageReadError, OSError):
+        return probe(path).frames > 1
+    return False
 
 
 def parse_rate(text: str | None) -> Fraction:

@@ -168,7 +168,7 @@ def open_targets(
         elif name in CONTAINERS:
             container = CONTAINERS[name]
             encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
-            joining = plans.joining(name)
+            joining = plans.joining(name, _CONTENT[kind])
             file = FileOutput if task.part is None else PartOutput
             outputs[kind] = file(folders[kind], encoding, joining)
             notes += [*stream_notes(plans.joined, container), *animation_notes(joining)]
@@ -216,7 +216,7 @@ class _Plans:
             patience=self._patience,
         )
 
-    def joining(self, name: str) -> JoinPlan:
+    def joining(self, name: str, content: str) -> JoinPlan:
         """Of one kind, into the container of that name."""
         container, info, span = CONTAINERS[name], self._info, self._span
         turns = container.turns and not info.is_flipped
@@ -229,6 +229,7 @@ class _Plans:
             end=None if span.end is None else span.end * info.time_base,
             origin=self._point.origin * info.time_base,
             turn=info.rotation if turns else 0,
+            has_alpha=content == "rgba",
             patience=self._patience,
         )
 

@@ -8,6 +8,7 @@ import string
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -252,8 +253,8 @@ def _identity(path: Path) -> tuple[int, int] | str | None:
     """What a file is by whatever name (link, case, way there); None where there is none."""
     if isinstance(path, StorePath):
         return str(path)
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
+    for way in (path, Path(os.path.realpath(path))):  # through a folder that will be made, too
+        with suppress(OSError, ValueError):
+            status = way.stat()
+            return status.st_dev, status.st_ino
+    return None

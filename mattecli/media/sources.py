@@ -29,7 +29,14 @@ from mattecli.media.stores.path import StorePath, list_ahead
 from mattecli.media.stores.place import as_path
 from mattecli.media.stores.service import forget_listings
 
-__all__ = ["InputRequest", "Source", "find_inputs", "natural_key", "outputs_of_kind"]
+__all__ = [
+    "InputRequest",
+    "Source",
+    "find_inputs",
+    "listed_names",
+    "natural_key",
+    "outputs_of_kind",
+]
 
 _STDIN = "-"
 _DIGITS = re.compile(r"([0-9]+)")
@@ -109,7 +116,7 @@ def find_inputs(request: InputRequest) -> list[Source]:
         UsageError: the list cannot be read, or standard input is wanted twice.
     """
     names = [os.fspath(path) for path in request.paths]
-    listed = _listed(request)
+    listed = listed_names(request)
     if _STDIN in names and request.files_from == _STDIN:
         raise UsageError("standard input cannot be both an image and the list of files")
     if any("\0" in name for name in (*names, *listed)):
@@ -148,8 +155,12 @@ def outputs_of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
     ]
 
 
-def _listed(request: InputRequest) -> list[str]:
-    """The names in the list, without empty ones."""
+def listed_names(request: InputRequest) -> list[str]:
+    """The names in the list of files, without empty ones; none where there is no list.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     if request.files_from is None:
         return []
     if request.files_from == _STDIN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mattecli.media.video.gif import restore_background
 from mattecli.media.video.join_plan import PIECES, JoinPlan, run_in
 
 __all__ = ["animate", "animation_notes"]
@@ -30,7 +31,10 @@ def animate(folder: Path, target: str, plan: JoinPlan) -> None:
     use = f"[0:v]{fewer}format=bgra[v];[v][1:v]paletteuse=dither=sierra2_4a:alpha_threshold=128"
     both = [*pieces, "-i", palette, "-filter_complex", use, "-fps_mode", "passthrough"]
     both += ["-enc_time_base", "1/100"]
-    run_in(folder, "encoder", [*both, "-loop", "0", "-f", "gif", target], plan)
+    whole = ["-gifflags", "-offsetting-transdiff"] if plan.has_alpha else []
+    run_in(folder, "encoder", [*both, *whole, "-loop", "0", "-f", "gif", target], plan)
+    if plan.has_alpha:
+        restore_background(folder / target)
 
 
 def _is_too_fast(plan: JoinPlan) -> bool:

@@ -9,6 +9,8 @@ __all__ = ["cut", "from_grey", "from_rgb", "is_uneven", "tag_filter", "to_grey",
 
 # zscale (zimg) computes in float and rounds once; swscale keeps hardly more than 8 bits on the way
 # to 16.
+# A matrix is named for grey, too, which has none: zimg finds no way from 12 or 16 bits without.
+_GREY = "matrixin=bt709:matrix=bt709"
 _UNKNOWN = ("unknown", "unspecified", "reserved")
 
 
@@ -24,7 +26,8 @@ def to_rgb(info: ClipInfo, *, deep: bool) -> str:
         return f"format={packed}"
     if info.is_grey:
         grey = "gray16le" if deep else "gray"
-        return f"zscale=rangein={_grey_range(info)}:range=full,format={grey},format={packed}"
+        convert = f"zscale={_GREY}:rangein={_grey_range(info)}:range=full"
+        return f"{_without_alpha(info)}{convert},format={grey},format={packed}"
     planar = "gbrp16le" if deep else "gbrp"
     matrix = _matrix(info)
     convert = (
@@ -35,11 +38,9 @@ def to_rgb(info: ClipInfo, *, deep: bool) -> str:
         return convert
     # The chroma reaches beyond the luma already: the luma alone is filled up, and cut again.
     pixels = info.pixels.replace("yuvj", "yuv").replace("yuva", "yuv")
-    whole = (
-        "extractplanes=y+u+v[y][u][v];[y]pad=ceil(iw/4)*4:ceil(ih/2)*2[p];"
-        if "41" in pixels
-        else "extractplanes=y+u+v[y][u][v];[y]pad=ceil(iw/2)*2:ceil(ih/2)*2[p];"
-    )
+    across, down = _chroma(pixels)
+    sides = f"ceil(iw/{across})*{across}:ceil(ih/{down})*{down}"
+    whole = f"extractplanes=y+u+v[y][u][v];[y]pad={sides}[p];"
     merge = f"[p][u][v]mergeplanes=map1s=1:map2s=2:format={pixels}"
     return f"{whole}{merge},{convert},{cut(info.stored)}"
 
@@ -49,8 +50,13 @@ def to_grey(info: ClipInfo) -> str:
     if not info.is_yuv and not info.is_grey:
         return "format=rgb24,format=gray"
     if info.is_grey:
-        return f"zscale=rangein={_grey_range(info)}:range=full,format=gray"
-    return f"extractplanes=y,zscale=rangein={_range(info)}:range=full,format=gray"
+        convert = f"zscale={_GREY}:rangein={_grey_range(info)}:range=full"
+        return f"{_without_alpha(info)}{convert},format=gray"
+    return f"extractplanes=y,zscale={_GREY}:rangein={_range(info)}:range=full,format=gray"
+
+
+def _without_alpha(info: ClipInfo) -> str:
+    return "extractplanes=y," if info.pixels.startswith("ya") else ""
 
 
 def from_rgb(info: ClipInfo, pixels: str, *, alpha: bool, deep: bool) -> str:
@@ -95,7 +101,7 @@ def from_grey(info: ClipInfo, pixels: str) -> str:
     """
     if not pixels.startswith("yuv"):
         return f"format={pixels}"
-    return f"zscale=rangein=full:range={_range(info)},format={pixels}"
+    return f"zscale={_GREY}:rangein=full:range={_range(info)},format={pixels}"
 
 
 def tag_filter(info: ClipInfo, pixels: str) -> str:
@@ -135,9 +141,15 @@ def is_uneven(size: Size, pixels: str) -> bool:
 
     zscale refuses such pictures: they are made larger before it, and cut after it.
     """
+    across, down = _chroma(pixels)
+    return pixels.startswith("yuv") and bool(size.width % across or size.height % down)
+
+
+def _chroma(pixels: str) -> tuple[int, int]:
+    """How many luma samples a chroma sample has, across and down."""
     across = 1 if "444" in pixels or "440" in pixels else 4 if "41" in pixels else 2
     down = 2 if "420" in pixels or "440" in pixels or "410" in pixels else 1
-    return pixels.startswith("yuv") and bool(size.width % across or size.height % down)
+    return across, down
 
 
 def cut(size: Size) -> str:

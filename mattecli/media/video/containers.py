@@ -221,7 +221,8 @@ def check_codec(
 
 
 def _prores(info: ClipInfo, content: str, _crf: int | None) -> Codec:
-    full = content == "rgba" or "444" in info.pixels or not info.is_yuv
+    odd = info.size.width % 2  # the encoder spoils the last column of 4:2:2 then
+    full = content == "rgba" or "444" in info.pixels or not info.is_yuv or odd
     profile = "4444" if full else "hq"
     pixels = "yuva444p10le" if content == "rgba" else "yuv444p10le" if full else "yuv422p10le"
     arguments = ("prores_ks", "-profile:v", profile, "-vendor", "apl0", "-alpha_bits", "16")

@@ -159,10 +159,15 @@ class FrameEncoder:
         if codec.name in ("vp9", "ffv1", "raw"):
             interlaced = []
         ticks = ["-video_track_timescale", str(plan.info.time_base.denominator)]
+        filters, clock = encoder_filters(plan, first), plan.info.time_base
+        if plan.muxer == "yuv4mpegpipe" and plan.info.rate:
+            # Its header takes a tick of the clock for a frame.
+            clock = 1 / plan.info.rate
+            filters += f",settb={clock},setpts=N"
         return [
             *("-copyts", "-f", "nut", "-i", "pipe:0", "-map", "0:v"),
-            *("-vf", encoder_filters(plan, first)),
-            *("-fps_mode", "passthrough", "-enc_time_base", str(plan.info.time_base)),
+            *("-vf", filters),
+            *("-fps_mode", "passthrough", "-enc_time_base", str(clock)),
             *("-c:v", *codec.arguments, *interlaced, "-fflags", "+bitexact"),
             *(ticks if plan.muxer in ("mov", "mp4") else []),
             *("-avoid_negative_ts", "disabled", "-f", plan.muxer),
@@ -232,7 +237,7 @@ class FrameEncoder:
     def _mux(self) -> None:
         info = self._plan.info
         with av.open(f"pipe:{self._writing}", "w", format="nut") as container:
-            stream = container.add_stream("rawvideo", rate=round(info.rate or 25) or 25)
+            stream = container.add_stream("rawvideo", rate=info.rate or 25)
             stream.width, stream.height = self._size
             stream.pix_fmt = self._raw
             stream.time_base = info.time_base

@@ -30,7 +30,7 @@ class JoinPlan:
         start, end: seconds of the source's clock that the pieces cover, where that is not all.
         origin: seconds of the source's clock that are taken off.
         turn: degrees clockwise that players have to turn the pieces' pictures by.
-        is_grey: the pieces hold mattes.
+        has_alpha: the pieces have it.
         patience: seconds.
     """
 
@@ -41,7 +41,7 @@ class JoinPlan:
     end: Fraction | None = None
     origin: Fraction = Fraction(0)
     turn: int = 0
-    is_grey: bool = False
+    has_alpha: bool = False
     patience: float = 60.0
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from mattecli.errors import ImageReadError, VideoReadError
+from mattecli.media.earlier import meant_among
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
 from mattecli.media.paths import is_folder
@@ -17,8 +19,9 @@ from mattecli.media.video.records import ClipInfo, Colour, Frame, Span
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array, Size
 
-__all__ = ["SequenceReader", "is_pattern", "list_images", "numbered", "stem_of"]
+__all__ = ["SequenceReader", "gaps_in", "is_pattern", "list_images", "numbered", "stem_of"]
 
+_LAST_NUMBER = re.compile(r"(.*?)(\d+)", re.DOTALL)
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
 
 
@@ -56,13 +59,35 @@ def list_images(path: Path) -> list[Path]:
             f"the folder cannot be read ({error.strerror})", path=folder, remedy="check the name"
         ) from error
     found = [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".")]
-    if not is_folder(path):
+    if is_folder(path):
+        names = [entry.name for entry in found]
+        meant = set(meant_among(names, names, ()))  # no mattes beside their frames
+        found = [entry for entry in found if entry.name in meant]
+    else:
         before, after = _NUMBER.split(path.name)[0], _NUMBER.split(path.name)[-1]
         fits = re.compile(re.escape(before) + r"\d+" + re.escape(after))
         found = [entry for entry in found if fits.fullmatch(entry.name)]
     if not found:
         raise VideoReadError("there is no such image", path=path, remedy="check the name")
     return found
+
+
+def gaps_in(images: Sequence[Path]) -> str:
+    """What is missing among numbered images, for people; "" for none, or where they have no numbers.
+
+    Args:
+        images: in their order.
+    """
+    counted = [_LAST_NUMBER.fullmatch(path.stem) for path in images]
+    found = [match for match in counted if match is not None]
+    if len(found) < len(images) or len({match[1] for match in found}) != 1:
+        return ""
+    numbers = [int(match[2]) for match in found]
+    missing = [n + 1 for n, then in pairwise(numbers) if then > n + 1]
+    count = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if not missing:
+        return ""
+    return f"{count} of its images are missing, the first number {missing[0]}: the others close up"
 
 
 class SequenceReader:
@@ -89,6 +114,7 @@ class SequenceReader:
         self._span = span or Span()
         self._form = form
         self._max_pixels = max_pixels
+        self.gaps = gaps_in(self._images)
         self.damage = Damage()
         self.seconds = 0.0
         first = self._first_readable()
