@@ -26,8 +26,7 @@ def to_rgb(info: ClipInfo, *, deep: bool) -> str:
         return f"format={packed}"
     if info.is_grey:
         grey = "gray16le" if deep else "gray"
-        convert = f"zscale={_GREY}:rangein={_grey_range(info)}:range=full"
-        return f"{_without_alpha(info)}{convert},format={grey},format={packed}"
+        return f"{_full_grey(info, _grey_range(info))},format={grey},format={packed}"
     planar = "gbrp16le" if deep else "gbrp"
     matrix = _matrix(info)
     convert = (
@@ -50,13 +49,16 @@ def to_grey(info: ClipInfo) -> str:
     if not info.is_yuv and not info.is_grey:
         return "format=rgb24,format=gray"
     if info.is_grey:
-        convert = f"zscale={_GREY}:rangein={_grey_range(info)}:range=full"
-        return f"{_without_alpha(info)}{convert},format=gray"
-    return f"extractplanes=y,zscale={_GREY}:rangein={_range(info)}:range=full,format=gray"
+        return f"{_full_grey(info, _grey_range(info))},format=gray"
+    return f"{_full_grey(info, _range(info))},format=gray"
 
 
-def _without_alpha(info: ClipInfo) -> str:
-    return "extractplanes=y," if info.pixels.startswith("ya") else ""
+def _full_grey(info: ClipInfo, span: str) -> str:
+    """From luma or grey of a range to grey of the full one."""
+    steps = ["extractplanes=y"] if info.is_yuv or info.pixels.startswith("ya") else []
+    if info.depth > 10 and span == "limited":
+        steps.append("format=gray10le")  # from more bits of grey zscale takes no range away
+    return ",".join([*steps, f"zscale={_GREY}:rangein={span}:range=full"])
 
 
 def from_rgb(info: ClipInfo, pixels: str, *, alpha: bool, deep: bool) -> str:

@@ -73,7 +73,7 @@ def list_images(path: Path) -> list[Path]:
 
 
 def gaps_in(images: Sequence[Path]) -> str:
-    """What is missing among numbered images, for people; "" for none, or where they have no numbers.
+    """What is missing among numbered images, for people; "" for none, or without numbers.
 
     Args:
         images: in their order.

@@ -1,0 +1,185 @@
+"""Mattes of any depth, odd sizes, slow clips, animations: where ffmpeg's filters have traps."""
+
+from __future__ import annotations
+
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from mattecli.media.video.clip import Clip
+from mattecli.media.video.decode import ClipReader
+from mattecli.media.video.records import Span
+from tests.conftest import Cli, save
+from tests.video_clips import FFMPEG, Identity, ffmpeg, make_clip, picture, run_video, take_all
+
+STEPS = np.repeat(np.array([0, 64, 128, 255], np.uint8), 24)[None].repeat(64, axis=0)
+
+
+def grey_frames(path: Path) -> npt.NDArray[np.float64]:
+    """All frames as full-range grey 0..255, by 16 bits; frames,H,W."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        width, height = stream.width, stream.height
+        full = stream.codec_context.color_range == 2 or "gray" in stream.pix_fmt
+    span = "full" if full else "limited"
+    # By way of yuv444p16le: of grey with 12 or 16 bits zscale takes no range away.
+    same = f"zscale=matrixin=bt709:matrix=bt709:rangein={span}:range=full"
+    plane = "" if full else ",format=yuv444p16le,extractplanes=y"
+    convert = f"{same}{plane},format=gray16le"
+    done = subprocess.run(
+        [FFMPEG, "-v", "error", "-i", path, "-vf", convert, "-f", "rawvideo", "-"],
+        capture_output=True,
+        check=True,
+    )
+    return np.frombuffer(done.stdout, "<u2").reshape(-1, height, width) / 257
+
+
+@pytest.mark.parametrize("suffix", ["mov", "mp4", "webm", "mkv"])
+@pytest.mark.parametrize(
+    "pixels", ["yuv420p10le", "yuv422p12le", "gbrp10le", "gray10le", "gray16le", "ya8"]
+)
+def test_mattes_of_deep_and_grey_sources(pixels: str, suffix: str, tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "c.mkv", "-c:v", "ffv1", frames=2, size=(96, 64), filters=f"format={pixels}"
+    )
+    out = tmp_path / f"a.{suffix}"
+    steps = STEPS.astype(np.float32) / 255
+    assert run_video(clip, out, ("alpha",), Identity(lambda _: steps)).report.done == 1
+    for frame in grey_frames(out):
+        inner = np.abs(frame - STEPS)[:, 4:-4].reshape(64, -1)
+        assert inner.mean() < 1.5  # VP9 and H.264 have losses at the steps
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [
+        ("t.mov", ("prores_ks", "-profile:v", "4444"), "yuv444p10le"),
+        ("t.mkv", ("ffv1",), "gray16le"),
+        ("u.mkv", ("ffv1",), "yuv422p12le"),
+    ],
+)
+def test_a_deep_video_is_a_trimap(
+    name: str, codec: tuple[str, ...], pixels: str, cli: Cli, tmp_path: Path
+) -> None:
+    trimap = np.where(STEPS == 64, 0, STEPS).astype(np.uint8)
+    save(tmp_path / "t.png", trimap)
+    clip = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", frames=3, size=(96, 64))
+    same = "zscale=matrixin=bt709:matrix=bt709:rangein=full:range=limited,"
+    convert = ("format=gray16le," if pixels.startswith("gray") else f"format=gray,{same}") + (
+        f"format={pixels}"
+    )
+    ffmpeg("-loop", "1", "-i", tmp_path / "t.png", "-frames:v", "3", "-vf", convert,
+           "-c:v", *codec, tmp_path / name)  # fmt: skip
+    told = ("--model", "closed-form", "-w", "alpha", "-o", "a.mkv", "--trimap", name)
+    done = cli("video", clip, *told)
+    assert done.code == 0, done.err
+    for frame in grey_frames(tmp_path / "a.mkv"):
+        known = trimap != 128
+        np.testing.assert_array_equal(frame[known], trimap[known])
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p10le", "yuv444p12le", "yuv444p16le"])
+def test_levels_of_deep_masks_come_back(pixels: str, tmp_path: Path) -> None:
+    levels = np.arange(256, dtype=np.uint8)[None].repeat(4, axis=0)
+    save(tmp_path / "l.png", levels)
+    convert = (
+        "zscale=matrixin=bt709:matrix=bt709:rangein=full:range=limited,"
+        f"format={pixels},setparams=range=tv"
+    )
+    ffmpeg("-i", tmp_path / "l.png", "-vf", f"format=gray,{convert}", "-c:v", "ffv1",
+           tmp_path / "l.mkv")  # fmt: skip
+    reader = ClipReader(Clip(tmp_path / "l.mkv", max_pixels=10_000), Span(), form="grey")
+    (frame,) = list(reader)
+    error = np.abs(frame.color.astype(int) - levels)
+    assert error.max() <= 1  # rounded twice, here and there
+    assert error.mean() < 0.02
+
+
+@pytest.mark.parametrize("size", [(97, 63), (95, 64), (96, 63)])
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv422p", "yuv411p", "yuv440p"])
+def test_odd_sides_are_read_and_written(pixels: str, size: tuple[int, int], tmp_path: Path) -> None:
+    even = (size[0] + 3, size[1] + 1)
+    crop = f"format=yuv444p,crop={size[0]}:{size[1]}:0:0:exact=1,format={pixels}"
+    clip = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", frames=2, size=even, filters=crop)
+    assert run_video(clip, tmp_path / "a.mov", ("alpha",)).report.done == 1
+    with av.open(str(tmp_path / "a.mov")) as container:
+        frame = next(container.decode(video=0)).reformat(format="yuv444p10le")
+        assert (frame.width, frame.height) == size
+        for plane, neutral in zip(frame.planes, (940, 512, 512), strict=True):
+            shown = np.frombuffer(plane, "<u2").reshape(size[1], -1)[:, : size[0]]
+            assert np.abs(shown.astype(int) - neutral).max() <= 1
+
+
+@pytest.mark.parametrize("rate", ["1/3", "0.5", "24000/1001"])
+@pytest.mark.parametrize("suffix", ["mov", "mp4", "webm", "mkv", "gif"])
+def test_slow_clips_lose_neither_frames_nor_time(
+    suffix: str, rate: str, cli: Cli, tmp_path: Path
+) -> None:
+    for number in range(5):
+        save(tmp_path / "seq" / f"f_{number}.png", picture(number * 9, 96, 64))
+    whole = take_all(tmp_path, (96, 64))
+    done = cli("video", "seq", "-o", f"o.{suffix}", "-w", "composite", "--fps", rate, *whole,
+               "--background-fill", "red")  # fmt: skip
+    assert done.code == 0, done.err
+    with av.open(str(tmp_path / f"o.{suffix}")) as container:
+        assert container.duration is not None
+        assert container.duration / 1e6 == pytest.approx(5 / float(Fraction(rate)), abs=0.05)
+        assert sum(1 for _ in container.decode(video=0)) == 5
+
+
+@pytest.mark.parametrize(("rate", "header"), [("10", b"F10:1"), ("30000/1001", b"F30000:1001")])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_y4m_says_the_frame_rate(
+    suffix: str, rate: str, header: bytes, shell: Cli, tmp_path: Path
+) -> None:
+    clip = make_clip(
+        tmp_path / f"c.{suffix}", "-c:v", "libx264", "-pix_fmt", "yuv420p",
+        frames=7, size=(96, 64), rate=rate,
+    )  # fmt: skip
+    whole = take_all(tmp_path, (96, 64))
+    done = shell("video", clip, "-o", "-", "--format", "y4m", "-w", "alpha", *whole)
+    assert done.code == 0, done.err
+    first, _, frames = done.out.partition(b"\n")
+    assert header in first.split()
+    assert frames.count(b"FRAME\n") == 7
+
+
+def test_a_gif_forgets_a_frame_that_was_opaque_all_over(tmp_path: Path) -> None:
+    def alpha(color: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return masks[next(turn)]
+
+    masks = [np.zeros((64, 96), np.float32) for _ in range(6)]
+    for number, mask in enumerate(masks):
+        mask[10:50, 6 + 9 * number : 30 + 9 * number] = 1
+    masks[0][:] = masks[3][:] = 1
+    turn = iter(range(6))
+    clip = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", frames=6, size=(96, 64), rate="10")
+    assert run_video(clip, tmp_path / "a.gif", estimator=Identity(alpha)).report.done == 1
+    with Image.open(tmp_path / "a.gif") as image:
+        for number, mask in enumerate(masks):
+            image.seek(number)
+            shown = np.asarray(image.convert("RGBA"))[..., 3]
+            np.testing.assert_array_equal(shown, mask * 255)
+    with av.open(str(tmp_path / "a.gif")) as container:
+        for frame, mask in zip(container.decode(video=0), masks, strict=True):
+            np.testing.assert_array_equal(frame.to_ndarray(format="rgba")[..., 3], mask * 255)
+
+
+def test_a_gif_behind_a_video_moves(cli: Cli, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", frames=4, size=(96, 64), rate="10")
+    make_clip(tmp_path / "b.gif", frames=4, size=(96, 64), rate="10")
+    trimap = np.zeros((64, 96), np.uint8)
+    trimap[:8] = 255
+    save(tmp_path / "t.png", trimap)
+    told = ("--model", "closed-form", "--trimap", "t.png", "-w", "composite", "-o", "o.mkv")
+    done = cli("video", clip, *told, "--foreground", "none", "--background-fill", "b.gif")
+    assert done.code == 0, done.err
+    with av.open(str(tmp_path / "o.mkv")) as container:
+        shown = [f.to_ndarray(format="rgb24")[8:].astype(int) for f in container.decode(video=0)]
+    assert all(np.abs(frame - shown[0]).mean() > 1 for frame in shown[1:])
