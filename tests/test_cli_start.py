@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mattecli
-from tests.conftest import Cli, load, save
+from tests.conftest import Cli, load, photo, save
 
 MASK = np.zeros((20, 30), np.uint8)
 MASK[5:15, 8:20] = 255
@@ -92,6 +92,17 @@ def test_environment_then_config_then_command_line(
     monkeypatch.delenv("MATTECLI_DILATE")
     assert cli("trimap", "m.png", "--config", "c.toml").code == 0
     assert (tmp_path / "from-config" / "m-trimap.png").exists()
+
+
+def test_a_config_lists_what_has_commas_elsewhere(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "p.png", photo(30, 20))
+    save(tmp_path / "t.png", np.where(np.arange(30) < 15, MASK[:20, :30], 128).astype(np.uint8))
+    (tmp_path / "c.toml").write_text('[matte]\nwrite = ["alpha", "mask"]\n')
+    told = ("--trimap", "t.png", "--model", "rw", "--dry-run", "--config", "c.toml")
+    done = cli("matte", "p.png", *told)
+    assert done.code == 0, done.err
+    assert "p-alpha.png" in done.err + done.out.decode()
+    assert "p-mask.png" in done.err + done.out.decode()
 
 
 def test_config_in_the_style_of_pyproject(cli: Cli, tmp_path: Path) -> None:

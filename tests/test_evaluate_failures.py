@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import conftest
 import numpy as np
 import pytest
 from evaluation_files import band, disk, named, options, save, three_pairs
@@ -47,6 +48,16 @@ def means_of_the_good_pairs(folders: Path) -> Mapping[str, float | None]:
         for folder in ("pred", "truth"):
             (folders / folder / f"{name}.png").unlink(missing_ok=True)
     return evaluate_mattes(options(folders)).report.means
+
+
+def test_floats_that_are_no_alpha_are_no_prediction(folders: Path) -> None:
+    conftest.save(folders / "pred/img1.tiff", disk().astype(np.float32))
+    conftest.save(folders / "pred/img2.tiff", disk().astype(np.float32) / 255)
+    for name in ("img1", "img2"):
+        (folders / f"pred/{name}.png").unlink()
+    found = named(evaluate_mattes(options(folders)))
+    assert "has floats from 0 to 255, no alpha of 0 to 1" in (found["img1.tiff"].error or "")
+    assert found["img2.tiff"].status == "done"
 
 
 def test_trimaps_that_cannot_be_used(folders: Path) -> None:

@@ -15,7 +15,7 @@ from conftest import Cli, load, photo, save
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mattecli.errors import CheckpointError, InputError, ModelUnavailableError, UsageError
+from mattecli.errors import InputError, ModelUnavailableError, UsageError
 from mattecli.jobs.adapt import AdaptOptions, adapt
 from mattecli.models.modnet import MODNet
 from mattecli.models.registry import find_spec
@@ -117,13 +117,16 @@ def test_goes_on_with_nothing_but_what_it_was_begun_with(options: AdaptOptions) 
         replace(resumed, rate=2e-4),
         replace(resumed, weights=other),
     ):
-        with pytest.raises(CheckpointError, match="was begun with"):
+        with pytest.raises(UsageError, match="was begun with"):
             adapt(changed)
     assert adapt(resumed).finished
-    with pytest.raises(CheckpointError, match="has done 6 steps, more than the 2"):
+    with pytest.raises(UsageError, match="has done 6 steps, more than the 2"):
         adapt(replace(resumed, epochs=1))
+    save(options.photos / "0.png", photo(90, 70, seed=77))  # another one under its name
+    with pytest.raises(UsageError, match="was begun with files"):
+        adapt(resumed)
     (options.photos / "0.png").unlink()
-    with pytest.raises(CheckpointError, match="photos 2, not 1"):
+    with pytest.raises(UsageError, match="photos 2, not 1"):
         adapt(resumed)
 
 

@@ -123,14 +123,14 @@ def test_goes_on_with_no_other_weights_than_it_was_begun_with(data: Path, tmp_pa
     def resumed(start: TrainOptions, weights: Path | None) -> TrainOptions:
         return replace(start, weights=weights, run=replace(start.run, resume=True))
 
-    with pytest.raises(CheckpointError, match=r"was begun with weights [0-9a-f]{12}, not"):
+    with pytest.raises(UsageError, match=r"was begun with weights [0-9a-f]{12}, not"):
         train(resumed(with_weights, other))
-    with pytest.raises(CheckpointError, match="was begun with weights not given, not"):
+    with pytest.raises(UsageError, match="was begun with weights not given, not"):
         train(resumed(without, own))
     assert train(resumed(without, None)).finished
     stops = iter([True])
     assert not train(resumed(with_weights, None), stop=lambda: next(stops)).finished
-    with pytest.raises(CheckpointError, match="was begun with weights"):  # it has not forgotten
+    with pytest.raises(UsageError, match="was begun with weights"):  # it has not forgotten
         train(resumed(with_weights, other))
     assert train(resumed(with_weights, own)).finished
 
@@ -179,7 +179,7 @@ def test_refuses_what_would_spoil_a_training(data: Path, tmp_path: Path) -> None
     train(options)
     with pytest.raises(UsageError, match="already holds a training"):
         train(options)
-    with pytest.raises(CheckpointError, match="with seed 1"):
+    with pytest.raises(UsageError, match="with seed 1"):
         train(replace(options, run=replace(options.run, resume=True, seed=2)))
     (tmp_path / "a" / "checkpoint.safetensors").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="is no checkpoint"):
@@ -188,6 +188,12 @@ def test_refuses_what_would_spoil_a_training(data: Path, tmp_path: Path) -> None
         train(replace(options, recipe="trimap"))
     with pytest.raises(UsageError, match="no phase"):
         train(small("modnet", data, tmp_path / "b", phases=("huge",)))
+    with pytest.raises(UsageError, match="there is no such folder"):
+        train(small("modnet", tmp_path / "nothere", tmp_path / "c"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="it is no folder"):
+        train(small("modnet", data, tmp_path / "file"))
+    assert not (tmp_path / "c").exists()
 
 
 def test_stops_at_a_loss_that_is_not_finite(data: Path, tmp_path: Path) -> None:

@@ -30,18 +30,23 @@ _COMMON = {
 }
 
 
-def config_parameter(names: set[str], own: set[str]) -> inspect.Parameter:
+def config_parameter(names: set[str], own: set[str], several: set[str]) -> inspect.Parameter:
     """The ``--config`` option of a command.
 
     Args:
         names: what its options are called.
         own: those of them that only its own table may hold.
+        several: those that take several words with commas between them; a file may list them.
     """
 
     def load(context: typer.Context, path: Path | None) -> Path | None:
         if path is not None:
             command = context.info_name or ""
-            context.default_map = _defaults(path, command, names - _NOT_IN_FILES, own)
+            found = _defaults(path, command, names - _NOT_IN_FILES, own)
+            for name in several & found.keys():
+                if isinstance(found[name], list):
+                    found[name] = ",".join(map(str, found[name]))
+            context.default_map = found
         return path
 
     info = typer.Option(

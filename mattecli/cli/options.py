@@ -59,7 +59,8 @@ def takes(record: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
 
         parameters = [_parameter(leaf) for leaf in leaves]
         own = {leaf.name for leaf in leaves if leaf.own_variable}
-        parameters.append(config_parameter({leaf.name for leaf in leaves}, own))
+        several = {leaf.name for leaf in leaves if leaf.choices}
+        parameters.append(config_parameter({leaf.name for leaf in leaves}, own, several))
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         return command

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.models import find_target, weights_path
@@ -62,13 +65,24 @@ def adapt(
     weights = options.weights or weights_path(options.model)
     loaded = load_network(spec, weights)
     state, size = loaded.network.state_dict(), options.size or loaded.spec.size
-    begun_with = {"rate": f"{options.rate:g}", "weights": loaded.sha256[:12]}
+    begun_with = {
+        "files": _fingerprint(photos),
+        "rate": f"{options.rate:g}",
+        "weights": loaded.sha256[:12],
+    }
     recipe = soc_recipe(len(photos), options.epochs, options.rate, size)
     with alone_in(options.output):
         system = SOCSystem(photos, state, size, begun_with)
         trainer = Trainer(system, recipe, settings)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
+
+
+def _fingerprint(photos: Sequence[Path]) -> str:
+    """Tells other photos, by their names and sizes; of a photo that has gone, by its name alone."""
+    sizes = [path.stat().st_size if path.exists() else 0 for path in photos]
+    told = json.dumps([(path.name, size) for path, size in zip(photos, sizes, strict=True)])
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _check(options: AdaptOptions) -> None:

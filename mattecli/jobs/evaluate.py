@@ -26,7 +26,7 @@ from mattecli.ops.metrics import ImagePair, Mask
 from mattecli.ops.pixels import to_levels
 from mattecli.ops.protocols import UNKNOWN_LEVEL, Protocol, protocol_for
 from mattecli.ops.scoring import Sample, Scores, mean_scores, score
-from mattecli.records import Size
+from mattecli.records import Array, Size
 from mattecli.settings.evaluate import EvaluateOptions
 
 __all__ = ["evaluate_mattes"]
@@ -34,6 +34,7 @@ __all__ = ["evaluate_mattes"]
 _WRITERS: Mapping[str, Callable[[Evaluation], str]] = MappingProxyType(
     {".csv": csv_text, ".json": json_text, ".jsonl": json_lines, ".html": html_evaluation}
 )
+_SLACK = 0.01  # of floats beyond 0 and 1, as filters leave them
 _PICTURED = 200  # worst cases that the page shows in pictures, at about 10 kB each
 
 
@@ -158,7 +159,10 @@ class _Steps:
     def _alpha(self, task: EvaluationTask) -> ImagePair:
         truth = task.companion("truth")
         pred = read_levels(task.source.content(), max_pixels=self._max_pixels)
-        return ImagePair.of(pred, read_levels(truth, max_pixels=self._max_pixels))
+        known = read_levels(truth, max_pixels=self._max_pixels)
+        _require_alpha(pred, task.source.path)
+        _require_alpha(known, truth)
+        return ImagePair.of(pred, known)
 
     def _trimap(self, task: EvaluationTask) -> Mask | None:
         if not self._protocol.needs_trimap:
@@ -193,6 +197,20 @@ class _Steps:
             for role in ("foreground", "true foreground")
         )
         return ImagePair.of(pred, truth)
+
+
+def _require_alpha(image: Array, path: Path) -> None:
+    """Floats are 0..1, as a network gives them; others were written without being divided.
+
+    Raises:
+        InputError: they are not.
+    """
+    if image.dtype.kind == "f" and not (image.min() >= -_SLACK and image.max() <= 1 + _SLACK):
+        raise InputError(
+            f"has floats from {image.min():g} to {image.max():g}, no alpha of 0 to 1",
+            path=path,
+            remedy="divide them by their white, or write whole numbers",
+        )
 
 
 def _thumbs(pair: ImagePair) -> dict[str, bytes]:

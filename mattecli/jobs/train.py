@@ -75,8 +75,8 @@ def train(
         reading: called with the photos decoded and all of them, before the first step.
 
     Raises:
-        UsageError: no such recipe or phase; or ``output`` holds a training and ``resume`` is not
-            set.
+        UsageError: no such recipe, phase or data; or ``output`` holds a training and ``resume`` is
+            not set, or it was begun otherwise.
         PairingError: a photo has no alpha.
         ImageReadError: a file cannot be decoded.
         CheckpointError: the checkpoint or the pretrained weights do not fit.
@@ -88,6 +88,8 @@ def train(
             f"there is no recipe {options.recipe!r}", remedy=f"choose one of: {', '.join(RECIPES)}"
         )
     options = on_this_machine(options)
+    if not options.data.is_dir():
+        raise UsageError("there is no such folder", path=options.data, remedy="check --data")
     recipe = adapted(row.recipe, options)
     settings = run_settings(options.output, options.run)
     unless_begun(settings)
@@ -120,10 +122,12 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Keep other trainings out of a folder, which is made.
 
     Raises:
-        UsageError: one is at work there.
+        UsageError: one is at work there, or it is a file.
     """
     from filelock import FileLock, Timeout
 
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("it is no folder", path=folder, remedy="name a folder as --output")
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:

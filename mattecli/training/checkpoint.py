@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mattecli.errors import CheckpointError, ResourceError
+from mattecli.errors import CheckpointError, ResourceError, UsageError
 from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
 
@@ -104,13 +104,13 @@ def begun_with(path: Path, told: object, now: Mapping[str, str]) -> dict[str, st
         now: what the training that is to go on with it would be begun with.
 
     Raises:
-        CheckpointError: they differ.
+        UsageError: they differ.
     """
     begun = told if isinstance(told, dict) else {}
     before = {name: begun.get(name, "not given") for name in now}
     changed = [f"{k} {before[k]}, not {v}" for k, v in now.items() if before[k] != v]
     if changed:
-        raise CheckpointError(
+        raise UsageError(
             f"was begun with {', '.join(changed)}",
             path=path,
             remedy="give the same options with --resume, or another folder",

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mattecli.engine.allocator import keep_freed_memory
-from mattecli.errors import CheckpointError, ResourceError
+from mattecli.errors import CheckpointError, ResourceError, UsageError
 from mattecli.models.checkpoint import read_checkpoint as read_weights
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (
@@ -226,7 +226,7 @@ class Trainer:
         facts = read_checkpoint(path, self._state)
         mine = self._facts()
         if any(facts.get(name) != mine[name] for name in ("system", "seed")):
-            raise CheckpointError(
+            raise UsageError(
                 f"belongs to a training of {facts.get('system')} with seed {facts.get('seed')}",
                 path=path,
                 remedy="use that system and seed, or another folder",
@@ -237,7 +237,7 @@ class Trainer:
         self.system.options = told_options(path, facts.get("options", dict(self.system.options)))
         step = int(facts["step"])
         if step > self.recipe.steps:
-            raise CheckpointError(
+            raise UsageError(
                 f"has done {step} steps, more than the {self.recipe.steps} that are asked for",
                 path=path,
                 remedy="ask for more, or choose another folder",
