@@ -25,6 +25,8 @@ _MEMORY = 3 << 30
 _TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: the clock starts anywhere
 _MATRIX_ONE = 1 << 16
 _FRAMES_TRIED = 8
+_PACKETS_TRIED = 1000
+_BEFORE = 10_000_000  # microseconds: surely before all of it
 _TURNS = {  # display matrices of pure turns: degrees clockwise that a player turns by
     (1, 0, 0, 1): 0,
     (0, 1, -1, 0): 90,
@@ -96,6 +98,27 @@ def _described(container: Any) -> dict[str, Any]:
     found["video"]["seconds"] = length or None
     with suppress(av.error.FFmpegError):
         found["video"] |= _described_frame(container, stream)
+    with suppress(av.error.FFmpegError):
+        early = _early(container)
+        for one in others:
+            one["early"] = str(early.get(one["index"], 0))
+    return found
+
+
+def _early(container: Any) -> dict[int, Fraction]:
+    """By stream: seconds of sound before its beginning that a decoder leaves out."""
+    sound = [stream for stream in container.streams.audio if stream.start_time is not None]
+    if not sound:
+        return {}
+    container.seek((container.start_time or 0) - _BEFORE)
+    found: dict[int, Fraction] = {}
+    for tried, packet in enumerate(container.demux(sound)):
+        stream = packet.stream
+        if packet.pts is not None and stream.index not in found:
+            ahead = (stream.start_time - packet.pts) * stream.time_base
+            found[stream.index] = max(Fraction(0), ahead)
+        if len(found) == len(sound) or tried >= _PACKETS_TRIED:
+            break
     return found
 
 

@@ -144,7 +144,11 @@ def _sound(plan: JoinPlan, stream: OtherStream, number: int) -> list[str]:
     if not _is_part(plan):
         return arguments
     if codec == ("copy",):
-        tests = [f"lt(pts*tb,{seconds_text(plan.start)})"] if plan.start is not None else []
+        tests = []
+        if plan.start is not None:
+            # Matroska says of a whole track how much of it a decoder leaves out at the beginning.
+            early = stream.early if plan.container.muxer in ("matroska", "webm") else 0
+            tests.append(f"lt(pts*tb,{seconds_text(plan.start - early)})")
         tests += [f"gte(pts*tb,{seconds_text(plan.end)})"] if plan.end is not None else []
         return [*arguments, f"-bsf:a:{number}", f"noise=drop='{'+'.join(tests)}'"]
     limits = [f"start={seconds_text(plan.start)}"] if plan.start is not None else []

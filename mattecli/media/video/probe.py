@@ -156,7 +156,9 @@ def _colour(tags: dict[str, int], pixels: str) -> Colour:
 
 
 def _others(streams: Sequence[dict[str, Any]]) -> tuple[OtherStream, ...]:
-    return tuple(OtherStream(**stream) for stream in streams)
+    return tuple(
+        OtherStream(**{**stream, "early": Fraction(stream.get("early", "0"))}) for stream in streams
+    )
 
 
 def _chapter(found: dict[str, Any]) -> Chapter:

@@ -54,12 +54,14 @@ class OtherStream:
         kind: audio, subtitle, data, attachment, or video (a further one, or a cover picture).
         codec: ffmpeg's name.
         language: ISO 639-2 code, or "".
+        early: seconds of its sound that come before its beginning, for the decoder to leave out.
     """
 
     index: int
     kind: str
     codec: str
     language: str = ""
+    early: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

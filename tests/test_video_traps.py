@@ -1,4 +1,4 @@
-"""Mattes of any depth, odd sizes, slow clips, animations: where ffmpeg's filters have traps."""
+"""Depths, odd sizes, slow clips, animations, folders, sound: traps of formats and ffmpeg."""
 
 from __future__ import annotations
 
@@ -267,3 +267,24 @@ def test_what_is_not_there_is_wrong_usage(told: tuple[str, ...], cli: Cli, tmp_p
         done = cli("video", "c.mkv", "-o", "o.mkv", *told, *more)
         assert done.code == 2
         assert "nothere" in done.err
+
+
+def test_sound_is_there_from_the_start_of_a_part(cli: Cli, tmp_path: Path) -> None:
+    """Also where the source tells decoders to leave out much, as after a cut without encoding."""
+    whole = make_clip(
+        tmp_path / "whole.mp4", "-c:v", "libx264", "-g", "20", "-pix_fmt", "yuv420p",
+        frames=40, size=(96, 64), rate="10", sound=("-c:a", "aac"),
+    )  # fmt: skip
+    ffmpeg("-ss", "0.45", "-i", whole, "-c", "copy", tmp_path / "cut.mp4")
+    told = take_all(tmp_path, (96, 64))
+    for source in ("whole.mp4", "cut.mp4"):
+        for target in ("o.mkv", "o.mov"):
+            done = cli("video", source, "-o", target, "-w", "alpha", "--start", "1", *told)
+            assert done.code == 0, done.err
+            with av.open(str(tmp_path / target)) as container:
+                first = next(container.decode(audio=0))
+                assert first.pts is not None
+                assert float(first.pts * first.time_base) < 0.03
+                samples = sum(f.samples for f in container.decode(audio=0)) + first.samples
+                wanted = (4 if source == "whole.mp4" else 3.55) - 1
+                assert samples / first.sample_rate > wanted - 0.05
