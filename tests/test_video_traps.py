@@ -199,6 +199,20 @@ class TestFramesInFolders:
         assert done.code == 0
         assert "1 of its images are missing, the first number 3" in done.err
 
+    def test_trimaps_go_by_number(self, cli: Cli, tmp_path: Path, seq: tuple[str, ...]) -> None:
+        for number in range(1, 6):
+            trimap = np.zeros((64, 96), np.uint8)
+            trimap[:, : 10 * number] = 255
+            save(tmp_path / "tri" / f"t_{number}.png", trimap)
+        (tmp_path / "seq" / "f_0003.png").unlink()
+        told = ("-w", "alpha", "--model", "closed-form", "--trimap", "tri", "-o", "a.mkv")
+        for start, widths in ((), (10, 20, 40, 50)), (("--start", "2"), (40, 50)):
+            frames = ("--fps", "1", *start)
+            done = cli("video", "seq", *told, *frames)
+            assert done.code == 0, done.err
+            shown = grey_frames(tmp_path / "a.mkv")
+            assert [int((frame[0] == 255).sum()) for frame in shown] == list(widths)
+
     def test_their_own_mattes_are_no_frames(
         self, cli: Cli, tmp_path: Path, seq: tuple[str, ...]
     ) -> None:

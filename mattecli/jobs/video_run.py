@@ -110,13 +110,13 @@ class VideoRun:
         tracks = Tracks()
         if model.trimap not in (None, "auto"):
             path = companion_path(source, str(model.trimap), "trimap")
-            tracks.trimap = Track(path, "trimap", "grey", skip, self._options)
+            tracks.trimap = Track(path, "trimap", "grey", skip, self._footage)
         if model.segmentation is not None:
             path = companion_path(source, model.segmentation, "segmentation")
-            tracks.mask = Track(path, "segmentation", "grey", skip, self._options)
+            tracks.mask = Track(path, "segmentation", "grey", skip, self._footage)
         if model.background is not None:
             path = companion_path(source, model.background, "background")
-            tracks.plate = Track(path, "background", "rgb", skip, self._options)
+            tracks.plate = Track(path, "background", "rgb", skip, self._footage)
         return tracks
 
     def _write(self, item: FrameItem) -> None:

@@ -73,12 +73,14 @@ class Footage:
         clip: the open file, or None for images.
         info: what is known of it.
         options: of the command.
+        beside: the images that images belong to.
     """
 
     path: Path
     clip: Clip | StreamClip | None
     info: ClipInfo
     options: VideoOptions
+    beside: Path | None = None
 
     @classmethod
     def open(cls, source: Source, options: VideoOptions) -> Footage:
@@ -96,13 +98,13 @@ class Footage:
         return cls.at(source.path, options)
 
     @classmethod
-    def at(cls, path: Path, options: VideoOptions) -> Footage:
-        """Open a file, a folder of images or a pattern."""
+    def at(cls, path: Path, options: VideoOptions, beside: Path | None = None) -> Footage:
+        """Open a file, a folder of images or a pattern; ``beside`` are images they belong to."""
         limit = options.source.max_pixels
         if is_folder(path) or is_pattern(path):
             rate = parse_rate(options.clip.fps)
-            images = SequenceReader(path, rate, max_pixels=limit)
-            return cls(path, None, images.info, options)
+            images = SequenceReader(path, rate, beside=beside, max_pixels=limit)
+            return cls(path, None, images.info, options, beside)
         if path.suffix.lower() in EXTENSIONS and path.suffix.lower() not in _ANIMATED:
             raise VideoReadError(
                 "it is an image, not a video",
@@ -117,7 +119,9 @@ class Footage:
         if self.clip is None:
             rate = parse_rate(self.options.clip.fps)
             limit = self.options.source.max_pixels
-            return SequenceReader(self.path, rate, span, form=form, max_pixels=limit)
+            return SequenceReader(
+                self.path, rate, span, form=form, beside=self.beside, max_pixels=limit
+            )
         return ClipReader(self.clip, span, form=form, patience=self.options.clip.stall_timeout)
 
     def pts_of(self, number: int) -> int | None:
@@ -169,14 +173,15 @@ class Footage:
 class Track:
     """One picture for each frame of a clip: trimaps, plates, segmentations.
 
-    A picture stands for all frames. A video or images go frame by frame.
+    A picture stands for all frames. A video or images go frame by frame; images beside images by
+    their numbers, where there is one for each.
 
     Args:
         path: picture, video, folder or pattern.
         role: for messages.
         form: RGB, or grey levels.
         skip: frames to leave out at the beginning.
-        options: of the command.
+        clip: whose frames they are for.
     """
 
     def __init__(
@@ -185,8 +190,9 @@ class Track:
         role: str,
         form: Literal["rgb", "grey"],
         skip: int,
-        options: VideoOptions,
+        clip: Footage,
     ) -> None:
+        options = clip.options
         self.path = path
         self.role = role
         self.is_still = not is_moving(path)
@@ -202,7 +208,7 @@ class Track:
                 else read_picture(path, max_pixels=limit).color
             )
             return
-        self._footage = Footage.at(path, options)
+        self._footage = Footage.at(path, options, clip.path if clip.clip is None else None)
         start = self._footage.pts_of(skip) if skip else None
         is_over = skip > 0 and start is None
         span = Span(end=0) if is_over else Span(start=start)

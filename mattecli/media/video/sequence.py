@@ -19,7 +19,15 @@ from mattecli.media.video.records import ClipInfo, Colour, Frame, Span
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array, Size
 
-__all__ = ["SequenceReader", "gaps_in", "is_pattern", "list_images", "numbered", "stem_of"]
+__all__ = [
+    "SequenceReader",
+    "alongside",
+    "gaps_in",
+    "is_pattern",
+    "list_images",
+    "numbered",
+    "stem_of",
+]
 
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)", re.DOTALL)
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
@@ -72,21 +80,39 @@ def list_images(path: Path) -> list[Path]:
     return found
 
 
+def numbers_of(images: Sequence[Path]) -> list[int] | None:
+    """The numbers that images' names end in; None where some have none, or not one each.
+
+    Args:
+        images: in their order, all called alike before the number.
+    """
+    counted = [_LAST_NUMBER.fullmatch(path.stem) for path in images]
+    found = [match for match in counted if match is not None]
+    numbers = [int(match[2]) for match in found]
+    alike = len({match[1] for match in found}) == 1
+    return numbers if alike and len(set(numbers)) == len(images) else None
+
+
+def alongside(images: Sequence[Path], others: Sequence[Path]) -> list[Path]:
+    """Those of ``images`` that bear the numbers of ``others``; all, where some have none."""
+    numbers, wanted = numbers_of(images), numbers_of(others)
+    if numbers is None or wanted is None or not set(wanted) <= set(numbers):
+        return list(images)
+    by_number = dict(zip(numbers, images, strict=True))
+    return [by_number[number] for number in wanted]
+
+
 def gaps_in(images: Sequence[Path]) -> str:
     """What is missing among numbered images, for people; "" for none, or without numbers.
 
     Args:
         images: in their order.
     """
-    counted = [_LAST_NUMBER.fullmatch(path.stem) for path in images]
-    found = [match for match in counted if match is not None]
-    if len(found) < len(images) or len({match[1] for match in found}) != 1:
-        return ""
-    numbers = [int(match[2]) for match in found]
+    numbers = numbers_of(images) or []
     missing = [n + 1 for n, then in pairwise(numbers) if then > n + 1]
-    count = numbers[-1] - numbers[0] + 1 - len(numbers)
     if not missing:
         return ""
+    count = numbers[-1] - numbers[0] + 1 - len(numbers)
     return f"{count} of its images are missing, the first number {missing[0]}: the others close up"
 
 
@@ -98,6 +124,7 @@ class SequenceReader:
         rate: frames per second.
         span: what is wanted, in frames.
         form: RGB, or grey levels.
+        beside: folder or pattern of the images that they belong to, by number where each has one.
         max_pixels: larger images are refused.
     """
 
@@ -108,9 +135,12 @@ class SequenceReader:
         span: Span | None = None,
         *,
         form: str = "rgb",
+        beside: Path | None = None,
         max_pixels: int,
     ) -> None:
         self._images = list_images(path)
+        if beside is not None:
+            self._images = alongside(self._images, list_images(beside))
         self._span = span or Span()
         self._form = form
         self._max_pixels = max_pixels
