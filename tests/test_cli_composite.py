@@ -171,6 +171,15 @@ class TestEveryPair:
         shown = [int(load(path)[0, 0, 0]) for path in outputs_in(tmp_path / "out")]
         assert sorted(shown) == [10, 10, 90, 90, 200, 200]
 
+    def test_backgrounds_whose_names_are_each_others_stems(
+        self, cli: Cli, tmp_path: Path, pairs: tuple[str, ...]
+    ) -> None:
+        for name in ("x.png.jpg", "x.png", "x.jpg"):
+            save(tmp_path / "three" / name, photo(60, 40))
+        told = ("composite", "fg/x.png", "-b", "three", "--each-background", "-o", "o")
+        assert cli(*told).code == 0
+        assert len(outputs_in(tmp_path / "o")) == 3
+
     def test_names_that_cannot_be_told_apart_are_refused(
         self, cli: Cli, tmp_path: Path, pairs: tuple[str, ...]
     ) -> None:

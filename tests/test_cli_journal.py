@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -164,9 +165,6 @@ class TestOutputsBesideTheirInputs:
         again = ("trimap", masks, "-o", masks, "--name", name, "--existing", "skip", "--json")
         assert statuses(cli(*again)) == ["done"] * 4
         assert statuses(cli(*again)) == ["skipped"] * 4
-        shell_glob = sorted(str(path) for path in masks.glob("*.[pP]*"))
-        named = ("trimap", *shell_glob, *again[2:])
-        assert statuses(cli(*named)) == ["skipped"] * 4
 
     def test_of_composite_over_each_background(self, cli: Cli, tmp_path: Path) -> None:
         save(tmp_path / "cut" / "a.png", np.dstack((photo(30, 20), MASK)))
@@ -187,6 +185,20 @@ class TestOutputsBesideTheirInputs:
         assert cli("trimap", "in", "-o", "in", "--name", "{stem}_t{ext}").code == 0
         assert (tmp_path / "in" / "a_alpha_t.png").exists()
         assert not (tmp_path / "in" / "a_t.png").exists()
+
+    def test_what_took_an_outputs_name_later_is_an_input(self, cli: Cli, masks: Path) -> None:
+        again = ("trimap", masks, "-o", masks, "--name", "{stem}_t{ext}", "--json")
+        assert statuses(cli(*again)) == ["done"] * 3
+        later = time.time() + 60
+        save(masks / "m1_t.png", MASK)
+        os.utime(masks / "m1_t.png", (later, later))
+        done = cli("trimap", masks, "-o", "out", "--dry-run", "--json")
+        assert statuses(done) == ["planned"] * 6  # another folder's journal is not asked
+        done = cli("trimap", masks, "-o", masks, "--name", "{stem}_u{ext}", "--dry-run", "--json")
+        assert b"m1_t.png" in done.out
+        assert b"m0_t.png" not in done.out
+        named = cli("trimap", masks / "m0_t.png", "-o", masks, "--name", "{stem}_u{ext}", "--json")
+        assert statuses(named) == ["done"]
 
     def test_another_folders_outputs_are_inputs(self, cli: Cli, masks: Path) -> None:
         assert cli("trimap", masks, "-o", "out", "--name", "{stem}{ext}").code == 0

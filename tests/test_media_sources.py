@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mattecli.errors import ImageReadError, UsageError
+from mattecli.media.earlier import meant_among
 from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
 
 
@@ -278,3 +279,21 @@ def test_numbers_count_by_value(numbers: list[int], text: str) -> None:
     names = [f"{text}#{number}.png" for number in numbers]
     expected = [f"{text}#{number}.png" for number in sorted(numbers)]
     assert sorted(names, key=natural_key) == expected
+
+
+@pytest.mark.parametrize(
+    ("images", "wanted", "meant"),
+    [
+        (["a.jpg", "a-alpha.png"], (), ["a.jpg"]),
+        (["a.jpg", "a-alpha.png"], ("alpha", "mask"), ["a-alpha.png"]),
+        (["a-mask.png", "a-alpha.png"], ("alpha", "mask"), ["a-alpha.png"]),
+        (["a-mask.png", "a-mask-alpha.png"], ("alpha", "mask"), ["a-mask-alpha.png"]),
+        (["a.jpg", "a.png", "a-alpha.png"], ("alpha",), ["a.jpg", "a.png", "a-alpha.png"]),
+        (["a.jpg", "a.png", "a_jpg-alpha.png"], ("alpha",), ["a.png", "a_jpg-alpha.png"]),
+        (["a.jpg", "b-alpha.png"], (), ["a.jpg", "b-alpha.png"]),
+    ],
+)
+def test_what_is_meant_beside_earlier_outputs(
+    images: list[str], wanted: tuple[str, ...], meant: list[str]
+) -> None:
+    assert meant_among(images, images, wanted) == meant

@@ -81,7 +81,7 @@ def test_too_little_memory_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("scipy.sparse.linalg.splu", refuse)
     trimap = np.full((8, 8), 128, np.uint8)
-    trimap[0] = 0
+    trimap[0], trimap[-1] = 0, 255
     with pytest.raises(MemoryError):
         solve("rw", np.zeros((8, 8, 3), np.uint8), trimap)
 
@@ -96,6 +96,6 @@ def test_equations_without_a_solution_are_a_failure(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("mattecli.models.random_walk.import_pymatting", Zeros)
     trimap = np.full((8, 8), 128, np.uint8)
-    trimap[0] = 0
+    trimap[0], trimap[-1] = 0, 255
     with pytest.raises(ResourceError, match="the solver failed"):
         solve("rw", np.zeros((8, 8, 3), np.uint8), trimap)

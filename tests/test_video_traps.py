@@ -235,6 +235,40 @@ class TestFramesInFolders:
         made = {path.name for path in (tmp_path / "t").rglob("*.mov")}
         assert made == {"a-alpha.mov", "b-alpha.mov"}
 
+    def test_steps_and_times_are_no_gaps(
+        self, cli: Cli, tmp_path: Path, seq: tuple[str, ...]
+    ) -> None:
+        for name, numbers in (("steps", (10, 20, 30)), ("times", (1005, 1093, 1420))):
+            for number in numbers:
+                save(tmp_path / name / f"f_{number}.png", picture(number, 96, 64))
+            assert "missing" not in cli("video", name, "-o", f"{name}.mkv", *seq).err
+        save(tmp_path / "steps" / "f_60.png", picture(60, 96, 64))
+        assert "2 of its images" in cli("video", "steps", "-o", "s.mkv", *seq).err
+
+    def test_a_run_again_takes_neither_its_outputs_nor_companions(
+        self, cli: Cli, tmp_path: Path, seq: tuple[str, ...]
+    ) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "seq").rename(tmp_path / "in" / "seq")
+        for number in range(1, 6):
+            save(tmp_path / "in" / "tri" / f"{number}.png", np.full((64, 96), 255, np.uint8))
+        told = ("-w", "alpha", "--format", "png", "-o", "in", "--trimap", "in/tri")
+        again = ("video", "in", "-r", *told, "--model", "closed-form", "--existing", "skip")
+        for status in (b"done", b"skipped"):
+            done = cli(*again, "--json")
+            assert done.code == 0, done.err
+            assert done.out.count(b'"status": "' + status) == 1
+
+    def test_a_list_with_repeats_or_nul(
+        self, cli: Cli, tmp_path: Path, seq: tuple[str, ...]
+    ) -> None:
+        (tmp_path / "list.txt").write_text("seq\nseq\n")
+        assert cli("video", "--files-from", "list.txt", "-o", "l/", *seq).code == 0
+        (tmp_path / "nul.txt").write_bytes(b"a\0b.mp4\n")
+        done = cli("video", "--files-from", "nul.txt", "-o", "l/", *seq)
+        assert done.code == 2
+        assert "NUL byte" in done.err
+
     def test_any_of_numbered_images_exists_already(
         self, cli: Cli, tmp_path: Path, seq: tuple[str, ...]
     ) -> None:

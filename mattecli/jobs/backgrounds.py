@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,12 +64,20 @@ def list_backgrounds(text: str, fit: Fit, max_pixels: int) -> list[Background]:
     for source in sources:
         if source.error is not None:
             raise source.error
-    stems = Counter(source.path.stem for source in sources)
+    paths = [source.path for source in sources]
     return [
-        Background(
-            label=source.path.stem if stems[source.path.stem] == 1 else source.path.name,
-            path=source.path,
-            max_pixels=max_pixels,
-        )
-        for source in sources
+        Background(label=label, path=path, max_pixels=max_pixels)
+        for label, path in zip(_labels(paths), paths, strict=True)
     ]
+
+
+def _labels(paths: Sequence[Path]) -> list[str]:
+    """Stems; where two would be alike, names."""
+    labels = [path.stem for path in paths]
+    for _ in range(2):  # a name may be another file's stem
+        count = Counter(labels)
+        labels = [
+            label if count[label] == 1 else path.name
+            for label, path in zip(labels, paths, strict=True)
+        ]
+    return labels

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from mattecli.errors import UsageError
-from mattecli.media.journal import FILE_NAME, read_entries
+from mattecli.media.journal import FILE_NAME, Entry, read_entries
 from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
 
 __all__ = ["without_made"]
+
+_SLACK = 2.0  # seconds: the journal's times are whole ones
 
 
 def without_made(
@@ -19,16 +22,17 @@ def without_made(
 ) -> list[Source]:
     """Inputs without what was made, whatever it is called, from another one of them.
 
+    What was named itself stays.
+
     Args:
         sources: inputs, in order.
         folder: where outputs go.
         journal: of the runs that made them; None: that of the folder.
         wanted: kinds of output that are meant instead of what they were made from, best first.
     """
-    places = {_absolute(source.path): source for source in sources if not source.is_stdin}
-    top = Path(_absolute(folder))
-    if isinstance(folder, StorePath) or not any(top in Path(place).parents for place in places):
+    if isinstance(folder, StorePath) or not _reach_into(folder, sources):
         return list(sources)
+    places = {_absolute(source.path) for source in sources if source.is_found}
     try:
         entries = read_entries(journal or folder / FILE_NAME).last.values()
     except UsageError:  # whoever writes to it will say so
@@ -36,10 +40,30 @@ def without_made(
     dropped: set[str] = set()
     for entry in entries:
         if entry.status == "done" and entry.input in places:
-            outputs = {path: kind for path, kind in entry.outputs.items() if path in places}
+            there = {path: kind for path, kind in entry.outputs.items() if path in places}
+            outputs = {path: kind for path, kind in there.items() if _is_of(path, entry)}
             meant = [path for own in wanted for path, kind in outputs.items() if kind == own][:1]
             dropped |= {entry.input, *outputs} - set(meant or [entry.input])
-    return [source for source in sources if _absolute(source.path) not in dropped]
+    return [
+        source for source in sources if not (source.is_found and _absolute(source.path) in dropped)
+    ]
+
+
+def _reach_into(folder: Path, sources: Sequence[Source]) -> bool:
+    """Whether inputs that were found lie in a folder, or below it."""
+    top = Path(_absolute(folder))
+    parents = {source.path.parent for source in sources if source.is_found}
+    absolute = [Path(_absolute(parent)) for parent in parents]
+    return any(top == parent or top in parent.parents for parent in absolute)
+
+
+def _is_of(path: str, entry: Entry) -> bool:
+    """Whether a file is still the one that a run left, and nobody's that took its name later."""
+    try:
+        left = datetime.fromisoformat(entry.time).timestamp()
+        return Path(path).stat().st_mtime <= left + _SLACK
+    except (OSError, ValueError):
+        return False
 
 
 def _absolute(path: Path) -> str:

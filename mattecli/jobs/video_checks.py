@@ -11,7 +11,7 @@ from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_span import check_span
 from mattecli.jobs.video_targets import check_kinds
 from mattecli.media.paths import is_there
-from mattecli.media.stores.place import as_path
+from mattecli.media.stores.place import as_path, is_stored
 from mattecli.media.video.sequence import is_pattern
 from mattecli.settings.video import VideoOptions
 
@@ -44,10 +44,12 @@ def _check_companions(options: VideoOptions) -> None:
         given["trimap"] = model.trimap
     for role, text in given.items():
         path = None if text is None else as_path(text)
-        if path is not None and not (is_there(path) or is_pattern(path)):
+        if path is None or is_stored(path):
+            continue
+        if not (is_there(path) or is_pattern(path)):
             raise UsageError(f"there is no such {role}", path=path, remedy="check the name")
     place = as_path(fill)
-    if fill != "blur" and not (is_there(place) or is_pattern(place)):
+    if fill != "blur" and not (is_stored(place) or is_there(place) or is_pattern(place)):
         parse_fill(fill)  # a colour, then
 
 

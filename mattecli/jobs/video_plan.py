@@ -23,8 +23,9 @@ from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.patterns import is_pattern as has_wildcards
 from mattecli.media.patterns import matches_of, real_name
-from mattecli.media.sources import InputRequest, Source, listed_names, natural_key
+from mattecli.media.sources import InputRequest, Source, listed_paths, natural_key, once
 from mattecli.media.stores.place import as_path
+from mattecli.media.stores.service import forget_listings
 from mattecli.media.video.containers import CONTAINERS
 from mattecli.media.video.numbered import are_there
 from mattecli.media.video.sequence import is_pattern, list_images, stem_of
@@ -256,17 +257,20 @@ def _sources(options: VideoOptions) -> list[Source]:
                 "there is no input", remedy="try: mattecli video clip.mp4 -o cutout.mov"
             )
         names = ("-",)
-    folder = options.target.output or FOLDER
-    found = [one for name in names for one in _by_argument(name, source.recursive, folder)]
-    if source.files_from is not None:
-        request = InputRequest(files_from=source.files_from, null_separated=source.null)
-        for path in map(as_path, listed_names(request)):
-            whole = is_folder(path)
-            found += _in_directory(path, source.recursive, folder) if whole else [Source(path=path)]
-    return found
+    model = options.model
+    beside = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
+    texts = [text for text in (options.target.output or FOLDER, *beside) if text]
+    excluded = frozenset(real_name(as_path(text)) for text in texts)
+    found = [one for name in names for one in _by_argument(name, source.recursive, excluded)]
+    request = InputRequest(files_from=source.files_from, null_separated=source.null)
+    forget_listings()
+    for path in listed_paths(request):
+        whole = is_folder(path)
+        found += _in_directory(path, source.recursive, excluded) if whole else [Source(path=path)]
+    return list(once(found))
 
 
-def _by_argument(name: str, recursive: bool, excluded: str) -> list[Source]:
+def _by_argument(name: str, recursive: bool, excluded: frozenset[str]) -> list[Source]:
     """The videos that one argument stands for."""
     if name == "-":
         return [Source(path=Path("-"), is_stdin=True)]
@@ -282,12 +286,12 @@ def _by_argument(name: str, recursive: bool, excluded: str) -> list[Source]:
     return [Source(path=path)]
 
 
-def _in_directory(top: Path, recursive: bool, excluded: str) -> list[Source]:
+def _in_directory(top: Path, recursive: bool, excluded: frozenset[str]) -> list[Source]:
     """A folder's videos; or, where it holds images and no video, the folder as one sequence."""
-    videos = list(_videos(top, PurePath(), recursive, real_name(as_path(excluded))))
+    videos = list(_videos(top, PurePath(), recursive, excluded))
     if videos:
         return videos
-    sequences = list(_sequences(top, PurePath(), real_name(as_path(excluded)))) if recursive else []
+    sequences = list(_sequences(top, PurePath(), excluded)) if recursive else []
     if sequences:
         return sequences
     if any(entry.suffix.lower() in EXTENSIONS for entry in top.iterdir()):
@@ -295,7 +299,9 @@ def _in_directory(top: Path, recursive: bool, excluded: str) -> list[Source]:
     return [_failing(top, "there is no video and no image in this folder")]
 
 
-def _videos(folder: Path, below: PurePath, recursive: bool, excluded: str) -> Iterator[Source]:
+def _videos(
+    folder: Path, below: PurePath, recursive: bool, excluded: frozenset[str]
+) -> Iterator[Source]:
     entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
     shown = [entry for entry in entries if not entry.name.startswith(".")]
     names = [e.name for e in shown if e.suffix.lower() in VIDEO_SUFFIXES and not e.is_dir()]
@@ -305,18 +311,22 @@ def _videos(folder: Path, below: PurePath, recursive: bool, excluded: str) -> It
         if made is None or made[1] not in stems:
             yield Source(path=folder / name, folder=below)
     for entry in shown if recursive else ():
-        if entry.is_dir() and not entry.is_symlink() and real_name(entry) != excluded:
+        if entry.is_dir() and not entry.is_symlink() and real_name(entry) not in excluded:
             yield from _videos(entry, below / entry.name, recursive, excluded)
 
 
-def _sequences(folder: Path, below: PurePath, excluded: str) -> Iterator[Source]:
+def _sequences(folder: Path, below: PurePath, excluded: frozenset[str]) -> Iterator[Source]:
     """Folders of images, each one sequence, this one and those in it."""
     entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
     shown = [entry for entry in entries if not entry.name.startswith(".")]
     if any(entry.suffix.lower() in EXTENSIONS and not entry.is_dir() for entry in shown):
         yield Source(path=folder, folder=below.parent)
+    beside = {entry.stem for entry in shown} | {entry.name for entry in shown}
     for entry in shown:
-        if entry.is_dir() and not entry.is_symlink() and real_name(entry) != excluded:
+        made = _MADE.fullmatch(entry.name)
+        if made is not None and made[1] in beside:
+            continue
+        if entry.is_dir() and not entry.is_symlink() and real_name(entry) not in excluded:
             yield from _sequences(entry, below / entry.name, excluded)
 
 

@@ -38,7 +38,7 @@ def is_moving(path: Path) -> bool:
     suffix = path.suffix.lower()
     if is_folder(path) or (is_pattern(path) and not is_there(path)):
         return True
-    return _is_animated(path) if suffix in _ANIMATED else suffix in VIDEO_SUFFIXES
+    return _is_animated(path) if suffix == ".gif" else suffix in VIDEO_SUFFIXES
 
 
 def _is_animated(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
         asked: those among which to choose.
         wanted: kinds of output that are meant, best first.
     """
-    photos = {Path(name).stem for name in images} | {stem_with_suffix(name) for name in images}
+    stems = Counter(Path(name).stem for name in images)
+    photos = stems.keys() | {stem_with_suffix(name) for name in images}
     there = set(images)
     listed = [name for name in asked if name in there]
     outputs = {name: _OUTPUT.fullmatch(Path(name).stem) for name in listed}
@@ -44,9 +46,11 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
             replaced |= set(_origins(Path(name).stem))
 
     def is_meant(name: str) -> bool:
-        output = outputs[name]
-        if output is None or output[1] not in photos | best.keys():
-            return not replaced & {Path(name).stem, stem_with_suffix(name)}
+        output, stem = outputs[name], Path(name).stem
+        if stem_with_suffix(name) in replaced or (stem in replaced and stems[stem] == 1):
+            return False  # of several photos of one stem nobody knows which the output is of
+        if output is None or (output[1] not in photos and output[1] not in best):
+            return True
         return output[1] in best and output[2] == wanted[best[output[1]]]
 
     return [name for name in listed if is_meant(name)]

@@ -253,8 +253,11 @@ def _identity(path: Path) -> tuple[int, int] | str | None:
     """What a file is by whatever name (link, case, way there); None where there is none."""
     if isinstance(path, StorePath):
         return str(path)
-    for way in (path, Path(os.path.realpath(path))):  # through a folder that will be made, too
-        with suppress(OSError, ValueError):
-            status = way.stat()
+    with suppress(OSError, ValueError):
+        status = path.stat()
+        return status.st_dev, status.st_ino
+    with suppress(OSError, ValueError):
+        if ".." in path.parts:  # perhaps through a folder that will be made
+            status = Path(os.path.realpath(path)).stat()
             return status.st_dev, status.st_ino
     return None

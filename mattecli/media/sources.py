@@ -33,8 +33,9 @@ __all__ = [
     "InputRequest",
     "Source",
     "find_inputs",
-    "listed_names",
+    "listed_paths",
     "natural_key",
+    "once",
     "outputs_of_kind",
 ]
 
@@ -50,6 +51,7 @@ class Source:
         path: the file; ``-`` for standard input.
         folder: where it lies below the folder or pattern that it was found by; outputs keep this
             structure. Empty for files that were named.
+        is_found: it was not named, but lies in a folder or fits a pattern that was.
         is_stdin: it is standard input (a file may be called ``-`` too).
         label: tells its outputs from others of the same file, and is part of their names: that of
             a background. Empty where it is used once.
@@ -58,6 +60,7 @@ class Source:
 
     path: Path
     folder: PurePath = field(default_factory=PurePath)
+    is_found: bool = False
     is_stdin: bool = False
     label: str = ""
     error: ImageReadError | None = None
@@ -116,20 +119,18 @@ def find_inputs(request: InputRequest) -> list[Source]:
         UsageError: the list cannot be read, or standard input is wanted twice.
     """
     names = [os.fspath(path) for path in request.paths]
-    listed = listed_names(request)
     if _STDIN in names and request.files_from == _STDIN:
         raise UsageError("standard input cannot be both an image and the list of files")
-    if any("\0" in name for name in (*names, *listed)):
-        raise UsageError("a name holds a NUL byte", remedy="was -0 forgotten?")
+    if any("\0" in name for name in names):
+        raise UsageError("a name holds a NUL byte", remedy="check the names")
     if "" in names:
         raise UsageError("an input is empty", remedy="give a file, or . for the current folder")
     forget_listings()
     search = _Search(request.recursive, request.excluded, request.wanted)
-    paths = [as_path(name) for name in listed]
-    list_ahead(paths)
+    paths = listed_paths(request)
     found = [source for name in names for source in search.by_argument(name)]
     found += [source for path in paths for source in search.by_path(path)]
-    return list(_once(found))
+    return list(once(found))
 
 
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
@@ -155,12 +156,22 @@ def outputs_of_kind(sources: Sequence[Source], kind: str) -> list[Source]:
     ]
 
 
-def listed_names(request: InputRequest) -> list[str]:
-    """The names in the list of files, without empty ones; none where there is no list.
+def listed_paths(request: InputRequest) -> list[Path]:
+    """What the list of files names; nothing where there is none.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or makes no sense.
     """
+    listed = _listed(request)
+    if any("\0" in name for name in listed):
+        raise UsageError("a name holds a NUL byte", remedy="was -0 forgotten?")
+    paths = [as_path(name) for name in listed]
+    list_ahead(paths)
+    return paths
+
+
+def _listed(request: InputRequest) -> list[str]:
+    """The names in the list, without empty ones."""
     if request.files_from is None:
         return []
     if request.files_from == _STDIN:
@@ -246,7 +257,7 @@ class _Search:
                 chosen = meant_among(images, names[match.parent], self._wanted)
                 meant[match.parent] = frozenset(chosen)
             if match.name in meant[match.parent]:
-                found.append(Source(path=match, folder=folder))
+                found.append(Source(path=match, folder=folder, is_found=True))
         return found or [_failing(pattern, "no image matches", "check the pattern")]
 
     def _in_folder(self, top: Path, below: PurePath) -> Iterator[Source]:
@@ -268,7 +279,7 @@ class _Search:
             seen.add(identity)
             images = _images_in(entries)
             for name in meant_among(images, images, self._wanted):
-                yield Source(path=folder / name, folder=relative)
+                yield Source(path=folder / name, folder=relative, is_found=True)
             if self._recursive:
                 subfolders = [entry for entry in entries if self._is_searched(entry)]
                 pending += [(entry, relative / entry.name) for entry in reversed(subfolders)]
@@ -307,7 +318,7 @@ def _images_in(entries: Iterable[Path]) -> list[str]:
     ]
 
 
-def _once(sources: Iterable[Source]) -> Iterator[Source]:
+def once(sources: Iterable[Source]) -> Iterator[Source]:
     """Each file the first time only; two names of one file (links) are two files."""
     seen: set[tuple[str, str] | None] = set()
     folders: dict[Path, str] = {}

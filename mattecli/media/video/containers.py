@@ -221,7 +221,8 @@ def check_codec(
 
 
 def _prores(info: ClipInfo, content: str, _crf: int | None) -> Codec:
-    odd = info.size.width % 2  # the encoder spoils the last column of 4:2:2 then
+    # The encoder spoils the last column of 4:2:2 where widths are odd.
+    odd = (info.size.width | info.stored.width) % 2
     full = content == "rgba" or "444" in info.pixels or not info.is_yuv or odd
     profile = "4444" if full else "hq"
     pixels = "yuva444p10le" if content == "rgba" else "yuv444p10le" if full else "yuv422p10le"

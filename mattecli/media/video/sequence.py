@@ -109,10 +109,12 @@ def gaps_in(images: Sequence[Path]) -> str:
         images: in their order.
     """
     numbers = numbers_of(images) or []
-    missing = [n + 1 for n, then in pairwise(numbers) if then > n + 1]
-    if not missing:
+    ways = [then - before for before, then in pairwise(numbers)]
+    step = min(ways, default=1)
+    missing = [n + step for n, way in zip(numbers, ways, strict=False) if way > step]
+    if step < 1 or not missing or any(way % step for way in ways):  # times, perhaps
         return ""
-    count = numbers[-1] - numbers[0] + 1 - len(numbers)
+    count = sum(way // step - 1 for way in ways)
     return f"{count} of its images are missing, the first number {missing[0]}: the others close up"
 
 
