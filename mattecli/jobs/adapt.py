@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.models import find_target, weights_path
@@ -21,7 +18,7 @@ from mattecli.jobs.train import (
 from mattecli.models.weights import LARGEST_SIDE, load_network
 from mattecli.settings.train import AdaptOptions
 from mattecli.training.soc import SOCSystem, soc_recipe
-from mattecli.training.store import image_files
+from mattecli.training.store import image_files, pictures_digest
 from mattecli.training.trainer import WEIGHTS, Progress, Trainer
 
 __all__ = ["AdaptOptions", "adapt"]
@@ -66,7 +63,7 @@ def adapt(
     loaded = load_network(spec, weights)
     state, size = loaded.network.state_dict(), options.size or loaded.spec.size
     begun_with = {
-        "files": _fingerprint(photos),
+        "files": pictures_digest(options.photos)[:12],
         "rate": f"{options.rate:g}",
         "weights": loaded.sha256[:12],
     }
@@ -76,13 +73,6 @@ def adapt(
         trainer = Trainer(system, recipe, settings)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
-
-
-def _fingerprint(photos: Sequence[Path]) -> str:
-    """Tells other photos, by their names and sizes; of a photo that has gone, by its name alone."""
-    sizes = [path.stat().st_size if path.exists() else 0 for path in photos]
-    told = json.dumps([(path.name, size) for path, size in zip(photos, sizes, strict=True)])
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def _check(options: AdaptOptions) -> None:

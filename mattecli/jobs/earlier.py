@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from mattecli.errors import UsageError
-from mattecli.media.journal import FILE_NAME, Entry, read_entries
+from mattecli.media.journal import FILE_NAME, Entry, absolute, read_entries
 from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
 
@@ -32,7 +31,7 @@ def without_made(
     """
     if isinstance(folder, StorePath) or not _reach_into(folder, sources):
         return list(sources)
-    places = {_absolute(source.path) for source in sources if source.is_found}
+    places = {absolute(source.path) for source in sources if source.is_found}
     try:
         entries = read_entries(journal or folder / FILE_NAME).last.values()
     except UsageError:  # whoever writes to it will say so
@@ -45,16 +44,16 @@ def without_made(
             meant = [path for own in wanted for path, kind in outputs.items() if kind == own][:1]
             dropped |= {entry.input, *outputs} - set(meant or [entry.input])
     return [
-        source for source in sources if not (source.is_found and _absolute(source.path) in dropped)
+        source for source in sources if not (source.is_found and absolute(source.path) in dropped)
     ]
 
 
 def _reach_into(folder: Path, sources: Sequence[Source]) -> bool:
     """Whether inputs that were found lie in a folder, or below it."""
-    top = Path(_absolute(folder))
+    top = Path(absolute(folder))
     parents = {source.path.parent for source in sources if source.is_found}
-    absolute = [Path(_absolute(parent)) for parent in parents]
-    return any(top == parent or top in parent.parents for parent in absolute)
+    places = [Path(absolute(parent)) for parent in parents]
+    return any(top == place or top in place.parents for place in places)
 
 
 def _is_of(path: str, entry: Entry) -> bool:
@@ -64,7 +63,3 @@ def _is_of(path: str, entry: Entry) -> bool:
         return Path(path).stat().st_mtime <= left + _SLACK
     except (OSError, ValueError):
         return False
-
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - links stay what the user called them

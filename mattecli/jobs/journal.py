@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +17,11 @@ from mattecli.media.journal import (
     Entry,
     JournalWriter,
     Key,
+    absolute,
     open_writer,
     read_entries,
     require_journal,
 )
-from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord
 from mattecli.settings import OutputOptions
@@ -104,7 +103,7 @@ class Journal:
         key = _key(task)
         if record.status not in ("done", "failed") or key not in self._stamps or self.trouble:
             return
-        places = {kind: _absolute(path) for kind, path in task.outputs.items() if path is not None}
+        places = {kind: absolute(path) for kind, path in task.outputs.items() if path is not None}
         entry = Entry(
             input=key[0],
             output=key[1],
@@ -180,13 +179,7 @@ def _digest(made_with: Mapping[str, object]) -> str:
 
 def _key(task: Task) -> Key:
     first = next((path for path in task.outputs.values() if path is not None), None)
-    return _absolute(task.source.path), "" if first is None else _absolute(first)
-
-
-def _absolute(path: Path) -> str:
-    if isinstance(path, StorePath):
-        return str(path)
-    return os.path.abspath(path)  # noqa: PTH100 - links stay what the user called them
+    return absolute(task.source.path), "" if first is None else absolute(first)
 
 
 def _stamp(task: Task) -> str:

@@ -157,8 +157,9 @@ class Results:
     def _trimap(self) -> Array:
         given = self._cutout.trimap
         if given is not None:
-            inverse = np.where(given == UNKNOWN, given, FOREGROUND - given)
-            return inverse if self._invert else given
+            if not self._invert:
+                return given
+            return np.where(given == UNKNOWN, given, FOREGROUND - given)
         return make_trimap(self._cutout.alpha, trimap_options(self._shape))
 
     def _mask(self) -> Array:

@@ -32,18 +32,16 @@ def fingerprint_of(
     options: VideoOptions,
 ) -> str:
     """Of all that decides what frames look like: settings, model, and the files that are read."""
-    model = options.model
-    given = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
     told = {
         "version": __version__,
         "source": identity(footage.path),
         "span": (span.start, span.end),
-        "companions": [identity(Path(text)) if text else None for text in given],
+        "companions": [identity(Path(text)) if text else None for text in options.beside],
         "facts": {key: str(value) for key, value in facts.items()},
         "formats": task.formats,
         "target": {"codec": options.target.codec, "crf": options.target.crf},
         "clip": asdict(replace(options.clip, stall_timeout=0.0)),
-        "model": {key: str(value) for key, value in asdict(model).items()},
+        "model": {key: str(value) for key, value in asdict(options.model).items()},
         "pixels": asdict(options.pixels),
         "shape": asdict(options.shape),
     }

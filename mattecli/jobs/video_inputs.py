@@ -49,9 +49,7 @@ def find_videos(options: VideoOptions, folder: str) -> list[Source]:
                 "there is no input", remedy="try: mattecli video clip.mp4 -o cutout.mov"
             )
         names = ("-",)
-    model = options.model
-    beside = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
-    texts = [text for text in (folder, *beside) if text]
+    texts = [text for text in (folder, *options.beside) if text]
     excluded = frozenset(real_name(as_path(text)) for text in texts)
     found = [one for name in names for one in _by_argument(name, source.recursive, excluded)]
     request = InputRequest(files_from=source.files_from, null_separated=source.null)

@@ -30,11 +30,10 @@ def open_video_journal(options: VideoOptions) -> Journal | None:
 
 def _made_with(options: VideoOptions) -> dict[str, object]:
     """All that videos depend on beside their sources."""
-    spec, target, model = choose_spec(options.model, options.device), options.target, options.model
-    given = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
+    spec, target = choose_spec(options.model, options.device), options.target
     return {
         **made_with(spec, as_matte_options(options)),
-        "companions": [identity(Path(text)) if text else None for text in given],
+        "companions": [identity(Path(text)) if text else None for text in options.beside],
         "clip": asdict(replace(options.clip, stall_timeout=0.0, piece_frames=0, max_frames=0)),
         "video": asdict(options.pixels),
         "encoding": (target.format, target.codec, target.crf),

@@ -208,9 +208,7 @@ def _refuse_overwriting(
     options: VideoOptions,
 ) -> None:
     given = [source.path for source in sources if not source.is_stdin]
-    model = options.model
-    others = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
-    read = [*given, *(as_path(text) for text in others if text)]
+    read = [*given, *(as_path(text) for text in options.beside if text)]
     refuse_overwriting(plans, [path for path in read if is_ordinary_file(path)])
     for target in (target for plan in plans for target in plan.values() if target is not None):
         if is_pattern(target) and any(_overlaps(path, target) for path in read):

@@ -28,9 +28,7 @@ def refuse_unstorable(tasks: Sequence[VideoTask], options: VideoOptions) -> None
     Raises:
         UsageError: numbered images in a store, companions there, or a run to be gone on with.
     """
-    model = options.model
-    beside = (model.trimap, model.background, model.segmentation, options.pixels.background_fill)
-    for text in beside:
+    for text in options.beside:
         if text and is_stored(as_path(text)):
             raise UsageError(
                 "only videos and their results may lie in a store",

@@ -29,6 +29,7 @@ __all__ = [
     "Entry",
     "JournalWriter",
     "Key",
+    "absolute",
     "open_writer",
     "read_entries",
     "require_journal",
@@ -91,6 +92,11 @@ class Entries:
 
     last: dict[Key, Entry] = field(default_factory=dict)
     damaged: int = 0
+
+
+def absolute(path: Path) -> str:
+    """As a journal names a file: links stay what the user called them."""
+    return str(path) if isinstance(path, StorePath) else os.path.abspath(path)  # noqa: PTH100
 
 
 def read_entries(path: Path) -> Entries:

@@ -172,3 +172,9 @@ class VideoOptions:
     device: DeviceOptions = field(default_factory=DeviceOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
     run: RunOptions = field(default_factory=RunOptions)
+
+    @property
+    def beside(self) -> tuple[str | None, ...]:
+        """What the user named beside the videos: trimap, plate, segmentation, background."""
+        model, fill = self.model, self.pixels.background_fill
+        return (model.trimap, model.background, model.segmentation, fill)

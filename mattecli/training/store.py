@@ -30,6 +30,7 @@ __all__ = [
     "build_store",
     "image_files",
     "labelled_pairs",
+    "pictures_digest",
     "read_alpha",
     "read_photo",
 ]
@@ -179,7 +180,7 @@ def build_store(
     """
     index = folder / "index.json"
     labelled = data / "train" if (data / "train").is_dir() else data
-    source = _digest(labelled, data / "backgrounds")
+    source = pictures_digest(labelled / "image", labelled / "alpha", data / "backgrounds")
     if index.exists():
         if json.loads(index.read_text()).get("source", source) != source:
             raise UsageError(
@@ -197,9 +198,8 @@ def build_store(
     return PictureStore(folder)
 
 
-def _digest(labelled: Path, backgrounds: Path) -> str:
-    """Of the names and sizes of all pictures, wherever the folders lie."""
-    folders = (labelled / "image", labelled / "alpha", backgrounds)
+def pictures_digest(*folders: Path) -> str:
+    """Of the names and sizes of the images in folders, wherever these lie."""
     files = [
         (n, os.fsdecode(p.name), p.stat().st_size)
         for n, f in enumerate(folders)
