@@ -118,6 +118,7 @@ class Report:
         interrupted: whether a signal ended it.
         stages: seconds by stage, summed over threads.
         means: of the inputs' scores.
+        unwritten: reports that could not be written, each with its reason.
     """
 
     settings: Mapping[str, object]
@@ -130,10 +131,11 @@ class Report:
     interrupted: bool = False
     stages: Mapping[str, float] = field(default_factory=dict)
     means: Mapping[str, float | None] = field(default_factory=dict)
+    unwritten: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 all done; 1 some failed; 130 interrupted."""
+        """0 all done; 1 some failed, or a report could not be written; 130 interrupted."""
         if self.interrupted:
             return 130
-        return 1 if self.failed else 0
+        return 1 if self.failed or self.unwritten else 0

@@ -194,11 +194,11 @@ def test_help_needs_neither_torch_nor_ffmpeg(shell: Cli) -> None:
 def test_progress_in_a_log_says_rate_and_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mattecli.cli import video_progress
+    from mattecli.cli import progress, video_progress
     from mattecli.jobs.video import Progress
     from mattecli.settings import RunOptions
 
-    monkeypatch.setattr(video_progress, "_LOG_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
     console = video_progress.VideoConsole(RunOptions())
     console.frames(Progress(source="a.mp4", done=150, total=400, resumed=50, seconds=10.0))
     assert capsys.readouterr().err == "a.mp4: 150 of 400 frames, 10.0 a second, 25 s left\n"

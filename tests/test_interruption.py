@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mattecli.engine.pipeline import Control, Stage, run_stages
-from mattecli.interruption import Hold, forget_interrupts, interrupt
+from mattecli.interruption import Hold, forget_interrupts, interrupt, is_interrupted
 from mattecli.jobs.runner import Silent
 from mattecli.jobs.trimap import make_trimaps
 from mattecli.records import ItemRecord, Report
@@ -78,18 +78,21 @@ def test_an_error_in_the_block_is_not_hidden(handled: None) -> None:
 
 
 def test_a_wait_for_an_outcome_ends(handled: None) -> None:
-    asleep = threading.Event()
+    asleep, rung = threading.Event(), threading.Event()
     main = threading.main_thread().ident
     assert main is not None
     ended: list[str] = []
 
     def work(_items: Sequence[str]) -> None:
         asleep.set()
-        time.sleep(0.2)
+        rung.wait(30)
 
     def ring() -> None:
         asleep.wait()
         signal.pthread_kill(main, signal.SIGINT)
+        while not is_interrupted():
+            time.sleep(0.01)
+        rung.set()
 
     def block(hold: Hold) -> None:
         ended.extend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import subprocess
@@ -51,6 +52,42 @@ def test_room_that_shall_stay_free_stays_free(tmp_path: Path) -> None:
         assert (
             int(left.stdout.split()[1]) >= 200_000 - 40_000
         )  # the journal, and what was written meanwhile
+
+
+def test_a_report_that_its_disk_cannot_hold_costs_no_photo(tmp_path: Path) -> None:
+    cutouts(tmp_path / "in", 40)
+    with mounted(tmp_path / "disk", "size=8k") as disk:
+        command = program("composite", "in", "-o", "out/", "--json", "-q")
+        done = run([*command, "--report", "disk/r.jsonl", "--report", "r.jsonl"], tmp_path)
+        left = list(disk.iterdir())
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "failed: disk/r.jsonl: the report cannot be written (No space left on device)"
+    ]
+    assert len(outputs_in(tmp_path / "out")) == 40
+    assert left == []
+    *records, summary = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [record["status"] for record in records] == ["done"] * 40
+    assert (summary["done"], summary["failed"], summary["exit_status"]) == (40, 0, 1)
+    assert summary["unwritten"] == [done.stderr.strip().removeprefix("failed: ")]
+    other = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert len(other) == 41
+
+
+def test_what_is_there_already_does_not_hide_a_small_disk(tmp_path: Path) -> None:
+    """What is skipped is not counted among what is done of the rest."""
+    cutouts(tmp_path / "in", 90)
+    command = program("composite", "in", "-o", "disk/")
+    with mounted(tmp_path / "disk", "size=4m") as disk:
+        for shard in ("0/3", "1/3"):
+            assert run([*command, "--shard", shard], tmp_path).returncode == 0
+        taken = sum(path.stat().st_blocks * 512 for path in disk.iterdir())
+    with mounted(tmp_path / "disk", f"size={taken * 85 // 60}"):  # room for 25 more
+        for shard in ("0/3", "1/3"):
+            run([*command, "--shard", shard], tmp_path)
+        rest = run([*command, "--existing", "skip", "--workers", "1"], tmp_path)
+    assert "the disk will be full before the end" in rest.stderr
+    assert "the 10 inputs that are left" in rest.stderr
 
 
 def test_a_disk_that_will_not_do_is_told_early(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from mattecli.cli.doctor import doctor
 from mattecli.cli.evaluate import evaluate
 from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
-from mattecli.cli.render import catch_signals, finish, say
+from mattecli.cli.progress import say
+from mattecli.cli.render import catch_signals, finish
 from mattecli.cli.train import adapt, train
 from mattecli.cli.trimap import trimap
 from mattecli.cli.video import video

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -12,79 +11,68 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mattecli.cli.render import say
+from mattecli.cli.progress import Meter, say
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from mattecli.jobs.train import Progress, TrainReport
     from mattecli.settings.train import LearnOptions
 
 __all__ = ["LearningBar", "run_learning"]
 
-_LOG_SECONDS = 5.0
-
 Learn = Callable[["LearningBar", Callable[[], bool]], "TrainReport"]
 
 
 class LearningBar:
-    """Steps done and left: a bar on a terminal, a plain line every few seconds elsewhere."""
+    """Steps done and left."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._bar: tqdm[object] | None = None
+        self._reading: Meter | None = None
+        self._meter: Meter | None = None
         self._first: tuple[float, int] | None = None
-        self._last = float("-inf")
 
     def reading(self, done: int, total: int) -> None:
         """``done`` of ``total`` photos are decoded; nothing is learnt before that."""
-        now = time.monotonic()
-        if not self._quiet and (now - self._last >= _LOG_SECONDS or done == total):
-            self._last = now
-            say(f"reading photos: {done} of {total}")
+        if self._quiet:
+            return
+        if self._reading is None:
+            self._reading = Meter("photo", total, initial=done, name="reading")
+        line = f"reading photos: {done} of {total}"
+        self._reading.moved(done, lambda: line, now=done == total)
+        if done == total:
+            self._reading.close()
 
     def learnt(self, progress: Progress) -> None:
         """A row of the log was written."""
         if self._quiet:
             return
-        if sys.stderr.isatty():
-            self._draw(progress)
-            return
-        now = time.monotonic()
+        is_first = self._first is None
         if self._first is None:
-            self._first = (now, progress.step)
-        if now - self._last >= _LOG_SECONDS or progress.step == progress.steps:
-            self._last = now
-            say(f"{_shown(progress)}{self._left(progress, now)}")
+            self._first = (time.monotonic(), progress.step)
+        if self._meter is None:
+            self._meter = Meter("step", progress.steps, initial=progress.step)
+        self._meter.moved(
+            progress.step,
+            lambda: f"{_shown(progress)}{self._left(progress)}",
+            rates=f"{progress.phase}: loss {progress.loss:.4g}",
+            now=is_first or progress.step == progress.steps,
+        )
 
     def close(self) -> None:
-        """Leave the line that the bar is on."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        """Leave the line that a bar is on."""
+        for meter in (self._reading, self._meter):
+            if meter is not None:
+                meter.close()
 
-    def _left(self, progress: Progress, now: float) -> str:
+    def _left(self, progress: Progress) -> str:
         assert self._first is not None
         began, first = self._first
         if progress.step == first:
             return ""
-        seconds = (now - began) / (progress.step - first) * (progress.steps - progress.step)
+        each = (time.monotonic() - began) / (progress.step - first)
+        seconds = each * (progress.steps - progress.step)
         hours, minutes = divmod(round(seconds / 60), 60)
         return f", {hours} h {minutes} min left" if hours else f", {minutes} min left"
-
-    def _draw(self, progress: Progress) -> None:
-        if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                initial=progress.step,
-                total=progress.steps,
-                unit="step",
-                file=sys.stderr,
-                dynamic_ncols=True,
-            )
-        self._bar.set_postfix_str(f"{progress.phase}: loss {progress.loss:.4g}", refresh=False)
-        self._bar.update(progress.step - self._bar.n)
 
 
 def run_learning(options: LearnOptions, learn: Learn) -> None:

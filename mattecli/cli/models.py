@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mattecli.cli.render import say
+from mattecli.cli.progress import say
 from mattecli.cli.transfer import TransferBar
 from mattecli.errors import CheckpointError, UsageError, shown_path, shown_text
 

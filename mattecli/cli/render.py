@@ -17,25 +17,15 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from mattecli.cli.progress import Meter, say
 from mattecli.errors import MattecliError, UsageError, shown_path
 from mattecli.interruption import forget_interrupts, interrupt
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from mattecli.records import ItemRecord, Report
     from mattecli.settings import RunOptions
 
-__all__ = ["Console", "catch_signals", "finish", "say"]
-
-_LOG_SECONDS = 5.0
-
-
-def say(text: str) -> None:
-    """One line to standard error, if there is one."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+__all__ = ["Console", "catch_signals", "finish"]
 
 
 class Console:
@@ -43,20 +33,18 @@ class Console:
 
     def __init__(self, run: RunOptions) -> None:
         self._run = run
-        self._bar: tqdm[object] | None = None
+        self._meter: Meter | None = None
         self._total = 0
         self._count = 0
-        self._begin = self._last = time.monotonic()
+        self._begin = time.monotonic()
         self._stages: dict[str, float] = {}
 
     def started(self, total: int) -> None:
         """Begin to count ``total`` inputs."""
         self._total = total
-        self._begin = self._last = time.monotonic()
-        if total > 1 and not self._run.quiet and sys.stderr and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total, unit="image", file=sys.stderr, dynamic_ncols=True)
+        self._begin = time.monotonic()
+        if total > 1 and not self._run.quiet:
+            self._meter = Meter("image", total)
 
     def note(self, text: str, *, detail: bool = False) -> None:
         """A remark about the run; a detail is for ``--verbose``."""
@@ -85,9 +73,9 @@ class Console:
         """The account at the end."""
         from mattecli.media.report import summary_as_json
 
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._leave()
+        for trouble in report.unwritten:
+            self._line(f"failed: {trouble}")
         if self._run.json:
             _print_json(summary_as_json(report))
         if self._run.verbose and report.stages:
@@ -101,27 +89,27 @@ class Console:
     def _advance(self, record: ItemRecord) -> None:
         for name, seconds in record.seconds.items():
             self._stages[name] = self._stages.get(name, 0.0) + seconds
-        if self._bar is not None:
-            rates = " ".join(
-                f"{name} {self._count / value:.1f}/s"
-                for name, value in self._stages.items()
-                if value > 0
-            )
-            self._bar.set_postfix_str(rates, refresh=False)
-            self._bar.update()
+        if self._meter is None:
             return
-        now = time.monotonic()
-        if self._total > 1 and now - self._last >= _LOG_SECONDS:
-            self._last = now
-            rate = self._count / (now - self._begin)
-            left = (self._total - self._count) / rate
-            self.note(f"{self._count} of {self._total}, {rate:.1f} a second, {left:.0f} s left")
+        known = [(name, value) for name, value in self._stages.items() if value > 0]
+        rates = " ".join(f"{name} {self._count / value:.1f}/s" for name, value in known)
+        self._meter.moved(self._count, self._progress, rates=rates)
+
+    def _progress(self) -> str:
+        rate = self._count / (time.monotonic() - self._begin)
+        left = (self._total - self._count) / rate
+        return f"{self._count} of {self._total}, {rate:.1f} a second, {left:.0f} s left"
 
     def _line(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+        if self._meter is not None:
+            self._meter.write(text)
         else:
             say(text)
+
+    def _leave(self) -> None:
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None
 
 
 def _summary(report: Report) -> str:

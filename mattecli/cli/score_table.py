@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from mattecli.cli.render import say
+from mattecli.cli.progress import say
 from mattecli.errors import shown_path
 from mattecli.media.evaluation import Evaluation, csv_text, shown_score
 

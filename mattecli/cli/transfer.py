@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from typing import TYPE_CHECKING
-
-from mattecli.cli.render import say
+from mattecli.cli.progress import Meter, say
 from mattecli.errors import shown_text
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 __all__ = ["TransferBar"]
 
-_LOG_SECONDS = 5.0
-
 
 class TransferBar:
-    """A bar on a terminal, a plain line every few seconds elsewhere.
+    """Bytes of a download.
 
     Args:
         name: what is downloaded.
@@ -26,17 +17,14 @@ class TransferBar:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._bar: tqdm[object] | None = None
-        self._last = time.monotonic()
+        self._meter: Meter | None = None
 
     def transferred(self, done: int, total: int | None) -> None:
         """``done`` of ``total`` bytes are on disk; ``total`` is None where nobody knows it."""
-        if sys.stderr.isatty():
-            self._draw(done, total)
-        elif time.monotonic() - self._last >= _LOG_SECONDS:
-            self._last = time.monotonic()
-            of = f" of {total / 1e6:.1f}" if total is not None else ""
-            say(f"{self._name}: {done / 1e6:.1f}{of} MB")
+        if self._meter is None:
+            self._meter = Meter("B", total, initial=done, name=self._name, scaled=True)
+        of = f" of {total / 1e6:.1f}" if total is not None else ""
+        self._meter.moved(done, lambda: f"{self._name}: {done / 1e6:.1f}{of} MB")
 
     def note(self, text: str) -> None:
         """A remark: what is tried again, and why."""
@@ -45,21 +33,6 @@ class TransferBar:
 
     def close(self) -> None:
         """Leave the line that the bar is on."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-
-    def _draw(self, done: int, total: int | None) -> None:
-        if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                desc=self._name,
-                initial=done,
-                total=total,
-                unit="B",
-                unit_scale=True,
-                file=sys.stderr,
-                dynamic_ncols=True,
-            )
-        self._bar.update(done - self._bar.n)
+        if self._meter is not None:
+            self._meter.close()
+            self._meter = None

@@ -19,7 +19,6 @@ import queue
 import threading
 import warnings
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -247,4 +246,4 @@ def _settle(task: Task, answer: Answer | None) -> None:
         path=task.source.path,
         remedy="it may need more memory than a machine of the cluster has; give fewer --workers",
     )
-    task.settled = replace(task.record("failed"), outputs={}, error=str(error), trouble=error)
+    task.settled = task.failure(error)

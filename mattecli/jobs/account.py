@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from mattecli.engine.pipeline import Stage
-from mattecli.errors import shown_path
-from mattecli.interruption import Hold
+from mattecli.errors import ImageWriteError, shown_path
+from mattecli.interruption import Hold, forget_interrupts
 from mattecli.jobs.crew import PIXELS_UNDER_WAY
 from mattecli.jobs.journal import Journal
 from mattecli.jobs.task import Task
-from mattecli.media.report import open_report
+from mattecli.media.report import ReportFile, open_report
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
 
-__all__ = ["Account", "Observer", "Silent", "Work"]
+__all__ = ["Account", "Observer", "Silent", "Work", "accounted"]
 
 T = TypeVar("T", bound=Task)
 
@@ -108,10 +110,13 @@ class Account:
             self._stages[name] = self._stages.get(name, 0.0) + seconds
         if self._journal is not None:
             self._journal.add(task, record)
-        for file in self._files:
-            file.add(record, task.thumbs)
-        task.thumbs = {}
+        thumbs, task.thumbs = task.thumbs, {}
+        self._tell_files(lambda file: file.add(record, thumbs))
         self._observer.item(record)
+
+    def interrupt(self) -> None:
+        """A signal ended the run."""
+        self.report = replace(self.report, interrupted=True)
 
     def close(self, seconds: float) -> Report:
         """The run has ended."""
@@ -127,9 +132,42 @@ class Account:
             if self._journal.trouble:
                 where = shown_path(self._journal.path)
                 self._observer.note(f"{where}: not written ({self._journal.trouble})")
-        try:
-            for file in self._files:
-                file.close(self.report)
-        finally:  # a report that cannot be written must not cost the account
-            self._observer.finished(self.report)
+        self._tell_files(lambda file: file.close(self.report))
+        self._observer.finished(self.report)
         return self.report
+
+    def _tell_files(self, tell: Callable[[ReportFile], None]) -> None:
+        """A report that cannot be written is given up; the work and its account go on."""
+        for file in list(self._files):
+            try:
+                tell(file)
+            except ImageWriteError as error:
+                self._files.remove(file)
+                file.abandon()
+                self.report = replace(self.report, unwritten=(*self.report.unwritten, str(error)))
+
+
+@contextmanager
+def accounted(work: Work[T], run: RunOptions, observer: Observer) -> Iterator[Account]:
+    """The account of a run, closed when the block is left, by SIGINT or SIGTERM too.
+
+    Whatever had ended by then, or was known before, is in it.
+
+    Raises:
+        UsageError: a report's name makes no sense.
+        ImageWriteError: a report cannot be begun.
+    """
+    begin = time.perf_counter()
+    account = Account(work, run, observer)
+    for task in work.tasks:
+        task.wants_thumbs = account.wants_pictures
+    observer.started(len(work.tasks))
+    try:
+        yield account
+    except KeyboardInterrupt:
+        forget_interrupts()
+        account.interrupt()
+    for task in work.tasks:
+        if task.settled is not None and not task.is_reported:
+            account.add(task)
+    account.close(time.perf_counter() - begin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from mattecli.engine.ceilings import Ceilings, count_flops, measure_ceilings, seconds_of
+from mattecli.engine.cores import available_cores
 from mattecli.engine.devices import describe_device, find_devices, use_threads
 from mattecli.engine.estimator import Matte, Photo, Prepared
 from mattecli.engine.predict import NetworkEstimator, model_input
@@ -124,7 +124,7 @@ class _Measurement:
             precision=str(estimator.dtype).removeprefix("torch."),
             size=photo.full,
             seen=Size.of(prepared.color),
-            cores=len(os.sched_getaffinity(0)),
+            cores=available_cores(),
             gflop=flops / 1e9,
             ceilings=ceilings,
             stages=tuple(self._stages),
@@ -231,7 +231,7 @@ class _Measurement:
         seconds, used = time.perf_counter() - begin, time.process_time() - cpu
         if report.failed:
             raise UsageError(f"{report.failed} of {report.total} photos failed")
-        cores = len(os.sched_getaffinity(0))
+        cores = available_cores()
         return WholeTime(writes, refine, report.done, seconds, used, used / seconds / cores)
 
     def _model_options(self) -> ModelOptions:

@@ -88,11 +88,7 @@ def _settle_unmatched(task: EvaluationTask) -> None:
     companions = [found for found in task.companions.values() if isinstance(found, MattecliError)]
     error = task.source.error or next(iter(companions), None)
     if error is not None:
-        _fail(task, error)
-
-
-def _fail(task: EvaluationTask, error: MattecliError) -> None:
-    task.settled = replace(task.record("failed"), error=str(error), trouble=error)
+        task.settled = task.failure(error)
 
 
 def _link_frames(tasks: Sequence[EvaluationTask]) -> None:
@@ -115,5 +111,5 @@ def _missing(tasks: Sequence[EvaluationTask], truths: Sequence[Source]) -> Itera
             remedy="add one, or take it out of the true mattes",
         )
         task = _task(truth, place)
-        _fail(task, error)
+        task.settled = task.failure(error)
         yield task

@@ -178,7 +178,7 @@ def _digest(made_with: Mapping[str, object]) -> str:
 
 
 def _key(task: Task) -> Key:
-    first = next((path for path in task.outputs.values() if path is not None), None)
+    first = task.first_place
     return absolute(task.source.path), "" if first is None else absolute(first)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 from mattecli.engine.memory import parse_size, shown_bytes
@@ -108,13 +107,13 @@ class Room:
     def __init__(self, tasks: Sequence[Task], run: RunOptions, tell: Callable[[str], None]) -> None:
         self._least = parse_size(run.min_free, "--min-free")
         self._tell = tell
-        self._left = sum(task.settled is None for task in tasks)
+        self._waiting = {task for task in tasks if task.settled is None}
         self._done = self._bytes = 0
         self._next_look = _FIRST_LOOK
-        self._place = next(filter(None, map(_place, tasks)), None)
+        self._place = next(filter(None, (task.first_place for task in tasks)), None)
         for task in tasks:
             task.min_free = self._least
-        if self._place is None or run.dry_run or not self._left:
+        if self._place is None or run.dry_run or not self._waiting:
             return
         free = free_bytes(self._place.parent)
         if free is not None and free < self._least:
@@ -126,7 +125,7 @@ class Room:
 
     def after(self, task: Task) -> None:
         """A task has ended: from time to time, see whether the rest has room."""
-        self._left -= 1
+        self._waiting.discard(task)
         if not task.written:
             return
         self._done += 1
@@ -135,14 +134,11 @@ class Room:
             return
         self._next_look *= 2
         free = free_bytes(self._place.parent)
-        needed = self._left * self._bytes // self._done
+        left = len(self._waiting)
+        needed = left * self._bytes // self._done
         if free is not None and free - self._least < needed:
             self._next_look = 1 << 62
             self._tell(
                 f"the disk will be full before the end: {shown_bytes(free)} are free, the"
-                f" {self._left} inputs that are left may take {shown_bytes(needed)}"
+                f" {left} inputs that are left may take {shown_bytes(needed)}"
             )
-
-
-def _place(task: Task) -> Path | None:
-    return next((path for path in task.outputs.values() if path is not None), None)

@@ -232,4 +232,4 @@ def _settle_existing(task: Task, target: OutputOptions) -> None:
         error = ImageWriteError(
             "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
         )
-        task.settled = replace(task.record("failed"), outputs={}, error=str(error))
+        task.settled = task.failure(error)

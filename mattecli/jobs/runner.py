@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -13,12 +12,12 @@ from typing import TypeVar
 
 import cv2
 
-from mattecli.engine.memory import is_out_of_memory
+from mattecli.engine.cores import available_cores
 from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
-from mattecli.errors import MattecliError, UsageError, shown_path
-from mattecli.interruption import Hold, forget_interrupts
-from mattecli.jobs.account import Account, Observer, Silent, Work
+from mattecli.errors import UsageError, shown_path
+from mattecli.interruption import Hold
+from mattecli.jobs.account import Account, Observer, Silent, Work, accounted
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, CrewFor, Recipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.task import Task
@@ -31,9 +30,10 @@ __all__ = [
     "Observer",
     "Silent",
     "Work",
+    "accounted",
     "begin_journal",
     "each",
-    "reason",
+    "foreseen",
     "run_recipe",
     "run_tasks",
     "settle_here",
@@ -68,7 +68,7 @@ def worker_count(run: RunOptions) -> int:
         raise UsageError(
             f"--workers {run.workers} is no number of threads", remedy=f"give 0 to {_MOST_WORKERS}"
         )
-    return run.workers or len(os.sched_getaffinity(0))
+    return run.workers or available_cores()
 
 
 def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
@@ -77,18 +77,13 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     Returns:
         The account, also after SIGINT and SIGTERM.
     """
-    begin = time.perf_counter()
     begin_journal(work, run, observer)
     limit: Limit[T] | None = time_limit(run)
     if limit is not None and work.elsewhere is not None:
         raise UsageError("--timeout is for --engine local", remedy="leave it out")
     room = Room(work.tasks, run, observer.note)
-    account = Account(work, run, observer)
-    for task in work.tasks:
-        task.wants_thumbs = account.wants_pictures
-    observer.started(len(work.tasks))
-    share_cores(len(work.tasks))
-    try:
+    with accounted(work, run, observer) as account:
+        share_cores(len(work.tasks))
         with Hold() as hold, closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks:
             for task in tasks:
                 account.add(task)
@@ -96,13 +91,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
                 failed = task.settled is not None and task.settled.status == "failed"
                 if hold.requested or (failed and run.fail_fast):
                     break
-    except KeyboardInterrupt:
-        forget_interrupts()
-        account.report = replace(account.report, interrupted=True)
-    for task in work.tasks:  # a run that was cut short lists what had ended, and what was known
-        if task.settled is not None and not task.is_reported:
-            account.add(task)
-    return account.close(time.perf_counter() - begin)
+    return account.report
 
 
 def begin_journal(work: Work[T], run: RunOptions, observer: Observer) -> None:
@@ -172,7 +161,7 @@ def share_cores(tasks: int) -> None:
 
     Photos side by side keep all cores busy; more threads would only wait for each other.
     """
-    cv2.setNumThreads(1 if tasks >= len(os.sched_getaffinity(0)) else -1)
+    cv2.setNumThreads(1 if tasks >= available_cores() else -1)
 
 
 def _check_places(work: Work[T], run: RunOptions) -> None:
@@ -214,7 +203,7 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
     """All tasks in order, each with its record; an interrupt ends them early."""
     if run.dry_run:
         for task in work.tasks:
-            task.settled = task.settled or _foreseen(task)
+            task.settled = task.settled or foreseen(task)
             yield task
         return
     waiting = [task for task in work.tasks if task.settled is None]
@@ -229,12 +218,10 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
             yield task
 
 
-def _foreseen(task: Task) -> ItemRecord:
+def foreseen(task: Task) -> ItemRecord:
     """What a run would come to, as far as it is known: what belongs to an input may be missing."""
     missing = next((file for file in task.companions.values() if isinstance(file, Exception)), None)
-    if missing is None:
-        return task.record("planned")
-    return replace(task.record("failed"), outputs={}, error=str(missing), trouble=missing)
+    return task.record("planned") if missing is None else task.failure(missing)
 
 
 def settle_here(
@@ -280,23 +267,4 @@ def _record(outcome: Outcome[T]) -> ItemRecord:
     task, error = outcome.item, outcome.error
     if error is None:
         return replace(task.record("done"), seconds=outcome.seconds)
-    return replace(
-        task.record("failed"),
-        outputs={},
-        error=reason(error, task),
-        trouble=error,
-        seconds=outcome.seconds,
-    )
-
-
-def reason(error: Exception, task: Task) -> str:
-    """One line: file, cause, remedy."""
-    if isinstance(error, MattecliError):
-        return str(error) if error.path is not None else f"{task.shown}: {error}"
-    if is_out_of_memory(error):
-        return f"{task.shown}: ran out of memory; use fewer --workers or a machine with more"
-    if isinstance(error, OSError):
-        where = shown_path(os.fsdecode(error.filename)) if error.filename else task.shown
-        return f"{where}: {error.strerror or error}"
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{task.shown}: unexpected failure ({what}); run it with --debug and report it"
+    return task.failure(error, outcome.seconds)

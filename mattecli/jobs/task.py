@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from mattecli.engine.memory import is_out_of_memory
 from mattecli.errors import InputError, MattecliError, shown_path
 from mattecli.media.images import probe
 from mattecli.media.sources import Source
@@ -67,6 +68,11 @@ class Task:
     def shown(self) -> str:
         """The input's name for messages."""
         return shown_path(self.source.path)
+
+    @property
+    def first_place(self) -> Path | None:
+        """The first of its outputs that is a file; None where all go to standard output."""
+        return next((path for path in self.outputs.values() if path is not None), None)
 
     def companion(self, role: str) -> Path:
         """The file that belongs to the input.
@@ -126,3 +132,31 @@ class Task:
                 if isinstance(file, Path)
             },
         )
+
+    def failure(self, error: Exception, seconds: Mapping[str, float] | None = None) -> ItemRecord:
+        """The account of this task where it failed.
+
+        Args:
+            error: why.
+            seconds: time by stage until then.
+        """
+        return replace(
+            self.record("failed"),
+            outputs={},
+            error=_reason(error, self.shown),
+            trouble=error,
+            seconds=seconds or {},
+        )
+
+
+def _reason(error: Exception, shown: str) -> str:
+    """One line: file, cause, remedy."""
+    if isinstance(error, MattecliError):
+        return str(error) if error.path is not None else f"{shown}: {error}"
+    if is_out_of_memory(error):
+        return f"{shown}: ran out of memory; use fewer --workers or a machine with more"
+    if isinstance(error, OSError):
+        where = shown_path(os.fsdecode(error.filename)) if error.filename else shown
+        return f"{where}: {error.strerror or error}"
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"{shown}: unexpected failure ({what}); run it with --debug and report it"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
-from mattecli.interruption import Hold, forget_interrupts
-from mattecli.jobs.runner import Account, Observer, Work, begin_journal, reason
+from mattecli.interruption import Hold
+from mattecli.jobs.runner import Observer, Work, accounted, begin_journal, foreseen
 from mattecli.jobs.task import Task
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
@@ -32,27 +30,20 @@ def run_in_turn(
     Returns:
         The account, also after SIGINT and SIGTERM.
     """
-    begin = time.perf_counter()
     begin_journal(work, run, observer)
-    account = Account(work, run, observer)
-    observer.started(len(work.tasks))
-    try:
+    with accounted(work, run, observer) as account:
         for task in work.tasks:
             if task.settled is None:
-                task.wants_thumbs = account.wants_pictures
-                task.settled = task.record("planned") if run.dry_run else _settled(task, do)
+                task.settled = foreseen(task) if run.dry_run else _settled(task, do)
             with Hold():
                 account.add(task)
             if task.settled.status == "failed" and run.fail_fast:
                 break
-    except KeyboardInterrupt:
-        forget_interrupts()
-        account.report = replace(account.report, interrupted=True)
-    return account.close(time.perf_counter() - begin)
+    return account.report
 
 
 def _settled(task: T, do: Callable[[T], ItemRecord]) -> ItemRecord:
     try:
         return do(task)
     except Exception as error:  # noqa: BLE001 - the boundary: one input's failure is recorded
-        return replace(task.record("failed"), outputs={}, error=reason(error, task), trouble=error)
+        return task.failure(error)

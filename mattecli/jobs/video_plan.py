@@ -264,4 +264,4 @@ def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
         error = VideoWriteError(
             "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
         )
-        task.settled = replace(task.record("failed"), outputs={}, error=str(error))
+        task.settled = task.failure(error)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from mattecli.errors import ImageWriteError, UsageError
@@ -44,6 +44,7 @@ def summary_as_json(report: Report) -> dict[str, object]:
         "planned": report.planned,
         "failed": report.failed,
         "interrupted": report.interrupted,
+        "unwritten": list(report.unwritten),
         "exit_status": report.exit_code,
         "seconds": round(report.seconds, 6),
         "stages": {name: round(value, 6) for name, value in report.stages.items()},
@@ -64,6 +65,10 @@ class ReportFile(ABC):
     @abstractmethod
     def close(self, report: Report) -> None:
         """The run has ended: the file appears."""
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """It could not be written: nothing of it stays."""
 
 
 def open_report(path: Path, settings: Mapping[str, object]) -> ReportFile:
@@ -103,14 +108,25 @@ class LineReport(ReportFile):
     def close(self, report: Report) -> None:
         """The summary; then the file takes its name."""
         self._write(summary_as_json(report))
-        self._stack.close()
+        with self._explained():
+            self._stack.close()
+
+    def abandon(self) -> None:
+        """It could not be written: the temporary file goes."""
+        with suppress(OSError, ImageWriteError):
+            self._stack.__exit__(ImageWriteError, ImageWriteError("given up"), None)
 
     def _write(self, record: dict[str, object]) -> None:
-        try:
+        with self._explained():
             self._stream.write(json.dumps(record) + "\n")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise ImageWriteError(
-                f"the report cannot be written ({error.strerror})", path=self._path
+                f"the report cannot be written ({error.strerror or error})", path=self._path
             ) from error
 
 
@@ -132,3 +148,7 @@ class PageReport(ReportFile):
         """The page is written."""
         page = html_report(self._rows, report)
         write_atomically(self._path, page.encode("utf-8", "backslashreplace"))
+
+    def abandon(self) -> None:
+        """Nothing of it was begun."""
+        self._rows.clear()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
+from mattecli.engine.cores import available_cores
 from mattecli.engine.devices import cpu_bf16_unit
 from mattecli.jobs.checks.finding import Finding
 
@@ -30,13 +30,13 @@ def compute_findings() -> Iterator[Finding]:
 
 
 def _processor() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = available_cores()
     capability = torch.backends.cpu.get_cpu_capability()
     threads = torch.get_num_threads()
     unit = cpu_bf16_unit()
     bf16 = f"by {unit}" if unit else "emulated"
     detail = f"{cores} cores, {capability}, bf16 {bf16}, {threads} threads for networks"
-    if cores and threads < cores:
+    if threads < cores:
         return Finding(
             subject="CPU",
             detail=detail,
