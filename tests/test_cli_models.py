@@ -222,7 +222,8 @@ def test_import_keeps_what_it_is_told(cli: Cli, dim: Path, tmp_path: Path) -> No
     ("arguments", "code", "reason"),
     [
         (("-o", "a.pth"), 2, "must end in .safetensors"),
-        (("--set", "additions"), 2, "is not KEY=VALUE"),
+        (("--set", "additions"), 2, "give KEY=VALUE"),
+        (("--set", "additions="), 2, "give KEY=VALUE"),
         (("--set", "colour=blue"), 2, "no option colour=blue"),
         (("--as", "dims"), 2, "there is no model 'dims'"),
         (("--as", "dim:segnet"), 3, "holds weights of dim, not of dim:segnet"),

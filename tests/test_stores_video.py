@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Cli
+from tests.faults import mounted
 from tests.store_server import Bucket
 from tests.test_cli_video import small_clip
 
@@ -40,6 +42,21 @@ def test_clips_of_a_bucket_are_cut_out_as_here(
     refused = cli("video", "in/a.mp4", "-o", f"{bucket.url}/no/", *words)
     assert refused.code == 1
     assert f"{bucket.url}/no/a-alpha.mkv: the store does not let it be written" in refused.err
+
+
+def test_a_full_temporary_folder_is_named_beside_the_object(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, modnet_weights: Path, tmp_path: Path, bucket: Bucket
+) -> None:
+    clip = small_clip(tmp_path / "a.mp4")
+    given = ("video", clip, "-o", f"{bucket.url}/a.mkv", "-w", "alpha", "--size", "64")
+    with mounted(tmp_path / "temporary", "size=12k") as full:
+        monkeypatch.setattr(tempfile, "tempdir", str(full))
+        done = cli(*given, "--weights", modnet_weights)
+    assert done.code == 1
+    (line,) = [line for line in done.err.splitlines() if line.startswith("failed: ")]
+    assert line.startswith(f"failed: {bucket.url}/a.mkv: the disk is full")
+    assert f"(in the folder for temporary files, {full}); set TMPDIR to a folder with room" in line
+    assert bucket.outputs("") == []
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from mattecli.ops.shots import ShotDetector
 from mattecli.ops.trimap import TrimapOptions, make_trimap
 from mattecli.settings import ModelOptions
 from mattecli.settings.video import VideoOptions
-from tests.conftest import photo, save
+from tests.conftest import load, photo, save
 from tests.video_clips import Identity, ffmpeg, make_clip, read, run_video
 
 TAGS = (
@@ -226,6 +226,25 @@ def test_a_slower_video_behind_shows_each_frame_for_its_time(tmp_path: Path) -> 
     run_video(clip, tmp_path / "o.mkv", ("composite",), nothing, background_fill=str(slow))
     seen = [int(f.to_ndarray(format="gray")[30, 40]) for f in read(tmp_path / "o.mkv").frames]
     assert [round((level - 40) / 50) for level in seen] == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]
+
+
+def test_companions_may_be_file_urls(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mp4", frames=4, size=(96, 64))
+    behind = [np.full((64, 96, 3), 40 + 50 * n, np.uint8) for n in range(4)]
+    video = write_frames(tmp_path / "a b.mkv", behind)
+    nothing = Identity(lambda color: np.zeros(color.shape[:2], np.float32))
+    url = f"file://{str(video).replace(' ', '%20')}"
+    out = tmp_path / "o.mkv"
+    done = run_video(clip, out, ("composite",), nothing, background_fill=url)
+    assert done.report.done == 1, done.item.error
+    seen = [int(frame.to_ndarray(format="gray")[30, 40]) for frame in read(out).frames]
+    assert [round((level - 40) / 50) for level in seen] == [0, 1, 2, 3]
+
+    plate = save(tmp_path / "plate.png", photo(96, 64, seed=3))
+    asked = Recording()
+    done = run_video(clip, tmp_path / "p.mkv", ("alpha",), asked, background=f"file://{plate}")
+    assert done.report.done == 1, done.item.error
+    assert all(np.array_equal(one.background, load(plate)) for one in asked.photos)
 
 
 @pytest.mark.parametrize("fill", ["#204060", "picture", "blur"])

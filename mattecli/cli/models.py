@@ -13,7 +13,7 @@ import typer
 
 from mattecli.cli.progress import say
 from mattecli.cli.transfer import TransferBar
-from mattecli.errors import CheckpointError, UsageError, shown_path, shown_text
+from mattecli.errors import CheckpointError, shown_path, shown_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,9 +156,10 @@ def import_(
     ] = None,
 ) -> None:
     """Take over a weights file, as safetensors; nothing in it is executed. Prints the new path."""
+    from mattecli.jobs.choice import parse_settings
     from mattecli.jobs.importing import ImportOptions, import_weights
 
-    options = ImportOptions(name=name, output=output, options=_pairs(settings or []))
+    options = ImportOptions(name=name, output=output, options=parse_settings(settings or []))
     found = import_weights(file, options)
     if found.replaced:
         say(f"mattecli: replaces {shown_text(found.replaced)}")
@@ -177,16 +178,6 @@ def _trust(stored: StoredWeights, facts: ModelFacts) -> str:
         return f"imported from {shown_path(stored.source)}"
     known = facts.published is not None and facts.published.sha256
     return "as published" if known else "pinned from now on: none is published"
-
-
-def _pairs(settings: list[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in settings]
-    wrong = [
-        text for text, (key, equals, _) in zip(settings, pairs, strict=True) if not (key and equals)
-    ]
-    if wrong:
-        raise UsageError(f"--set {wrong[0]!r} is not KEY=VALUE")
-    return {key: value for key, _, value in pairs}
 
 
 def _write_path(path: Path) -> None:

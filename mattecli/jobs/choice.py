@@ -23,6 +23,7 @@ __all__ = [
     "make_guide",
     "make_model",
     "needs_guide",
+    "parse_settings",
 ]
 
 

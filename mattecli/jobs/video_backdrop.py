@@ -10,6 +10,7 @@ from mattecli.errors import VideoReadError
 from mattecli.jobs.fills import Fill, PictureFill, parse_fill
 from mattecli.jobs.video_sources import Footage, is_moving
 from mattecli.media.paths import is_there
+from mattecli.media.stores.place import as_path
 from mattecli.media.video.records import ClipInfo, Frame, Span
 from mattecli.ops.composite import fit_background
 from mattecli.ops.pixels import to_levels
@@ -140,7 +141,7 @@ def open_backdrop(options: VideoOptions, info: ClipInfo) -> Backdrop:
         VideoReadError: the video cannot be read.
     """
     text = options.pixels.background_fill
-    path = Path(text)
+    path = as_path(text)
     if text != "blur" and is_there(path) and is_moving(path):
         return MovingBackdrop(path, info.aspect, options)
     return StillBackdrop(parse_fill(text, options.pixels.fit, options.source.max_pixels), info)

@@ -15,11 +15,12 @@ from mattecli.errors import VideoReadError
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_sources import Footage
 from mattecli.media.paths import is_folder, is_ordinary_file
+from mattecli.media.stores.place import as_path
 from mattecli.media.video.records import Span
 from mattecli.media.video.sequence import is_pattern, list_images
 from mattecli.settings.video import VideoOptions
 
-__all__ = ["fingerprint_of", "identity"]
+__all__ = ["companions_of", "fingerprint_of", "identity"]
 
 _SAMPLED = 1 << 16
 
@@ -36,7 +37,7 @@ def fingerprint_of(
         "version": __version__,
         "source": identity(footage.path),
         "span": (span.start, span.end),
-        "companions": [identity(Path(text)) if text else None for text in options.beside],
+        "companions": companions_of(options),
         "facts": {key: str(value) for key, value in facts.items()},
         "formats": task.formats,
         "target": {"codec": options.target.codec, "crf": options.target.crf},
@@ -47,6 +48,11 @@ def fingerprint_of(
     }
     text = json.dumps(told, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def companions_of(options: VideoOptions) -> list[str | None]:
+    """The identities of what was named beside the videos."""
+    return [identity(as_path(text)) if text else None for text in options.beside]
 
 
 def identity(path: Path) -> str:

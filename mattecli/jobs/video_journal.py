@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from mattecli.jobs.choice import choose_spec
 from mattecli.jobs.journal import Journal, open_journal
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.plan import goes_to_one_place
-from mattecli.jobs.video_fingerprint import identity
+from mattecli.jobs.video_fingerprint import companions_of
 from mattecli.jobs.video_plan import FOLDER, names_a_video
 from mattecli.jobs.video_steps import as_matte_options
 from mattecli.settings.video import VideoOptions
@@ -33,7 +32,7 @@ def _made_with(options: VideoOptions) -> dict[str, object]:
     spec, target = choose_spec(options.model, options.device), options.target
     return {
         **made_with(spec, as_matte_options(options)),
-        "companions": [identity(Path(text)) if text else None for text in options.beside],
+        "companions": companions_of(options),
         "clip": asdict(replace(options.clip, stall_timeout=0.0, piece_frames=0, max_frames=0)),
         "video": asdict(options.pixels),
         "encoding": (target.format, target.codec, target.crf),

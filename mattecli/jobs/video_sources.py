@@ -15,6 +15,7 @@ from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
+from mattecli.media.stores.place import as_path
 from mattecli.media.video.clip import Clip
 from mattecli.media.video.decode import ClipReader
 from mattecli.media.video.packets import count_before, pts_of_frame, pts_of_frames
@@ -256,7 +257,7 @@ def companion_path(source: Source, given: str, role: str) -> Path:
     Raises:
         UsageError: it is not there.
     """
-    path = Path(given)
+    path = as_path(given)
     if is_pattern(path) and not is_there(path):
         return path
     if not is_there(path):

@@ -75,8 +75,7 @@ def _staged(do: Callable[[VideoTask], ItemRecord], task: VideoTask, folder: Path
     try:
         record = do(here)
     except MattecliError as error:
-        if error.path == here.source.path:
-            error.path = task.source.path
+        _rename(error, here, task, folder)
         raise
     finally:
         task.size, task.thumbs = here.size, here.thumbs
@@ -87,6 +86,16 @@ def _staged(do: Callable[[VideoTask], ItemRecord], task: VideoTask, folder: Path
     said = None if record.error is None else _named(record.error, here, task)
     whole = replace(task.record(record.status), seconds=record.seconds, trouble=record.trouble)
     return replace(whole, error=said, size=record.size)
+
+
+def _rename(error: MattecliError, here: VideoTask, task: VideoTask, folder: Path) -> None:
+    """Have an error speak of what the user named, not of a copy in a folder that goes away."""
+    if error.path == here.source.path:
+        error.path = task.source.path
+    elif isinstance(error, VideoWriteError) and isinstance(task.first_place, StorePath):
+        error.path = task.first_place
+        error.cause += f" (in the folder for temporary files, {folder.parent})"
+        error.remedy = "set TMPDIR to a folder with room, and run it again"
 
 
 def _named(text: str, here: VideoTask, task: VideoTask) -> str:

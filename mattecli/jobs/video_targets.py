@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Literal
 
 from mattecli.errors import UsageError, VideoReadError
@@ -16,6 +15,7 @@ from mattecli.jobs.video_plan import Part, VideoTask
 from mattecli.jobs.video_sources import Footage, is_moving
 from mattecli.jobs.video_steady import smoothing_radius
 from mattecli.media.formats import writable_format
+from mattecli.media.stores.place import as_path
 from mattecli.media.video.animation import animation_notes
 from mattecli.media.video.containers import CONTAINERS, Codec, check_codec, choose_codec
 from mattecli.media.video.encode import EncoderPlan
@@ -155,7 +155,7 @@ def open_targets(
     if any(folder.was_other for folder in folders.values()):
         notes.append("what an earlier run left was made otherwise; begun anew")
     given = (options.model.trimap, options.model.background, options.model.segmentation)
-    counts = any(text and text != "auto" and is_moving(Path(text)) for text in given)
+    counts = any(text and text != "auto" and is_moving(as_path(text)) for text in given)
     if task.part is None:
         point = _resume_point(folders, footage, span, counts=counts)
     else:
