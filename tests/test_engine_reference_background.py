@@ -10,7 +10,7 @@ from parity.core import parity_folder
 from mattecli.engine.reference import ReferenceInput, find_reference
 from mattecli.engine.reference.bgm import bgm_finish, bgm_prepare
 from mattecli.engine.reference.bgmv2 import bgmv2_pictures, bgmv2_reference
-from mattecli.engine.reference.plates import bgm_aligned, bgm_exposure, bgmv2_aligned
+from mattecli.engine.reference.plates import bgm_aligned, bgmv2_aligned
 from mattecli.errors import InputError, PlateError
 from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.registry import find_spec
@@ -86,17 +86,6 @@ def test_the_scripts_alignments_are_as_good_as_recorded() -> None:
         (bgmv2_aligned(back, image), 2.15),
     ):
         assert np.abs(aligned[judged] - true).mean() <= 1.5 * recorded + 0.5
-
-
-@needs_scene
-def test_the_scripts_exposure_is_as_recorded() -> None:
-    scene = np.load(ALIGNMENT)
-    image, back, mask = (scene[f"exposure.{name}"] for name in ("image", "back", "mask"))
-    found = bgm_exposure(back, image, mask)
-    np.testing.assert_allclose(found.gain, scene["exposure.gain"][0], rtol=1e-4)
-    np.testing.assert_allclose(found.bias, scene["exposure.bias"][0], rtol=1e-4)
-    still = back * found.gain + found.bias
-    np.testing.assert_allclose(still, scene["exposure.still"], rtol=1e-4, atol=1e-6)
 
 
 def test_an_alignment_without_features_is_refused() -> None:

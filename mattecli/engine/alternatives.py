@@ -13,10 +13,11 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
 from mattecli.engine.memory import Memory
 from mattecli.engine.reference import ReferenceInput, ReferenceScript
 from mattecli.engine.rough import RoughSolution
-from mattecli.engine.tiles import TilePlan, given_overlap, kept_known, tile_side, with_smaller_tiles
+from mattecli.engine.tiles import TilePlan, given_overlap, tile_side, with_smaller_tiles
 from mattecli.models.base import MattingModel
 from mattecli.models.classical import region
 from mattecli.models.spec import ModelSpec
+from mattecli.ops.alpha import keep_known
 from mattecli.ops.pixels import Float32, to_float, to_levels
 from mattecli.ops.tiling import FADE, TileShape, blend, cheapest_side, tiles, touching
 from mattecli.ops.trimap import UNKNOWN
@@ -124,7 +125,7 @@ class SolverEstimator(Estimator):
         alpha = self._zeros(trimap.shape, np.float32)
         rough = RoughSolution(self._spec.name, color, trimap)
         blend(alpha, chosen, rough.solved)
-        return kept_known(alpha, trimap)
+        return keep_known(alpha, trimap)
 
 
 class ReferenceEstimator(Estimator):

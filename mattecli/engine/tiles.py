@@ -14,6 +14,7 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros, 
 from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, shown_bytes
 from mattecli.errors import ResourceError, UsageError
 from mattecli.models.spec import ModelSpec
+from mattecli.ops.alpha import keep_known
 from mattecli.ops.pixels import Float32
 from mattecli.ops.tiling import (
     FADE,
@@ -26,7 +27,7 @@ from mattecli.ops.tiling import (
     tiles,
     touching,
 )
-from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
+from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.settings import DeviceOptions
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from mattecli.engine.predict import NetworkEstimator
 
-__all__ = ["TileEstimator", "TilePlan", "Zeros", "kept_known", "tile_side", "with_smaller_tiles"]
+__all__ = ["TileEstimator", "TilePlan", "Zeros", "tile_side", "with_smaller_tiles"]
 
 _SHARE = 0.7  # of the free memory that a network may take
 _MOST_ON_CPU = 1_250_000_000  # larger tiles save little there
@@ -146,17 +147,6 @@ def with_smaller_tiles(
         f" {shown_bytes(room())} are free",
         remedy="use --tile auto" if plan.fixed else "free some, or use fewer --workers",
     )
-
-
-def kept_known(alpha: Float32, trimap: Array) -> Float32:
-    """The same array with 0 and 1 where the trimap is certain; others are kept within 0..1."""
-    for top in range(0, len(alpha), _STRIP):  # without masks of the photo's size
-        rows = alpha[top : top + _STRIP]
-        known = trimap[top : top + _STRIP]
-        np.clip(rows, 0, 1, out=rows)
-        rows[known == BACKGROUND] = 0
-        rows[known == FOREGROUND] = 1
-    return alpha
 
 
 class TileEstimator(Estimator):
@@ -288,7 +278,7 @@ class TileEstimator(Estimator):
             found = self._inner.estimate(patches, batch=plan.batch)
             for tile, matte in zip(group, found, strict=True):
                 add_blended(alpha, tile, require_finite(matte).alpha)
-        return kept_known(alpha, trimap)
+        return keep_known(alpha, trimap)
 
     @staticmethod
     def _patch(item: Prepared, trimap: Array, tile: Tile) -> Prepared:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from mattecli.engine.estimator import Photo
 from mattecli.errors import InputError, PlateError, TrimapError
 from mattecli.jobs.task import Task
@@ -14,15 +12,13 @@ from mattecli.media.decode import Place
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.align import align_plate
 from mattecli.ops.pixels import Float32, to_levels
-from mattecli.ops.plates import check_plate
-from mattecli.ops.segmentation import resized
-from mattecli.ops.trimap import make_trimap, require_usable
+from mattecli.ops.plates import check_plate, fit_plate
+from mattecli.ops.segmentation import subject_mask
+from mattecli.ops.trimap import FOREGROUND, make_trimap, require_usable
 from mattecli.records import Array, Size
 from mattecli.settings import MatteOptions
 
 __all__ = ["Companions"]
-
-_SAME_ASPECT = 0.01
 
 
 class Companions:
@@ -76,7 +72,7 @@ class Companions:
         if guide is None:
             raise AssertionError("a trimap was to be made without a guide")
         trimap = make_trimap(guide, self._shape)
-        if not (trimap == 255).any():
+        if not (trimap == FOREGROUND).any():
             raise TrimapError(
                 "the portrait model found no person to make a trimap from",
                 path=task.source.path,
@@ -97,27 +93,22 @@ class Companions:
             return mask
         if guide is None or self._model.trimap is not None:
             return None
-        return np.where(guide > 0.5, 255, 0).astype(np.uint8)
+        return subject_mask(guide)
 
     def _plate(self, task: Task, color: Array, mask: Array | None) -> Array | None:
         if self._model.background is None:
             return None
         path = task.companion("background")
         plate = read_picture(path, max_pixels=self._max_pixels, place=self._place).color
+        if self._model.align and self._model.reference:
+            return _aligned_as_published(path, plate, color, mask)
         if self._model.align:
             return self._aligned(task, path, plate, color, mask)
-        have, want = Size.of(plate), Size.of(color)
-        ratio = (have.width * want.height) / (have.height * want.width)
-        if abs(ratio - 1) > _SAME_ASPECT:
-            raise PlateError(
-                f"the background is {have}, its photo {want}, of another shape",
-                path=path,
-                remedy="give one taken with the same framing, or --align",
-            )
+        fitted = fit_plate(plate, Size.of(color), path)
         found = check_plate(plate, color, mask=mask)
         if found.verdict != "fits":
-            task.notes.append(f"the background may not fit: {found.reason}; {found.remedy}")
-        return plate if have == want else resized(plate, want)
+            task.notes.append(found.doubt())
+        return fitted
 
     def _aligned(
         self, task: Task, path: Path, plate: Array, color: Array, mask: Array | None
@@ -131,3 +122,17 @@ class Companions:
             f"median error {found.median_error:.2f} pixels"
         )
         return found.plate
+
+
+def _aligned_as_published(path: Path, plate: Array, color: Array, mask: Array | None) -> Array:
+    """The plate as the authors' scripts register it, in 8 bits; Background Matting has a mask."""
+    from mattecli.engine.reference.plates import bgm_aligned, bgmv2_aligned
+
+    photo, plate = to_levels(color), to_levels(plate)
+    try:
+        if mask is None:
+            return bgmv2_aligned(plate, photo)
+        return bgm_aligned(fit_plate(plate, Size.of(photo), path), photo, mask)
+    except PlateError as error:
+        error.path = path
+        raise

@@ -24,8 +24,9 @@ from mattecli.media.thumbnails import THUMBNAIL_SIDE, fitted, thumbnail
 from mattecli.ops.error_map import error_map
 from mattecli.ops.metrics import ImagePair, Mask
 from mattecli.ops.pixels import to_levels
-from mattecli.ops.protocols import UNKNOWN_LEVEL, Protocol, protocol_for
+from mattecli.ops.protocols import Protocol, protocol_for
 from mattecli.ops.scoring import Sample, Scores, mean_scores, score
+from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.settings.evaluate import EvaluateOptions
 
@@ -169,11 +170,13 @@ class _Steps:
             return None
         path = task.companion("trimap")
         trimap: Mask = to_levels(read_levels(path, max_pixels=self._max_pixels), np.uint8)
-        counts = {level: np.count_nonzero(trimap == level) for level in (0, UNKNOWN_LEVEL, 255)}
+        counts = {
+            level: np.count_nonzero(trimap == level) for level in (BACKGROUND, UNKNOWN, FOREGROUND)
+        }
         stray = trimap.size - sum(counts.values())
-        if not counts[UNKNOWN_LEVEL]:
+        if not counts[UNKNOWN]:
             raise TrimapError(
-                f"no pixel of the trimap is unknown ({UNKNOWN_LEVEL})",
+                f"no pixel of the trimap is unknown ({UNKNOWN})",
                 path=path,
                 remedy="see 'mattecli trimap --repair'" if stray else "",
             )

@@ -13,7 +13,7 @@ from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path
 from mattecli.ops.colours import parse_colour
 from mattecli.ops.composite import blurred, fit_background
-from mattecli.ops.pixels import to_levels
+from mattecli.ops.pixels import as_type
 from mattecli.records import Array, Size
 from mattecli.settings.composite import Fit
 
@@ -45,9 +45,7 @@ class ColourFill(Fill):
 
     def picture(self, color: Array, alpha: Array, size: Size) -> Array:
         """The colour everywhere."""
-        pixel = np.asarray(self.colour, np.float32)[None, None]
-        if color.dtype != np.float32:
-            pixel = to_levels(pixel, color.dtype)
+        pixel = as_type(np.asarray(self.colour, np.float32)[None, None], color.dtype)
         return np.broadcast_to(pixel, (size.height, size.width, 3))
 
 
@@ -60,8 +58,7 @@ class PictureFill(Fill):
 
     def picture(self, color: Array, alpha: Array, size: Size) -> Array:
         """The picture at the photo's size."""
-        fitted = fit_background(self.image, size, self.fit)
-        return fitted if color.dtype == np.float32 else to_levels(fitted, color.dtype)
+        return as_type(fit_background(self.image, size, self.fit), color.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -10,20 +10,21 @@ import numpy as np
 
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
-from mattecli.engine.tiles import kept_known
 from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
+from mattecli.jobs.network_stage import network_stage
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.task import Task
 from mattecli.jobs.workspace import Workspace
+from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import composite
 from mattecli.ops.foreground import decontaminated
-from mattecli.ops.pixels import Float32, to_float
+from mattecli.ops.pixels import Float32, to_float, white_of
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
@@ -98,7 +99,9 @@ class MatteSteps:
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
         """Decoders and finishers have threads of their own; an estimator says how many."""
-        network = _network_stage("network", self._estimator, self._estimate, "prepared")
+        network = network_stage(
+            "network", self._estimator, self._estimate, lambda task: task.prepared
+        )
         finish = Stage(name="finish", work=each(self._finish), workers=workers)
         refine = self._refine_stages(workers)
         if self._guide is None:
@@ -106,7 +109,7 @@ class MatteSteps:
             return [decode, network, *refine, finish]
         return [
             Stage(name="decode", work=each(self._decode), workers=workers),
-            _network_stage("guide", self._guide, self._run_guide, "guide_input"),
+            network_stage("guide", self._guide, self._run_guide, lambda task: task.guide_input),
             Stage(name="prepare", work=each(self._prepare), workers=workers),
             network,
             *refine,
@@ -119,7 +122,9 @@ class MatteSteps:
             return []
         return [
             Stage(name="band", work=each(self._prepare_band), workers=workers),
-            _network_stage("refine", self._refiner.estimator, self._run_refiner, "band_input"),
+            network_stage(
+                "refine", self._refiner.estimator, self._run_refiner, lambda task: task.band_input
+            ),
         ]
 
     def _decode_and_prepare(self, task: MatteTask) -> None:
@@ -201,7 +206,7 @@ class MatteSteps:
         matte = None
         alpha = whole.alpha
         if trimap is not None:
-            alpha = kept_known(alpha, trimap)
+            alpha = keep_known(alpha, trimap)
         own = None if picture.alpha is None else _own_alpha(picture.alpha, picture.full)
         cutout = self._finisher.cutout(
             task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
@@ -246,32 +251,13 @@ def _decontaminator(estimator: Estimator) -> Decontaminate:
     return DeviceColours(torch.device(estimator.accelerator)).decontaminated
 
 
-def _network_stage(
-    name: str,
-    estimator: Estimator,
-    work: Callable[[Sequence[MatteTask]], None],
-    waiting: str,
-) -> Stage[MatteTask]:
-    """A stage that takes photos of equal shape together."""
-
-    def shape(task: MatteTask) -> tuple[int, ...] | None:
-        prepared: Prepared | None = getattr(task, waiting)
-        return None if prepared is None else prepared.shape
-
-    return Stage(name=name, work=work, workers=estimator.lanes, group=estimator.batch, key=shape)
-
-
 def _flattened(task: Task, picture: Picture) -> Array:
     """What the network sees of a photo that is transparent in places: it over white."""
     if picture.alpha is None:
         return picture.color
     task.notes.append("its own transparency is kept; the network saw it over white")
-    return composite(picture.color, picture.alpha, np.full_like(picture.color, _white(picture)))
-
-
-def _white(picture: Picture) -> float:
-    kind = picture.color.dtype
-    return float(np.iinfo(kind).max) if np.issubdtype(kind, np.integer) else 1.0
+    white = np.full_like(picture.color, white_of(picture.color.dtype))
+    return composite(picture.color, picture.alpha, white)
 
 
 def _own_alpha(own: Array, full: Size) -> Array:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 
@@ -18,15 +17,13 @@ from mattecli.media.video.outputs import Stamp
 from mattecli.media.video.records import Frame
 from mattecli.ops.align import Alignment, align_plate
 from mattecli.ops.pixels import Float32, to_levels
-from mattecli.ops.plates import check_plate
+from mattecli.ops.plates import check_plate, fit_plate
 from mattecli.ops.registration import covered_by, warp
-from mattecli.ops.segmentation import resized
 from mattecli.ops.shots import ShotDetector
+from mattecli.ops.trimap import repair_trimap
 from mattecli.records import Array, Size
 
 __all__ = ["FrameItem", "FrameSource", "ResumePoint", "Tracks"]
-
-_SAME_ASPECT = 0.01
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -45,7 +42,6 @@ class FrameItem:
         prepared: what the model is given.
         seen: the frame as the model saw it, for smoothing.
         matte: what it found.
-        alpha: steadied, at the matte's size.
         images: finished pictures by kind.
     """
 
@@ -206,7 +202,8 @@ class FrameSource:
     def _accompany(self, item: FrameItem, *, is_new_shot: bool) -> None:
         size = Size.of(item.color)
         if self._tracks.trimap is not None:
-            item.trimap = _snapped(self._tracks.trimap.next(holds=False))
+            # Codecs leave values between the three.
+            item.trimap = repair_trimap(self._tracks.trimap.next(holds=False))
             _require_size(self._tracks.trimap, item.trimap, size)
         if self._tracks.mask is not None:
             item.mask = self._tracks.mask.next(holds=False)
@@ -247,32 +244,14 @@ class FrameSource:
         return found
 
     def _fitted(self, plate: Array, item: FrameItem, is_new_shot: bool) -> Array:
-        have, want = Size.of(plate), Size.of(item.color)
-        ratio = (have.width * want.height) / (have.height * want.width)
-        path = self._tracks.plate.path if self._tracks.plate is not None else Path()
-        if abs(ratio - 1) > _SAME_ASPECT:
-            raise PlateError(
-                f"the background is {have}, the video {want}, of another shape",
-                path=path,
-                remedy="give one with the same framing, or --align",
-            )
+        path = self._tracks.plate.path if self._tracks.plate is not None else None
+        fitted = fit_plate(plate, Size.of(item.color), path)
         if is_new_shot and not item.is_context:
             found = check_plate(plate, item.color, mask=item.mask)
             if found.verdict != "fits":
                 seconds = float(self._seconds(item.stamp.pts))
-                self.notes.append(
-                    f"the background may not fit from {seconds:.2f} s on: {found.reason};"
-                    f" {found.remedy}"
-                )
-        return plate if have == want else resized(plate, want)
-
-
-def _snapped(levels: Array) -> Array:
-    """A trimap out of video levels: codecs leave values between the three."""
-    snapped = np.full(levels.shape, 128, np.uint8)
-    snapped[levels < 64] = 0
-    snapped[levels > 191] = 255
-    return snapped
+                self.notes.append(found.doubt(f" from {seconds:.2f} s on"))
+        return fitted
 
 
 def _require_size(track: Track, image: Array, size: Size) -> None:

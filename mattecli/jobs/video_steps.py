@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
+from mattecli.engine.estimator import Estimator, Matte, Photo, require_finite
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.fills import ColourFill, Fill
+from mattecli.jobs.network_stage import network_stage
 from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Cutout, Results
 from mattecli.jobs.runner import each
@@ -21,7 +22,8 @@ from mattecli.jobs.video_steady import steadied_frames
 from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import premultiplied
 from mattecli.ops.pixels import Float32
-from mattecli.ops.trimap import make_trimap
+from mattecli.ops.segmentation import subject_mask
+from mattecli.ops.trimap import FOREGROUND, UNKNOWN, make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 from mattecli.settings.video import VideoOptions
@@ -112,12 +114,14 @@ class FrameSteps:
         return outcome.item
 
     def _stages(self) -> list[Stage[FrameItem]]:
-        network = _network_stage("network", self._estimator, self._estimate, "prepared")
+        network = network_stage(
+            "network", self._estimator, self._estimate, lambda item: item.prepared
+        )
         prepare = Stage(name="prepare", work=each(self._prepare), workers=self._workers)
         if self._guide is None:
             return [prepare, network]
         look = Stage(name="prepare guide", work=each(self._prepare_guide), workers=self._workers)
-        guide = _network_stage("guide", self._guide, self._run_guide, "guide_input")
+        guide = network_stage("guide", self._guide, self._run_guide, lambda item: item.guide_input)
         return [look, guide, prepare, network]
 
     def _prepare_guide(self, item: FrameItem) -> None:
@@ -137,7 +141,7 @@ class FrameSteps:
         if item.guide is not None and self._options.model.trimap == "auto":
             item.trimap = make_trimap(item.guide, self._shape)
         elif item.guide is not None and item.mask is None:
-            item.mask = np.where(item.guide > 0.5, 255, 0).astype(np.uint8)
+            item.mask = subject_mask(item.guide)
         item.guide = None
         if self._is_settled(item):
             return
@@ -155,7 +159,7 @@ class FrameSteps:
     @staticmethod
     def _is_settled(item: FrameItem) -> bool:
         """Whether the trimap leaves nothing to estimate: the subject has left the picture."""
-        return item.trimap is not None and not (item.trimap == 128).any()
+        return item.trimap is not None and not (item.trimap == UNKNOWN).any()
 
     def _estimate(self, group: Sequence[FrameItem]) -> None:
         ready = [item.prepared for item in group if item.prepared is not None]
@@ -176,7 +180,9 @@ class FrameSteps:
             raise AssertionError("a frame was finished before it was estimated")
         size = Size.of(item.color)
         whole = self._whole(item, matte)
-        alpha = whole.alpha if item.trimap is None else keep_known(whole.alpha, item.trimap)
+        alpha = whole.alpha
+        if item.trimap is not None:  # a copy: neighbours may be steadied by the matte still
+            alpha = keep_known(alpha.copy(), item.trimap)
         picture = Picture(color=item.color, full=size)
         cutout = Cutout(
             picture=picture,
@@ -216,7 +222,7 @@ class FrameSteps:
 def _certain(item: FrameItem) -> Matte:
     if item.trimap is None:
         raise TrimapError("a frame has no trimap")
-    alpha: Float32 = np.where(item.trimap == 255, 1, 0).astype(np.float32)
+    alpha: Float32 = np.where(item.trimap == FOREGROUND, 1, 0).astype(np.float32)
     item.seen = item.color
     return Matte(alpha=alpha)
 
@@ -224,18 +230,3 @@ def _certain(item: FrameItem) -> Matte:
 def _associated(rgba: Array) -> Array:
     alpha = rgba[..., 3]
     return np.dstack([premultiplied(rgba[..., :3], alpha), alpha])
-
-
-def _network_stage(
-    name: str,
-    estimator: Estimator,
-    work: Callable[[Sequence[FrameItem]], None],
-    waiting: str,
-) -> Stage[FrameItem]:
-    """A stage that takes frames of equal shape together."""
-
-    def shape(item: FrameItem) -> tuple[int, ...] | None:
-        prepared: Prepared | None = getattr(item, waiting)
-        return None if prepared is None else prepared.shape
-
-    return Stage(name=name, work=work, workers=estimator.lanes, group=estimator.batch, key=shape)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from mattecli.errors import ImageReadError, MattecliError, ResourceError
 from mattecli.media.containers.header import Header
@@ -22,6 +21,7 @@ from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
 from mattecli.media.isolation import decode_apart, is_safe_here
 from mattecli.media.planes import Planes, luminance, upright
 from mattecli.media.stores.place import is_stored
+from mattecli.ops.pixels import white_of
 from mattecli.records import Array, Picture
 
 __all__ = ["DEFAULT_MAX_PIXELS", "probe", "read_levels", "read_picture"]
@@ -176,8 +176,7 @@ def _rgb_profile(header: Header) -> bytes | None:
 
 
 def _is_opaque(alpha: Array) -> bool:
-    white = 1 if np.issubdtype(alpha.dtype, np.floating) else np.iinfo(alpha.dtype).max
-    return bool((alpha == white).all())
+    return bool((alpha == white_of(alpha.dtype)).all())
 
 
 def _is_grey(color: Array) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mattecli.ops.pixels import levels_max, to_float
+from mattecli.ops.pixels import levels_max, to_float, white_of
 from mattecli.records import Array
 
 __all__ = ["Planes", "inverted", "luminance", "straight", "upright"]
 
 _LEFT_RIGHT, _TOP_BOTTOM, _BOTH = 1, 0, -1  # as cv2.flip counts
+# After the transposition that orientations from 5 on have.
 _FLIPS = {2: _LEFT_RIGHT, 3: _BOTH, 4: _TOP_BOTTOM, 6: _LEFT_RIGHT, 7: _BOTH, 8: _TOP_BOTTOM}
 
 
@@ -39,23 +40,14 @@ def upright(image: Array, orientation: int) -> Array:
     """
     if orientation >= 5:
         image = cv2.transpose(image)
-    mirrors = {
-        2: 1,
-        3: -1,
-        4: 0,
-        6: 1,
-        7: -1,
-        8: 0,
-    }  # cv2.flip: 1 left-right, 0 top-bottom, -1 both
-    if orientation in mirrors:
-        image = cv2.flip(image, mirrors[orientation])
+    if orientation in _FLIPS:
+        image = cv2.flip(image, _FLIPS[orientation])
     return image
 
 
 def inverted(planes: Planes) -> Planes:
     """The same with black and white exchanged; alpha stays."""
-    is_float = np.issubdtype(planes.color.dtype, np.floating)
-    white = planes.color.dtype.type(1 if is_float else levels_max(planes.color.dtype))
+    white = planes.color.dtype.type(white_of(planes.color.dtype))
     return replace(planes, color=white - planes.color)
 
 

@@ -13,6 +13,7 @@ from mattecli.models.pymatting_import import import_pymatting
 from mattecli.models.random_walk import solve_random_walk
 from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float
+from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Array, Size
 
 __all__ = ["region", "shows_both", "solve"]
@@ -41,16 +42,16 @@ def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
         MemoryError: the linear system did not fit.
         ResourceError: it has no solution in reach.
     """
-    alpha = np.where(trimap == 255, np.float32(1), np.float32(0))
-    if not (trimap == 128).any():
+    alpha = np.where(trimap == FOREGROUND, np.float32(1), np.float32(0))
+    if not (trimap == UNKNOWN).any():
         return alpha
     part = _part(trimap, name)
     if name != "knn" and (only := _only_neighbour(trimap[part])) is not None:
-        alpha[trimap == 128] = only
+        alpha[trimap == UNKNOWN] = only
         return alpha
-    values = np.where(trimap[part] == 128, 0.5, alpha[part]).astype(np.float64)
+    values = np.where(trimap[part] == UNKNOWN, 0.5, alpha[part]).astype(np.float64)
     solved = _run(_solver(name), to_float(color[part]).clip(0, 1).astype(np.float64), values)
-    unknown = trimap[part] == 128
+    unknown = trimap[part] == UNKNOWN
     alpha[part][unknown] = np.clip(solved[unknown], 0, 1)
     return alpha
 
@@ -58,12 +59,12 @@ def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
 def shows_both(trimap: npt.NDArray[np.uint8]) -> bool:
     """Whether the part of a photo that would be solved holds foreground and background."""
     levels = trimap[_part(trimap, "")]
-    return bool((levels == 0).any() and (levels == 255).any())
+    return bool((levels == BACKGROUND).any() and (levels == FOREGROUND).any())
 
 
 def _only_neighbour(trimap: npt.NDArray[np.uint8]) -> int | None:
     """The alpha of all certain pixels, None where they differ or there are none."""
-    has_foreground, has_background = (trimap == 255).any(), (trimap == 0).any()
+    has_foreground, has_background = (trimap == FOREGROUND).any(), (trimap == BACKGROUND).any()
     return None if has_foreground == has_background else int(has_foreground)
 
 
@@ -78,7 +79,7 @@ def _part(trimap: npt.NDArray[np.uint8], name: str) -> Slices:
     height, width = trimap.shape
     if name == "knn":  # its neighbours may lie anywhere in the photo
         return slice(0, height), slice(0, width)
-    unknown = trimap == 128
+    unknown = trimap == UNKNOWN
     return _span(unknown.any(axis=1), height), _span(unknown.any(axis=0), width)
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mattecli.ops.comparison import Comparison, compare
 from mattecli.ops.exposure import Exposure
-from mattecli.ops.pixels import to_float, to_levels
+from mattecli.ops.pixels import as_type
 from mattecli.ops.registration import (
     Registration,
     covered_by,
@@ -203,13 +203,7 @@ def _with_filled_holes(plate: Array, photo: Array, covered: Mask, background: Ma
     nearest = place_of_label[labels[hole]]
     beside = background.reshape(-1)[nearest]
     colours = plate.reshape(-1, 3)[nearest]
-    colours[beside] = _as_type(photo[hole][beside], plate.dtype)
+    colours[beside] = as_type(photo[hole][beside], plate.dtype)
     filled = plate.copy()
     filled[hole] = colours
     return filled
-
-
-def _as_type(colours: Array, dtype: npt.DTypeLike) -> Array:
-    if np.issubdtype(np.dtype(dtype), np.floating):
-        return to_float(colours).astype(dtype)
-    return to_levels(colours, dtype)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import Float32, levels_max
+from mattecli.ops.pixels import Float32, white_of
 from mattecli.ops.segmentation import Box, extent
 from mattecli.ops.trimap import BACKGROUND, FOREGROUND
 from mattecli.records import Array
@@ -25,25 +25,31 @@ __all__ = [
 
 Mask = npt.NDArray[np.bool_]
 
+_STRIP = 512
 _HAZE = 0.05  # of a network's alpha where it should be 0: it joins everything
 
 
 def keep_known(alpha: Float32, trimap: Array) -> Float32:
-    """The alpha with 0 and 1 where the trimap is certain.
+    """Set an alpha to 0 and 1 where the trimap is certain, and keep the rest within 0..1.
 
     Args:
-        alpha: H,W, 0..1.
+        alpha: H,W; changed in place.
         trimap: uint8 H,W of 0, 128, 255.
+
+    Returns:
+        The same array.
     """
-    kept = alpha.copy()
-    kept[trimap == BACKGROUND] = 0
-    kept[trimap == FOREGROUND] = 1
-    return kept
+    for top in range(0, len(alpha), _STRIP):  # without masks of the photo's size
+        rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]
+        np.clip(rows, 0, 1, out=rows)
+        rows[known == BACKGROUND] = 0
+        rows[known == FOREGROUND] = 1
+    return alpha
 
 
 def thresholded(alpha: Array, level: float = 0.5) -> Array:
     """A mask: full where alpha (0..1) is at least ``level``, else 0."""
-    white = _white(alpha)
+    white = white_of(alpha.dtype)
     mask: Array = (alpha >= level * white).astype(alpha.dtype)
     mask *= alpha.dtype.type(white)
     return mask
@@ -51,7 +57,7 @@ def thresholded(alpha: Array, level: float = 0.5) -> Array:
 
 def inverted(alpha: Array) -> Array:
     """1 - alpha."""
-    difference: Array = np.subtract(_white(alpha), alpha, dtype=alpha.dtype)
+    difference: Array = np.subtract(white_of(alpha.dtype), alpha, dtype=alpha.dtype)
     return difference
 
 
@@ -65,7 +71,7 @@ def drop_specks(alpha: Array, min_area: int) -> Array:
         alpha: H,W.
         min_area: the least number of pixels of a part that is kept.
     """
-    solid = alpha > _HAZE * _white(alpha)
+    solid = alpha > _HAZE * white_of(alpha.dtype)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(solid.view(np.uint8))
     large = statistics[:, cv2.CC_STAT_AREA] >= min_area
     large[0] = False  # what is in no part
@@ -95,7 +101,7 @@ def bounding_box(alpha: Array, level: float = 0.05, margin: int = 0) -> Box:
     Raises:
         InputError: nothing shows.
     """
-    inner = extent(alpha > level * _white(alpha))
+    inner = extent(alpha > level * white_of(alpha.dtype))
     top, left = max(inner.top - margin, 0), max(inner.left - margin, 0)
     bottom = min(inner.top + inner.height + margin, alpha.shape[0])
     right = min(inner.left + inner.width + margin, alpha.shape[1])
@@ -124,8 +130,3 @@ def _disk(radius: int) -> npt.NDArray[np.uint8]:
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
     disk: npt.NDArray[np.uint8] = (x * x + y * y <= radius * radius).astype(np.uint8)
     return disk
-
-
-def _white(alpha: Array) -> int:
-    """The value of full alpha."""
-    return 1 if np.issubdtype(alpha.dtype, np.floating) else levels_max(alpha.dtype)

@@ -11,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from mattecli.ops.pixels import Float32, levels_max, to_float, to_levels
+from mattecli.ops.pixels import Float32, as_type, levels_max, to_float
 from mattecli.records import Array, Size
 
 __all__ = [
@@ -51,7 +51,7 @@ def composite(foreground: Array, alpha: Array, background: Array, *, linear: boo
         mixed = read(foreground[rows]) - back
         mixed *= to_float(alpha[rows])[..., None]
         mixed += back
-        blended[rows] = _like(_encoded(mixed) if linear else mixed, foreground)
+        blended[rows] = as_type(_encoded(mixed) if linear else mixed, foreground.dtype)
     return blended
 
 
@@ -65,7 +65,7 @@ def premultiplied(foreground: Array, alpha: Array) -> Array:
     product = np.empty(foreground.shape, foreground.dtype)
     for rows in _strips(foreground):
         share = to_float(alpha[rows])[..., None]
-        product[rows] = _like(share * to_float(foreground[rows]), foreground)
+        product[rows] = as_type(share * to_float(foreground[rows]), foreground.dtype)
     return product
 
 
@@ -80,16 +80,13 @@ def unpremultiplied(associated: Array, alpha: Array) -> Array:
     for rows in _strips(associated):
         share = to_float(alpha[rows])[..., None]
         colors = to_float(associated[rows]) / np.maximum(share, _FAINT)
-        straight[rows] = _like(np.where(share > 0, colors, np.float32(0)), associated)
+        straight[rows] = as_type(np.where(share > 0, colors, np.float32(0)), associated.dtype)
     return straight
 
 
 def join_rgba(color: Array, alpha: Array) -> Array:
     """H,W,4 from colours and alpha; the alpha is brought to the colours' type."""
-    if np.issubdtype(color.dtype, np.floating):
-        matched: Array = to_float(alpha)
-    else:
-        matched = to_levels(alpha, color.dtype)
+    matched = as_type(alpha, color.dtype)
     joined = np.empty((*color.shape[:2], 4), color.dtype)
     sources = [np.ascontiguousarray(color), np.ascontiguousarray(matched)]
     cv2.mixChannels(sources, [joined], [0, 0, 1, 1, 2, 2, 3, 3])
@@ -165,7 +162,10 @@ def place(
         cover = _resized(to_float(alpha), scaled)
         # Weighted by alpha, so that hidden colours do not mix into the edge.
         weighted = _resized(premultiplied(to_float(color), alpha), scaled)
-        color, alpha = _like(unpremultiplied(weighted, cover), color), _like(cover, alpha)
+        color, alpha = (
+            as_type(unpremultiplied(weighted, cover), color.dtype),
+            as_type(cover, alpha.dtype),
+        )
     corner = (across.start, down.start)
     return Placed(_pasted(color, size, corner), _pasted(alpha, size, corner))
 
@@ -220,7 +220,7 @@ def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
     weight = alone if alone.any() else shown + _FAINT
     layer = to_float(cv2.resize(color, small, interpolation=cv2.INTER_AREA))
     filled = _normalised_blur(layer * weight[..., None], weight, sigma / step)
-    return _like(_resized(filled, size), color)
+    return as_type(_resized(filled, size), color.dtype)
 
 
 def _normalised_blur(layer: Float32, weight: Float32, sigma: float) -> Float32:
@@ -251,10 +251,6 @@ def _strips(image: Array) -> Iterator[slice]:
     height = max(1, _STRIP_PIXELS // max(image.shape[1], 1))
     for top in range(0, image.shape[0], height):
         yield slice(top, top + height)
-
-
-def _like(values: Float32, image: Array) -> Array:
-    return values if np.issubdtype(image.dtype, np.floating) else to_levels(values, image.dtype)
 
 
 def _resized(image: Array, size: Size) -> Array:

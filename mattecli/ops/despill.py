@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from mattecli.ops.blocks import blocks
-from mattecli.ops.pixels import Float32, to_float, to_levels
+from mattecli.ops.pixels import Float32, as_type, to_float
 from mattecli.records import Array, Size
 
 __all__ = ["Screen", "despilled", "find_screen"]
@@ -76,8 +76,7 @@ def despilled(color: Array, alpha: Array, screen: Screen, strength: float = 1.0)
         others = [piece[..., index] for index in range(3) if index != channel]
         excess = np.maximum(piece[..., channel] - (others[0] + others[1]) / 2, 0)
         less = piece[..., channel] - strength * share * excess
-        floating = np.issubdtype(color.dtype, np.floating)
-        clean[block.inner][..., channel] = less if floating else to_levels(less, color.dtype)
+        clean[block.inner][..., channel] = as_type(less, color.dtype)
     return clean
 
 

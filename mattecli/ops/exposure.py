@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import to_float, to_levels
+from mattecli.ops.pixels import as_type, to_float
 from mattecli.records import Array
 
 __all__ = ["CLIPPED", "Exposure", "fit_exposure"]
@@ -48,10 +48,7 @@ class Exposure:
         Floats are clamped at 0 only: scene values may exceed 1.
         """
         changed = to_float(image) * self.gain + self.bias
-        if np.issubdtype(image.dtype, np.floating):
-            floats: Array = np.maximum(changed, 0).astype(image.dtype)
-            return floats
-        return to_levels(changed, image.dtype)
+        return as_type(np.maximum(changed, 0), image.dtype)
 
 
 def fit_exposure(plate: Float32, photo: Float32, usable: Mask) -> Exposure:

@@ -23,7 +23,7 @@ import numpy as np
 from mattecli.ops.blocks import Block, Slices, blocks
 from mattecli.ops.blur_fusion import NARROW, blur_fusion_layers, fused
 from mattecli.ops.multilevel import multilevel_layers
-from mattecli.ops.pixels import Float32, to_levels
+from mattecli.ops.pixels import Float32, as_type
 from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
 from mattecli.records import Array, Size
 
@@ -133,7 +133,6 @@ def _paint(target: Array, planes: Float32, own: Array, share: Float32, core: Sli
         near = cv2.dilate(seen, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))[core]
         planes = planes * near
     colors = cv2.merge(list(planes))
-    floating = np.issubdtype(target.dtype, np.floating)
-    target[...] = colors if floating else to_levels(colors, target.dtype)
+    target[...] = as_type(colors, target.dtype)
     alone = np.ascontiguousarray(share[core] >= 1 - CLEAR)
     cv2.copyTo(own, alone.view(np.uint8), target)

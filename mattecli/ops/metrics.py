@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import InputError
-from mattecli.ops.pixels import levels_max, to_float, to_levels
+from mattecli.ops.pixels import to_float, to_levels, white_of
 from mattecli.records import Array, Size
 
 __all__ = [
@@ -80,7 +80,7 @@ class ImagePair:
     @property
     def white(self) -> int:
         """The value that stands for one: 255, 65535, or 1 for floats."""
-        return 1 if self.pred.dtype.kind == "f" else levels_max(self.pred.dtype)
+        return white_of(self.pred.dtype)
 
     @property
     def height(self) -> int:

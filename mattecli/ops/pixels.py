@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "as_type",
     "batch_from_image",
     "batch_from_images",
     "image_from_tensor",
@@ -27,6 +28,7 @@ __all__ = [
     "to_float",
     "to_levels",
     "truncated_levels",
+    "white_of",
 ]
 
 Float32 = npt.NDArray[np.float32]
@@ -46,6 +48,16 @@ def levels_max(dtype: npt.DTypeLike) -> int:
     if white is None:
         raise TypeError(f"{kind} is not a type of levels")
     return white
+
+
+def white_of(dtype: npt.DTypeLike) -> int:
+    """The value of white, or of full alpha: 255, 65535, or 1 for floats.
+
+    Raises:
+        TypeError: for any other type.
+    """
+    kind = np.dtype(dtype)
+    return 1 if kind.kind == "f" else levels_max(kind)
 
 
 def to_float(image: Array) -> Float32:
@@ -87,6 +99,19 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
     for top in range(0, len(image), rows):  # what is in between stays in the cache
         levels[top : top + rows] = _rounded(image[top : top + rows], white)
     return levels
+
+
+def as_type(image: Array, dtype: npt.DTypeLike) -> Array:
+    """Levels or floats 0..1 as another type of either; floats that stay floats are not clipped.
+
+    Raises:
+        TypeError: for types other than uint8, uint16 and floats.
+    """
+    kind = np.dtype(dtype)
+    if kind.kind == "f":
+        floats: Array = to_float(image).astype(kind, copy=False)
+        return floats
+    return to_levels(image, kind)
 
 
 def _rounded(image: Array, white: int) -> Float32:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from typing import Literal
 
 import cv2
 import numpy as np
 
+from mattecli.errors import PlateError
 from mattecli.ops.align import align_plate
 from mattecli.ops.registration import scaling
+from mattecli.ops.segmentation import resized
 from mattecli.records import Array, Size
 
-__all__ = ["PlateCheck", "check_plate"]
+__all__ = ["PlateCheck", "check_plate", "fit_plate"]
 
 _LONG_SIDE = 800
+_SAME_ASPECT = 0.01
 _LINED_UP = 0.003  # displacement as a share of the diagonal: two pixels at 640
 
 
@@ -35,6 +39,10 @@ class PlateCheck:
     displacement: float
     reason: str
     remedy: str
+
+    def doubt(self, where: str = "") -> str:
+        """What to tell the user of a plate that does not fit; ``where`` in a video."""
+        return f"the background may not fit{where}: {self.reason}; {self.remedy}"
 
 
 def check_plate(plate: Array, photo: Array, *, mask: Array | None = None) -> PlateCheck:
@@ -71,6 +79,28 @@ def check_plate(plate: Array, photo: Array, *, mask: Array | None = None) -> Pla
         reason=f"the plate is displaced by {displacement:.0f} pixels",
         remedy="add --align",
     )
+
+
+def fit_plate(plate: Array, size: Size, path: PathLike[str] | None) -> Array:
+    """The plate at a picture's size, where both have the same shape.
+
+    Args:
+        plate: H,W,3 RGB.
+        size: of the photo or frame.
+        path: the plate's file, for the message.
+
+    Raises:
+        PlateError: their aspect ratios differ by more than a hundredth.
+    """
+    have = Size.of(plate)
+    ratio = (have.width * size.height) / (have.height * size.width)
+    if abs(ratio - 1) > _SAME_ASPECT:
+        raise PlateError(
+            f"the background is {have}, the picture {size}, of another shape",
+            path=path,
+            remedy="give one taken with the same framing, or --align",
+        )
+    return plate if have == size else resized(plate, size)
 
 
 def _small(image: Array) -> Array:

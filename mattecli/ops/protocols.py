@@ -19,10 +19,10 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from mattecli.errors import UsageError
+from mattecli.ops.trimap import UNKNOWN
 
 __all__ = [
     "PROTOCOLS",
-    "UNKNOWN_LEVEL",
     "AlphaRegion",
     "Error",
     "Measure",
@@ -39,14 +39,13 @@ Metric: TypeAlias = Literal[
 ProtocolName: TypeAlias = Literal["plain", "dim", "composition-1k", "rvm", "rvm-hr", "mmedit"]
 AlphaRegion: TypeAlias = Literal["whole", "unknown"]
 Region: TypeAlias = Literal["whole", "unknown", "foreground"]
-"""All pixels; those where the trimap is ``UNKNOWN_LEVEL``; those whose true alpha is above 0."""
+"""All pixels; those where the trimap is unknown; those whose true alpha is above 0."""
 Error: TypeAlias = Literal[
     "absolute", "squared", "gradient", "slope", "connectivity", "overlap", "temporal"
 ]
 """What is summed, but for ``overlap``, a share; ``slope`` is the gradient of pictures that were
 not stretched to 0..1."""
 
-UNKNOWN_LEVEL = 128
 """Of a trimap; all published programs count the pixels of exactly this level."""
 
 _FORMULAS: Mapping[Error, str] = MappingProxyType(
@@ -63,7 +62,7 @@ _FORMULAS: Mapping[Error, str] = MappingProxyType(
 _PLACES: Mapping[Region, str] = MappingProxyType(
     {
         "whole": "the whole picture",
-        "unknown": f"pixels where the trimap is {UNKNOWN_LEVEL}",
+        "unknown": f"pixels where the trimap is {UNKNOWN}",
         "foreground": "pixels with true alpha above 0 and the three channels",
     }
 )

@@ -24,7 +24,8 @@ from mattecli.ops.metrics import (
     squared_error,
     temporal_error,
 )
-from mattecli.ops.protocols import UNKNOWN_LEVEL, Error, Measure, Protocol, Region
+from mattecli.ops.protocols import Error, Measure, Protocol, Region
+from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Size
 
 __all__ = ["Sample", "Scores", "mean_scores", "score"]
@@ -91,7 +92,7 @@ class Sample:
             return mask_of(self.alpha.truth > 0)
         if self.trimap is None:
             raise UsageError("unknown pixels are scored, and there is no trimap")
-        return mask_of(self.trimap == UNKNOWN_LEVEL)
+        return mask_of(self.trimap == UNKNOWN)
 
     def count(self, region: Region) -> int:
         """Pixels in a region; for colours, times their channels."""
@@ -144,8 +145,8 @@ def _forced(sample: Sample) -> ImagePair:
     if sample.trimap is None:
         raise UsageError("the protocol forces known pixels, and there is no trimap")
     pred = sample.alpha.pred.copy()
-    pred[sample.trimap == 0] = 0
-    pred[sample.trimap == 255] = sample.alpha.white
+    pred[sample.trimap == BACKGROUND] = 0
+    pred[sample.trimap == FOREGROUND] = sample.alpha.white
     return ImagePair(pred, sample.alpha.truth)
 
 

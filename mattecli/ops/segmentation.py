@@ -26,6 +26,7 @@ __all__ = [
     "resized",
     "rough_mask",
     "subject_box",
+    "subject_mask",
     "uncrop",
 ]
 
@@ -60,6 +61,11 @@ def extent(mask: Array) -> Box:
         )
     top, left = int(rows[0]), int(columns[0])
     return Box(top, left, int(rows[-1]) - top + 1, int(columns[-1]) - left + 1)
+
+
+def subject_mask(alpha: Float32) -> npt.NDArray[np.uint8]:
+    """A hard mask, H,W: 255 where an alpha (0..1) is above one half, else 0."""
+    return np.where(alpha > 0.5, 255, 0).astype(np.uint8)
 
 
 def subject_box(mask: Array, margin: float = 0.1) -> Box:

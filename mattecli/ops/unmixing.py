@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mattecli.ops.blocks import Slices
-from mattecli.ops.pixels import Float32, levels_max, to_float
+from mattecli.ops.pixels import Float32, to_float, white_of
 from mattecli.records import Array
 
 __all__ = ["CLEAR", "Limits", "Mixture", "Photo", "SampledLayers"]
@@ -104,8 +104,7 @@ class Photo:
     def alpha_range(self, part: Slices) -> tuple[float, float]:
         """Lowest and highest alpha of a part, in 0..1 for levels too."""
         low, high, _, _ = cv2.minMaxLoc(self.alpha[part])
-        floating = np.issubdtype(self.alpha.dtype, np.floating)
-        white = 1 if floating else levels_max(self.alpha.dtype)
+        white = white_of(self.alpha.dtype)
         return low / white, high / white
 
     def sampled(self, step: int) -> Mixture:

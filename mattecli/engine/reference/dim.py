@@ -17,11 +17,11 @@ from mattecli.models.base import MattingModel, ModelInput
 from mattecli.models.dim import DIM
 from mattecli.models.dim_segnet import DIMSegNet
 from mattecli.ops.pixels import batch_from_image, image_from_tensor, truncated_levels
+from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Array, Size
 
 __all__ = ["VGGScript", "dim_reference", "dim_segnet_reference"]
 
-_UNKNOWN = 128
 _SQUARE = Size(320, 320)
 Float32 = npt.NDArray[np.float32]
 
@@ -87,7 +87,7 @@ def dim_segnet_reference(network: DIMSegNet, inputs: ReferenceInput) -> Referenc
 def _by_tiles(network: DIM, color: Array, trimap: Array, tile: Size) -> Float32:
     alpha = np.zeros(trimap.shape, np.float32)
     for area in _tiles(Size.of(trimap), tile):
-        if (trimap[area] == _UNKNOWN).any():
+        if (trimap[area] == UNKNOWN).any():
             alpha[area] = _at_size(network, color[area], trimap[area], tile)
     return alpha
 
@@ -121,8 +121,8 @@ def _whole(color: Array, max_size: int) -> Size:
 
 
 def _with_known_pixels(alpha: Float32, trimap: Array) -> Array:
-    known = np.where(trimap == 255, np.float32(1), alpha)
-    return truncated_levels(np.where(trimap == 0, np.float32(0), known))
+    known = np.where(trimap == FOREGROUND, np.float32(1), alpha)
+    return truncated_levels(np.where(trimap == BACKGROUND, np.float32(0), known))
 
 
 def _trimap_of(inputs: ReferenceInput) -> Array:

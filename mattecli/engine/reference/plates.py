@@ -6,29 +6,16 @@ tool does by default.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mattecli.errors import PlateError
 from mattecli.records import Array, Size
 
-__all__ = ["ScriptExposure", "bgm_aligned", "bgm_exposure", "bgmv2_aligned"]
-
-Float64 = npt.NDArray[np.float64]
+__all__ = ["bgm_aligned", "bgmv2_aligned"]
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _KEPT = 0.15  # of the matches
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScriptExposure:
-    """``gain * plate + bias``, one value for each channel, colours 0..1."""
-
-    gain: Float64
-    bias: Float64
 
 
 def bgm_aligned(plate: Array, photo: Array, mask: Array) -> Array:
@@ -70,24 +57,6 @@ def bgmv2_aligned(plate: Array, photo: Array) -> Array:
     return warped
 
 
-def bgm_exposure(plate: Array, photo: Array, mask: Array) -> ScriptExposure:
-    """Background Matting's gain and bias, which its Python scripts have switched off.
-
-    Args:
-        plate, photo: float, H,W,3, 0..1, registered.
-        mask: of the subject, H,W; above 0 is subject.
-
-    Returns:
-        gain = std(photo) / std(plate), bias = mean(photo) - gain * mean(plate), over the ring
-        between 10 and 300 pixels (city-block distance) from the subject.
-    """
-    subject = (mask > 0).astype(np.uint8)
-    ring = cv2.dilate(subject, _CROSS, iterations=300) > cv2.dilate(subject, _CROSS, iterations=10)
-    x, y = plate[ring].astype(np.float64), photo[ring].astype(np.float64)
-    gain = y.std(axis=0) / x.std(axis=0)
-    return ScriptExposure(gain, bias=y.mean(axis=0) - gain * x.mean(axis=0))
-
-
 def _homography(detector: cv2.Feature2D, plate: Array, photo: Array) -> Array:
     """From plate to photo: brute-force matches by L2 (as published, also for bits), RANSAC."""
     found = [detector.detectAndCompute(_grey(image), None) for image in (plate, photo)]
@@ -101,7 +70,7 @@ def _homography(detector: cv2.Feature2D, plate: Array, photo: Array) -> Array:
     homography = cv2.findHomography(start, end, cv2.RANSAC)[0] if len(matches) >= 4 else None
     if homography is None:
         raise PlateError(
-            "the script's alignment finds no homography", remedy="leave out --reference"
+            "the script's alignment finds no homography", remedy="leave --reference out, or --align"
         )
     return homography
 
