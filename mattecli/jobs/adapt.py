@@ -17,8 +17,8 @@ from mattecli.jobs.train import (
 )
 from mattecli.models.weights import LARGEST_SIDE, load_network
 from mattecli.settings.train import AdaptOptions
+from mattecli.training.pictures import image_files, pictures_digest
 from mattecli.training.soc import SOCSystem, soc_recipe
-from mattecli.training.store import image_files, pictures_digest
 from mattecli.training.trainer import WEIGHTS, Progress, Trainer
 
 __all__ = ["AdaptOptions", "adapt"]

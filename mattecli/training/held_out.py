@@ -13,7 +13,7 @@ from mattecli.engine.sizes import scaled_size
 from mattecli.ops.metrics import ImagePair, overlap
 from mattecli.ops.pixels import to_float, to_levels
 from mattecli.records import Array, Size
-from mattecli.training.store import labelled_pairs, read_alpha, read_photo
+from mattecli.training.pictures import labelled_pairs, read_alpha, read_photo
 from mattecli.training.system import Panel
 
 __all__ = ["HeldOut", "SizedMatting"]

@@ -22,8 +22,8 @@ from mattecli.records import Array, Size
 from mattecli.training.fused_norm import fuse_norms
 from mattecli.training.losses.modnet import Predictions, soc_losses
 from mattecli.training.modnet import MULTIPLE, SHORT_SIDE, modnet_matting
+from mattecli.training.pictures import read_photo
 from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
-from mattecli.training.store import read_photo
 from mattecli.training.system import Batch, Moment, Panel, Sampler, System, full_precision
 
 __all__ = ["SOCSystem", "soc_recipe"]
