@@ -263,13 +263,12 @@ def test_emptied_keeps_the_surroundings_and_forgets_the_subject() -> None:
     assert emptied(place, solid).shape == place.shape
 
 
-@pytest.mark.parametrize("kind", ["modnet", "segnet", "dim", "shm"])
+@pytest.mark.parametrize("kind", ["modnet", "dim", "shm"])
 def test_trimaps_are_certain_only_where_alpha_is(kind: str) -> None:
     alpha = blob()
     binary = ((alpha > 127) * 255).astype(np.uint8)
     trimap = {
         "modnet": lambda: trimaps.modnet_trimap(alpha, 256),
-        "segnet": lambda: trimaps.segnet_trimap(alpha, 3),
         "dim": lambda: trimaps.dim_trimap(alpha, 3, 6),
         "shm": lambda: trimaps.shm_trimap(binary, 8),
     }[kind]()

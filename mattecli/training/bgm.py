@@ -89,6 +89,7 @@ class BGMSystem(System):
     """
 
     name = "bgm"
+    part = "generator"
 
     def __init__(self, store: PictureStore) -> None:
         self._store = store
@@ -99,11 +100,6 @@ class BGMSystem(System):
         contest = Contest()
         contest.generator.apply(_initialise)
         return contest
-
-    def trained(self, network: nn.Module) -> nn.Module:
-        """The network that learns."""
-        assert isinstance(network, Contest)
-        return network.generator
 
     def sampler(self) -> Sampler:
         """Composed photos, plates and rough masks."""
@@ -135,12 +131,6 @@ class BGMSystem(System):
         terms = {name: weight * term for name, term in taught.items()}
         composite = shifted_composite(predicted, image, values["other"], _shifts(mask))
         return terms | _judged(network.discriminator, image, composite, moment.step)
-
-    def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """The network that learns, alone."""
-        del phase
-        prefix = "generator."
-        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def _layers(network: nn.Module, values: Mapping[str, Tensor]) -> Layers:

@@ -52,7 +52,8 @@ class PhotosWithPlates(Sampler):
         scales = _BASE_SCALES if _base_alone(phase) else _REFINE_SCALES
         made = make_plate_scene(self._store, square, scales, self._mix, rng)
         layers = {"src": made.photo, "bgr": made.plate, "fgr": made.foreground, "pha": made.alpha}
-        return {name: _cropped(layer, size) for name, layer in layers.items()}
+        cut = {name: centre_crop(layer, size) for name, layer in layers.items()}
+        return {name: np.rint(layer).astype(np.uint8) for name, layer in cut.items()}
 
 
 class BGMv2System(System):
@@ -124,11 +125,3 @@ def _unit(levels: Tensor) -> Tensor:
 
 def _floats(pha: Tensor, fgr: Tensor, err: Tensor) -> Coarse:
     return Coarse(pha.float(), fgr.float(), err.float())
-
-
-def _cropped(image: Array, size: Size) -> Array:
-    planes = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    tensor = torch.from_numpy(np.ascontiguousarray(planes)).float()[None]
-    cut = centre_crop(tensor, size.height, size.width)[0].round().to(torch.uint8).numpy()
-    cropped: Array = cut[0] if image.ndim == 2 else cut.transpose(1, 2, 0)
-    return cropped

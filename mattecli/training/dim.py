@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.dim import DIM
+from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.training.composites import Cut, resized_cut, still_composite
 from mattecli.training.losses.dim import (
@@ -99,7 +100,7 @@ class DIMSystem(System):
         seen = torch.cat((network.normalise(image / 255), trimap), dim=1)
         out = network(seen)
         raw, alpha = out.raw.float(), batch["alpha"].float() / 255
-        unknown = (batch["trimap"] == 128).float()
+        unknown = (batch["trimap"] == UNKNOWN).float()
         name = moment.phase.name
         if name == "alpha":
             return {"alpha": stage0_loss(raw, alpha, unknown)}

@@ -55,7 +55,6 @@ class MODNetSystem(System):
         store: labelled photos and backgrounds to train on.
         held_out: folder with ``image`` and ``alpha`` for validation, if there is one.
         backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
-        mix: kinds of pictures.
     """
 
     name = "modnet"
@@ -65,12 +64,10 @@ class MODNetSystem(System):
         store: PictureStore,
         held_out: Path | None = None,
         backbone: Path | None = None,
-        mix: Mix | None = None,
     ) -> None:
         self._store = store
         self._held_out = HeldOut(held_out)
         self._backbone = backbone
-        self._mix = mix or Mix()
 
     def network(self, seed: int) -> nn.Module:
         """MODNet with fresh weights, its norms in their fast form."""
@@ -89,7 +86,7 @@ class MODNetSystem(System):
 
     def sampler(self) -> Sampler:
         """Scenes from the store."""
-        return ScenesWithTrimaps(self._store, self._mix)
+        return ScenesWithTrimaps(self._store, Mix())
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
         """The three supervised terms; those of the semantic branch where it is alone."""
@@ -165,8 +162,8 @@ def _applied(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
 
     @torch.inference_mode()
-    def run(levels: Array) -> Array:
-        image = torch.from_numpy(levels).div(127.5).sub(1)
-        return matte(network, image.contiguous(memory_format=torch.channels_last)).numpy()
+    def run(levels: Tensor) -> Tensor:
+        image = levels.div(127.5).sub(1)
+        return matte(network, image.contiguous(memory_format=torch.channels_last))
 
     return SizedMatting(run, short_side, MULTIPLE)

@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.base import load_strictly
 from mattecli.models.shm import SHM
+from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.training.backbone import read_encoder, shm_backbone
 from mattecli.training.composites import Composite, Cut, resized_cut
@@ -60,7 +61,7 @@ class ScenesWithClasses(Sampler):
             scene = make_scene(self._store, size, mix, rng)
             image, alpha = scene.image, scene.alpha
         trimap = shm_trimap(((alpha >= 128) * 255).astype(np.uint8), _BAND)
-        trimap[(alpha > _SURE) & (alpha < 255 - _SURE)] = 128
+        trimap[(alpha > _SURE) & (alpha < 255 - _SURE)] = UNKNOWN
         return {"image": image, "alpha": alpha, "trimap": trimap}
 
     def _detail(self, side: int, mix: Mix, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -157,9 +158,8 @@ def _matting(state: Mapping[str, Tensor], short_side: int) -> SizedMatting:
     network = SHM.from_state(state).eval()
 
     @torch.inference_mode()
-    def matte(levels: Array) -> Array:
-        image = network.normalise(torch.from_numpy(levels).flip(1) / 255)
-        alpha: Tensor = network(image).alpha_p.clamp(0, 1)
-        return alpha.numpy()
+    def matte(levels: Tensor) -> Tensor:
+        alpha: Tensor = network(network.normalise(levels.flip(1) / 255)).alpha_p
+        return alpha.clamp(0, 1)
 
     return SizedMatting(matte, short_side, _MULTIPLE)

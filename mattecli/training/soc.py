@@ -104,6 +104,7 @@ class SOCSystem(System):
     """
 
     name = "soc"
+    part = "network"
 
     def __init__(
         self,
@@ -147,12 +148,6 @@ class SOCSystem(System):
         predicted = _predictions(network.network(image, inference=False))
         with full_precision(image):
             return soc_losses(predicted, frozen)
-
-    def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """The adapted network."""
-        del phase
-        prefix = "network."
-        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Photos, their mattes before and after."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mattecli.models.base import load_strictly
 from mattecli.models.weights import SHORT_SIDE
+from mattecli.ops.pixels import tensor_from_array
 from mattecli.records import Array, Size
 from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.recipe import Phase
@@ -56,6 +57,7 @@ class System(ABC):
 
     Attributes:
         name: of the system.
+        part: which submodule of ``network`` is the matting network; empty: ``network`` itself.
         later: how the names of those weights begin that only the last phases train.
         options: what the trained weights' file says of them beside the tensors, such as the short
             side at which they see photos; of a resumed training, what its checkpoint says.
@@ -64,6 +66,7 @@ class System(ABC):
     """
 
     name: str
+    part: str = ""
     later: tuple[str, ...] = ()
     options: Mapping[str, str] = MappingProxyType({})
     begun_with: Mapping[str, str] = MappingProxyType({})
@@ -91,8 +94,8 @@ class System(ABC):
         load_strictly(part, fresh | dict(weights))
 
     def trained(self, network: nn.Module) -> nn.Module:
-        """The matting network in ``network``: all of it by default."""
-        return network
+        """The matting network in ``network``."""
+        return network.get_submodule(self.part)
 
     @abstractmethod
     def sampler(self) -> Sampler:
@@ -110,14 +113,15 @@ class System(ABC):
         del network, phase
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """What of the averaged weights is a trained matting network, under published names.
+        """Those of the averaged weights that make up the matting network, under published names.
 
         Args:
             state: the averaged weights.
             phase: the last phase that was trained.
         """
         del phase
-        return dict(state)
+        prefix = f"{self.part}." if self.part else ""
+        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
     def evaluate(
         self, state: Mapping[str, Tensor], phase: Phase, *, thorough: bool
@@ -146,9 +150,11 @@ def full_precision(like: Tensor) -> torch.autocast:
 def stacked(rows: list[dict[str, Array]]) -> Batch:
     """Samples as tensors, N,C,H,W, of the arrays' types."""
     return {
-        name: torch.from_numpy(np.stack([_planes(row[name]) for row in rows])) for name in rows[0]
+        name: _channels_first(tensor_from_array(np.stack([row[name] for row in rows])))
+        for name in rows[0]
     }
 
 
-def _planes(image: Array) -> Array:
-    return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+def _channels_first(images: Tensor) -> Tensor:
+    """N,H,W or N,H,W,C as N,C,H,W; nothing moves in memory, as the networks like it."""
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)

@@ -1,7 +1,7 @@
 """Deep Image Matting's losses.
 
 Xu et al., CVPR 2017, section 3.2: alpha prediction and compositional loss over the unknown region,
-in the forms of two reimplementations, whose constants differ. Alpha is N,1,H,W, 0..1; ``unknown``
+in the form of the reimplementation whose network this is. Alpha is N,1,H,W, 0..1; ``unknown``
 is N,1,H,W, 1 where the trimap is unknown, else 0.
 """
 
@@ -17,7 +17,6 @@ __all__ = [
     "alpha_loss",
     "composition_loss",
     "joint_loss",
-    "segnet_loss",
     "stage0_loss",
     "stage1_loss",
 ]
@@ -34,17 +33,11 @@ class Composition:
     background: Tensor
 
 
-def segnet_loss(predicted: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
-    """The alpha loss of the network without refinement.
-
-    The mask comes before the root, so that each known pixel adds 1e-6; without an unknown pixel
-    the loss is the number of pixels, without a useful gradient.
-    """
-    return _length((predicted - alpha) * unknown).sum() / (unknown.sum() + 1e-6)
-
-
 def stage0_loss(raw: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
-    """The alpha loss of stage 0, masked before the root like ``segnet_loss``."""
+    """The alpha loss of stage 0.
+
+    The mask comes before the root, so that each known pixel adds 1e-6 to the sum.
+    """
     return _length(unknown * (raw - alpha)).sum() / (unknown.sum() + 1)
 
 
@@ -60,12 +53,9 @@ def composition_loss(raw: Tensor, made_of: Composition, unknown: Tensor) -> Tens
     return difference.sum() / (unknown.sum() + 1) / 3
 
 
-def stage1_loss(
-    raw: Tensor, alpha: Tensor, made_of: Composition, unknown: Tensor, alpha_weight: float = 0.5
-) -> Tensor:
-    """Alpha and compositional loss of the encoder-decoder (equation 3)."""
-    composition = composition_loss(raw, made_of, unknown)
-    return alpha_weight * alpha_loss(raw, alpha, unknown) + (1 - alpha_weight) * composition
+def stage1_loss(raw: Tensor, alpha: Tensor, made_of: Composition, unknown: Tensor) -> Tensor:
+    """Alpha and compositional loss of the encoder-decoder, half of each (equation 3)."""
+    return 0.5 * alpha_loss(raw, alpha, unknown) + 0.5 * composition_loss(raw, made_of, unknown)
 
 
 def joint_loss(stage1: Tensor, refined: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
