@@ -11,9 +11,9 @@ from mattecli.jobs.train import (
     alone_in,
     check_not_negative,
     on_this_machine,
+    refuse_begun,
     run_settings,
     time_limit,
-    unless_begun,
 )
 from mattecli.models.weights import LARGEST_SIDE, load_network
 from mattecli.settings.train import AdaptOptions
@@ -58,7 +58,7 @@ def adapt(
     if not photos:
         raise InputError("has no photos", path=options.photos, remedy="name a folder of photos")
     settings = run_settings(options.output, options.run)
-    unless_begun(settings)
+    refuse_begun(settings)
     weights = options.weights or weights_path(options.model)
     loaded = load_network(spec, weights)
     state, size = loaded.network.state_dict(), options.size or loaded.spec.size

@@ -14,16 +14,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mattecli.errors import CheckpointError, ResourceError, UsageError
+from mattecli.errors import CheckpointError, ImageWriteError, ResourceError, UsageError
+from mattecli.media.files import atomic_path
 from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
 
 __all__ = [
     "TrainingState",
     "begun_with",
-    "read_checkpoint",
+    "read_training_state",
     "told_options",
-    "write_checkpoint",
+    "write_training_state",
     "write_weights",
 ]
 
@@ -39,7 +40,7 @@ class TrainingState:
     average: WeightAverage
 
 
-def write_checkpoint(path: Path, state: TrainingState, facts: dict[str, Any]) -> None:
+def write_training_state(path: Path, state: TrainingState, facts: dict[str, Any]) -> None:
     """Write ``state`` and ``facts`` (JSON); an earlier file stays whole until the new one is.
 
     Args:
@@ -55,7 +56,7 @@ def write_checkpoint(path: Path, state: TrainingState, facts: dict[str, Any]) ->
     _save(path, tensors, facts)
 
 
-def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
+def read_training_state(path: Path, state: TrainingState) -> dict[str, Any]:
     """Put a checkpoint's tensors into ``state`` and return its facts.
 
     Raises:
@@ -142,20 +143,18 @@ def _load_optimiser(state: TrainingState, tensors: dict[str, Tensor]) -> None:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     try:
-        part.touch()
-        mode = part.stat().st_mode  # the library would let nobody else read it
-        save_file(plain, part, metadata={_META: json.dumps(facts)})
-        part.chmod(mode)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with atomic_path(path, through_link=False) as part:
+            mode = part.stat().st_mode
+            # The library puts a file of its own in place, which only its owner may read.
+            save_file(plain, part, metadata={_META: json.dumps(facts)})
+            part.chmod(mode)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+    except (OSError, SafetensorError, ImageWriteError) as error:
         raise ResourceError(
-            f"cannot be written ({error})",
+            f"cannot be written ({getattr(error, 'cause', error)})",
             path=path,
             remedy="free some space, then go on with --resume",
         ) from error

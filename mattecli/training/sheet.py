@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mattecli.media.files import write_atomically
 from mattecli.media.opencv import encode
 from mattecli.records import Array
 from mattecli.training.system import Panel
@@ -15,9 +16,10 @@ from mattecli.training.system import Panel
 __all__ = ["write_sheet"]
 
 _HEIGHT = 200  # of a row, pixels
+_COLUMNS = 2
 
 
-def write_sheet(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
+def write_sheet(path: Path, panels: Sequence[Panel]) -> None:
     """Write ``panels`` beside and below each other; nothing if there are none."""
     strips = [_strip(panel) for panel in panels]
     if not strips:
@@ -26,9 +28,10 @@ def write_sheet(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
     cells = [
         cv2.copyMakeBorder(s, 2, 2, 2, width - s.shape[1] + 2, cv2.BORDER_CONSTANT) for s in strips
     ]
-    cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
-    rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    path.write_bytes(encode(".png", np.vstack(rows)[..., ::-1]))
+    cells += [np.zeros_like(cells[0])] * (-len(cells) % _COLUMNS)
+    rows = [np.hstack(cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
+    picture = encode(".png", np.vstack(rows)[..., ::-1])
+    write_atomically(path, picture, through_link=False)
 
 
 def _strip(panel: Panel) -> Array:

@@ -147,7 +147,8 @@ def build_store(
         plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
         text = json.dumps({"version": _VERSION, "source": source, **rows})
-        write_atomically(index, text.encode())  # last: its presence says the pixels are complete
+        # Last: its presence says that the pixels are complete.
+        write_atomically(index, text.encode(), through_link=False)
     return PictureStore(folder)
 
 
