@@ -33,6 +33,8 @@ from mattecli.training.checkpoint import write_weights
 from mattecli.training.journal import Journal, draw_curves, read_rows
 from mattecli.training.recipe import Phase, Rate, Recipe, rate_at
 from mattecli.training.recipes import RECIPES
+from mattecli.training.sheet import write_sheet
+from mattecli.training.system import Panel
 from tests.faults import mounted
 
 NETWORKS: dict[str, type[MattingModel]] = {
@@ -297,13 +299,16 @@ def test_numbers_too_large_for_half_precision_stay_whole(tmp_path: Path) -> None
     assert torch.equal(network.state_dict()[wide], state[wide])
 
 
-def test_a_full_disk_leaves_the_earlier_weights(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     with mounted(tmp_path / "small", "size=400k") as folder:
         path = folder / "weights.safetensors"
         write_weights(path, {"a": torch.ones(1000)}, {})
         before = path.read_bytes()
         with pytest.raises(ResourceError, match=r"weights.safetensors: cannot be written .*resume"):
             write_weights(path, {"a": torch.ones(10**6)}, {})
+        noise = np.random.default_rng(1).integers(0, 256, (900, 900, 3), np.uint8)
+        with pytest.raises(ResourceError, match=r"sheet.png: cannot be written .*resume"):
+            write_sheet(folder / "sheet.png", [Panel((noise,))] * 8)
         assert path.read_bytes() == before
         assert list(folder.iterdir()) == [path]
 

@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mattecli.errors import CheckpointError, ImageWriteError, ResourceError, UsageError
-from mattecli.media.files import atomic_path
+from mattecli.errors import CheckpointError, UsageError
 from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
+from mattecli.training.writing import replacing
 
 __all__ = [
     "TrainingState",
@@ -33,7 +33,7 @@ _META = "mattecli"
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """All that changes during a training, beside the number of steps done."""
+    """All that changes during a training, besides the number of steps done."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
@@ -82,10 +82,14 @@ def read_training_state(path: Path, state: TrainingState) -> dict[str, Any]:
 
 
 def told_options(path: Path, told: object) -> dict[str, str]:
-    """What a checkpoint's facts say of the weights.
+    """The options of the weights in a checkpoint, checked.
+
+    Args:
+        path: of the checkpoint.
+        told: by name, what its facts say.
 
     Raises:
-        CheckpointError: it makes no sense.
+        CheckpointError: they make no sense.
     """
     if (
         isinstance(told, dict)
@@ -97,12 +101,12 @@ def told_options(path: Path, told: object) -> dict[str, str]:
 
 
 def begun_with(path: Path, told: object, now: Mapping[str, str]) -> dict[str, str]:
-    """What a checkpoint's training was begun with; going on with other things would be another.
+    """What a training was begun with, if it is resumed with the same: else it would be another.
 
     Args:
         path: of the checkpoint.
         told: by name, what its facts say.
-        now: what the training that is to go on with it would be begun with.
+        now: by name, what it is resumed with.
 
     Raises:
         UsageError: they differ.
@@ -144,17 +148,10 @@ def _load_optimiser(state: TrainingState, tensors: dict[str, Tensor]) -> None:
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    try:
-        with atomic_path(path, through_link=False) as part:
-            mode = part.stat().st_mode
-            # The library puts a file of its own in place, which only its owner may read.
-            save_file(plain, part, metadata={_META: json.dumps(facts)})
-            part.chmod(mode)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-    except (OSError, SafetensorError, ImageWriteError) as error:
-        raise ResourceError(
-            f"cannot be written ({getattr(error, 'cause', error)})",
-            path=path,
-            remedy="free some space, then go on with --resume",
-        ) from error
+    with replacing(path) as part:
+        mode = part.stat().st_mode
+        # The library puts a file of its own in place, which only its owner may read.
+        save_file(plain, part, metadata={_META: json.dumps(facts)})
+        part.chmod(mode)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())

@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mattecli.media.files import write_atomically
 from mattecli.media.opencv import encode
 from mattecli.records import Array
 from mattecli.training.system import Panel
+from mattecli.training.writing import replacing
 
 __all__ = ["write_sheet"]
 
@@ -30,8 +30,8 @@ def write_sheet(path: Path, panels: Sequence[Panel]) -> None:
     ]
     cells += [np.zeros_like(cells[0])] * (-len(cells) % _COLUMNS)
     rows = [np.hstack(cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
-    picture = encode(".png", np.vstack(rows)[..., ::-1])
-    write_atomically(path, picture, through_link=False)
+    with replacing(path) as part:
+        part.write_bytes(encode(".png", np.vstack(rows)[..., ::-1]))
 
 
 def _strip(panel: Panel) -> Array:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import PairingError, UsageError
-from mattecli.media.files import write_atomically
 from mattecli.ops.foreground import decontaminated
 from mattecli.records import Size
 from mattecli.training.emptied import emptied
@@ -28,6 +27,7 @@ from mattecli.training.pictures import (
     read_photo,
 )
 from mattecli.training.processes import made_ahead
+from mattecli.training.writing import replacing
 
 __all__ = ["Entry", "PictureStore", "Subject", "build_store"]
 
@@ -136,6 +136,7 @@ def build_store(
         PairingError: a photo has no alpha, or one of another size.
         ImageReadError: a file cannot be decoded.
         UsageError: ``folder`` was made of other pictures, or two pictures have the same stem.
+        ResourceError: memory or disk do not suffice.
     """
     index = folder / "index.json"
     labelled = data / "train" if (data / "train").is_dir() else data
@@ -146,9 +147,8 @@ def build_store(
         pictures = _write(folder / "pictures.raw", _pictures(labelled, report, workers))
         plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
-        text = json.dumps({"version": _VERSION, "source": source, **rows})
-        # Last: its presence says that the pixels are complete.
-        write_atomically(index, text.encode(), through_link=False)
+        with replacing(index) as part:  # last: its presence says that the pixels are complete
+            part.write_text(json.dumps({"version": _VERSION, "source": source, **rows}))
     return PictureStore(folder)
 
 
@@ -191,7 +191,7 @@ def _pictures(
     folder: Path, report: Callable[[int, int], None], workers: int
 ) -> Generator[tuple[str, Levels]]:
     pairs = labelled_pairs(folder)
-    # One process more would do no more than this one, which has OpenCV's threads, too.
+    # A single other process would be no faster than this one with OpenCV's threads.
     made = made_ahead(_Layers(pairs), range(len(pairs)), workers if workers > 1 else 0)
     for done, ((image, _), planes) in enumerate(zip(pairs, made, strict=True), start=1):
         yield image.name, np.asarray(planes)
