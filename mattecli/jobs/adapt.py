@@ -45,6 +45,7 @@ def adapt(
         ModelUnavailableError: there are no weights to begin with.
         ImageReadError: a photo cannot be decoded.
         CheckpointError: the weights are no MODNet's, or the checkpoint does not fit.
+        ResourceError: memory or disk do not suffice.
     """
     spec = find_target(options.model).spec
     if spec.system != "modnet":

@@ -75,12 +75,12 @@ def train(
         reading: called with the photos decoded and all of them, before the first step.
 
     Raises:
-        UsageError: no such recipe, phase or data; or ``output`` holds a training and ``resume`` is
-            not set, or it was begun otherwise.
+        UsageError: no such recipe, phase or data, or two pictures of one stem; or ``output`` holds
+            a training and ``resume`` is not set, or it was begun otherwise.
         PairingError: a photo has no alpha.
         ImageReadError: a file cannot be decoded.
         CheckpointError: the checkpoint or the pretrained weights do not fit.
-        ResourceError: the loss is not finite any more.
+        ResourceError: the loss is not finite any more, or memory or disk do not suffice.
     """
     row = RECIPES.get(options.recipe)
     if row is None:
@@ -167,7 +167,7 @@ def on_this_machine(options: AnyOptions) -> AnyOptions:
 
 
 def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
-    """What the trainer is told of ``options``.
+    """What the trainer needs to know of ``options``.
 
     Raises:
         UsageError: a device that was asked for is not there, or a seed or name makes no sense.
@@ -192,7 +192,7 @@ def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
 
 
 def time_limit(options: LearnOptions, stop: Callable[[], bool]) -> Callable[[], bool]:
-    """``stop``, or that the minutes are over, which count from now."""
+    """Whether ``stop`` says so, or the minutes, counted from now, are over."""
     end = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     return lambda: stop() or time.monotonic() >= end
 

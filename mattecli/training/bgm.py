@@ -78,8 +78,10 @@ class Contest(nn.Module):
 
 
 class BGMSystem(System):
-    """The phase ``supervised``, and ``adversarial``, in which a new network learns from the
-    first one's results on pictures whose truth it is not told, and from a discriminator.
+    """Background Matting in two phases.
+
+    ``supervised`` learns from labels. In ``adversarial`` a new network learns from the results of
+    the first one and from a discriminator, without the labels.
 
     The released code lets no gradient from the discriminator reach the network; here it does, as
     in the paper.
@@ -106,7 +108,7 @@ class BGMSystem(System):
         return SubjectsWithMasks(self._store)
 
     def enter(self, network: nn.Module, phase: Phase) -> None:
-        """Before the second phase the first one's network becomes the teacher of a new one."""
+        """For ``adversarial`` the trained network becomes the teacher of a new one."""
         assert isinstance(network, Contest)
         if phase.name == "adversarial":
             network.teacher.load_state_dict(network.generator.state_dict())
@@ -142,7 +144,7 @@ def _judged(
     discriminator: nn.Module, image: Tensor, composite: Tensor, step: int
 ) -> dict[str, Tensor]:
     """The generator's adversarial term, and now and then the discriminator's own."""
-    # The generator's term must not teach its judge, so it goes through constants.
+    # The generator's term must not train its judge, whose weights are constants here.
     fixed = {name: p.detach() for name, p in discriminator.named_parameters()}
     verdict = functional_call(discriminator, fixed, composite).float()
     terms = {"adversarial": adversarial_loss(verdict)}
@@ -153,7 +155,7 @@ def _judged(
 
 
 def _shifts(mask: Tensor) -> Tensor:
-    """A random shift for each subject that keeps some of it in the picture, else none."""
+    """For each subject a random shift that keeps some of it in the picture; 0 if there is none."""
     ranges = [shift_range((subject + 1) / 2) for subject in mask]
     return torch.stack(
         [torch.randint(r.start, r.stop, ()) if len(r) else torch.tensor(0) for r in ranges]

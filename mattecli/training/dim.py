@@ -1,7 +1,7 @@
 """Training Deep Image Matting: encoder-decoder, refinement, both together.
 
-Xu et al., CVPR 2017, section 3.3 and 4.2; constants of the reimplementation whose network and
-losses these are.
+Xu et al., CVPR 2017, sections 3.3 and 4.2; network, losses and constants are those of a published
+reimplementation.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class UnknownCrops(Sampler):
 class DIMSystem(System):
     """Deep Image Matting with refinement.
 
-    Phases called ``alpha`` train the encoder-decoder with the alpha loss alone, ``matting`` with
-    the compositional loss too, ``refine`` the refinement alone, ``joint`` everything.
+    The phase ``alpha`` trains the encoder-decoder with the alpha loss alone, ``matting`` with the
+    compositional loss too, ``refine`` the refinement alone, ``joint`` everything.
 
     Args:
         store: labelled photos and backgrounds.
@@ -82,7 +82,7 @@ class DIMSystem(System):
         self._vgg16 = vgg16
 
     def network(self, seed: int) -> nn.Module:
-        """Fresh weights, the encoder's from VGG-16 where given."""
+        """Fresh weights; the encoder's are VGG-16's, where that is given."""
         torch.manual_seed(seed)
         network = DIM()
         vgg16 = read_checkpoint(self._vgg16).state if self._vgg16 else None
@@ -114,6 +114,6 @@ class DIMSystem(System):
         return {"matting": loss}
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """Without the refinement as long as that is untrained."""
+        """Without the refinement until a phase has trained it."""
         trained = phase.name in _REFINED_PHASES
         return {key: v for key, v in state.items() if trained or not key.startswith("refine_")}

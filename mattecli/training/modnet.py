@@ -26,7 +26,7 @@ from mattecli.training.trimaps import modnet_trimap
 __all__ = ["MULTIPLE", "SHORT_SIDE", "MODNetSystem", "modnet_matting"]
 
 SHORT_SIDE, MULTIPLE = 512, 32
-"""At which the network sees a photo by default."""
+"""The short side at which the network sees a photo by default, and what sides are multiples of."""
 
 
 class ScenesWithTrimaps(Sampler):
@@ -79,7 +79,7 @@ class MODNetSystem(System):
         return network
 
     def quicken(self, network: nn.Module) -> None:
-        """The largest convolution with less arithmetic, too."""
+        """Compute the largest convolution with less arithmetic, too."""
         super().quicken(network)
         assert isinstance(network, MODNet)
         convolve_before_enlarging(network)
@@ -89,7 +89,7 @@ class MODNetSystem(System):
         return ScenesWithTrimaps(self._store, Mix())
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """The three supervised terms; those of the semantic branch where it is alone."""
+        """The three supervised terms; only the semantic branch's while that is trained alone."""
         assert isinstance(network, MODNet)
         image = batch["image"].float().div_(127.5).sub_(1)
         image = image.contiguous(memory_format=torch.channels_last)
@@ -109,7 +109,7 @@ class MODNetSystem(System):
     ) -> dict[str, float]:
         """Figures of ``HeldOut``, the network seeing photos as the product shows them.
 
-        While the semantic branch is alone, those of its coarse alpha.
+        They are of the coarse alpha while the semantic branch is trained alone.
         """
         matting = _semantic_matting if _semantic_alone(phase) else modnet_matting
         applied = matting(state, self.short_side(SHORT_SIDE))
@@ -121,7 +121,7 @@ class MODNetSystem(System):
 
 
 def _semantic_alone(phase: Phase) -> bool:
-    """Whether the other branches rest: they need its maps, it needs nothing of theirs."""
+    """Whether the semantic branch is trained alone, so that the others need not be computed."""
     return phase.rests("f_branch.")
 
 
@@ -138,7 +138,7 @@ def _trimap_shares(levels: Tensor) -> Tensor:
 
 
 def modnet_matting(state: Mapping[str, Tensor], short_side: int = SHORT_SIDE) -> SizedMatting:
-    """A trained network, applied to photos whose shorter side it sees at ``short_side``."""
+    """A trained network that sees photos at ``short_side`` pixels."""
     return _applied(state, lambda network, image: network(image).matte, short_side)
 
 

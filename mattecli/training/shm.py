@@ -36,8 +36,8 @@ __all__ = ["SHMSystem"]
 
 _BAND = 10  # side of the ellipse that makes the unknown region, pixels
 _SURE = 12  # levels from 0 and 255 within which alpha is taken as certain
-_SHORT_SIDE, _MULTIPLE = 320, 16  # at which validation sees a photo
-_CLOSER = 1.5  # how much larger the scene is of which the matting phase sees a part
+_SHORT_SIDE, _MULTIPLE = 320, 16  # of a photo in validation, pixels
+_CLOSER = 1.5  # the matting phase sees a part of a scene that is so much larger
 
 
 class ScenesWithClasses(Sampler):
@@ -74,7 +74,7 @@ class ScenesWithClasses(Sampler):
 
 
 class SHMSystem(System):
-    """T-Net while M-Net rests, M-Net on true trimaps while T-Net rests, then both.
+    """Trains T-Net while M-Net rests, M-Net on true trimaps while T-Net rests, then both.
 
     Args:
         store: labelled photos and backgrounds.

@@ -58,11 +58,11 @@ class System(ABC):
     Attributes:
         name: of the system.
         part: which submodule of ``network`` is the matting network; empty: ``network`` itself.
-        later: how the names of those weights begin that only the last phases train.
-        options: what the trained weights' file says of them beside the tensors, such as the short
-            side at which they see photos; of a resumed training, what its checkpoint says.
-        begun_with: by name, what a training can be resumed with only; of a resumed training, what
-            its checkpoint says.
+        later: prefixes of the names of weights that only the last phases train.
+        options: what is written beside the tensors into the file of trained weights, such as the
+            short side at which they see photos; resuming takes the checkpoint's.
+        begun_with: by name, what must be the same for a training to be resumed, such as the
+            weights it began with; resuming takes the checkpoint's.
     """
 
     name: str
@@ -72,7 +72,7 @@ class System(ABC):
     begun_with: Mapping[str, str] = MappingProxyType({})
 
     def short_side(self, usual: int) -> int:
-        """At which its network sees photos: what ``options`` say, else ``usual``; pixels."""
+        """The short side at which its network sees photos, from ``options``, else ``usual``."""
         return int(self.options.get(SHORT_SIDE, usual))
 
     @abstractmethod
@@ -80,11 +80,14 @@ class System(ABC):
         """A network with fresh weights for training."""
 
     def quicken(self, network: nn.Module) -> None:
-        """Put layers into a fresh ``network`` that a CPU trains faster; names and results stay."""
+        """Replace layers of a fresh ``network`` by ones that a CPU trains faster.
+
+        Names and results stay the same.
+        """
         quicken_depthwise(network)
 
     def begin(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        """Put trained weights into ``network``; what they lack of ``later`` stays fresh.
+        """Copy trained weights into ``network``; those of ``later`` that are missing stay fresh.
 
         Raises:
             CheckpointError: they are of another network.
@@ -99,7 +102,7 @@ class System(ABC):
 
     @abstractmethod
     def sampler(self) -> Sampler:
-        """What makes its pictures."""
+        """What makes its training pictures."""
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
@@ -143,7 +146,7 @@ class System(ABC):
 
 
 def full_precision(like: Tensor) -> torch.autocast:
-    """A context in which losses are computed in the type of their inputs, on ``like``'s device."""
+    """A context without autocast on ``like``'s device: losses keep the type of their inputs."""
     return torch.autocast(like.device.type, enabled=False)
 
 
@@ -156,5 +159,5 @@ def stacked(rows: list[dict[str, Array]]) -> Batch:
 
 
 def _channels_first(images: Tensor) -> Tensor:
-    """N,H,W or N,H,W,C as N,C,H,W; nothing moves in memory, as the networks like it."""
+    """N,H,W or N,H,W,C as N,C,H,W; nothing moves in memory: networks are channels-last."""
     return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)

@@ -61,13 +61,13 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training is.
+    """How far a training has come.
 
     Attributes:
         step: steps done.
         steps: of the whole recipe.
         phase: name of the current phase.
-        loss: mean over the last row of the log.
+        loss: mean over the steps of the log's last row.
         rate: pictures a second, likewise.
     """
 

@@ -71,7 +71,7 @@ def supervised_losses(
 
 
 def semantic_losses(semantic: Tensor, alpha: Tensor) -> dict[str, Tensor]:
-    """The semantic term, and the cross-entropy, which pulls harder on what is certain and wrong.
+    """The semantic term, and a cross-entropy, which weighs more where the network is surely wrong.
 
     Args:
         semantic: coarse alpha, N,1,H/16,W/16.
@@ -130,7 +130,7 @@ def blurred(x: Tensor) -> Tensor:
 
 
 def _cleared(x: Tensor) -> Tensor:
-    """A target: no gradient, and values up to 0.01 taken as nothing."""
+    """``x`` as a target: without gradient, values up to 0.01 set to 0."""
     target = x.detach()
     return torch.where(target > 0.01, target, torch.zeros_like(target))
 

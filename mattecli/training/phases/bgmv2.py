@@ -7,7 +7,7 @@ from mattecli.training.recipe import Phase, Rate, Recipe
 
 __all__ = ["BGMV2"]
 
-# What a quarter of a picture in HD comes to; and what is refined.
+# The base phases see sizes of about a quarter of HD.
 _COARSE = ((224, 224), (256, 256), (224, 320), (320, 224), (256, 384), (384, 256), (288, 288))
 _LARGER_COARSE = (
     *((288, 288), (256, 384), (384, 256), (320, 320)),

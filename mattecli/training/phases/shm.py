@@ -13,7 +13,7 @@ _PORTRAIT = (
 )
 
 # T-Net's encoder begins as MODNet's, which knows what a person is; its decoder is new. M-Net sees
-# only the surroundings of a pixel, and learns soon what it can.
+# only the surroundings of a pixel, and soon learns what it can.
 SHM = Recipe(
     system="shm",
     phases=(
