@@ -169,6 +169,18 @@ def test_begins_with_weights(data: Path, cli: Cli, tmp_path: Path, modnet_weight
     assert not (tmp_path / "shm").exists()
 
 
+@pytest.mark.parametrize("recipe", ["modnet", "bgmv2"])
+def test_damaged_weights_are_refused_before_photos_are_read(
+    recipe: str, data: Path, cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    done = cli("train", recipe, "--data", data, "-o", "out", "--weights", "broken.pth")
+    assert done.code == 3
+    assert done.err.splitlines()[-1].startswith("mattecli: broken.pth: ")
+    assert "reading photos" not in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_adapts_to_photos(cli: Cli, tmp_path: Path, modnet_weights: Path) -> None:
     for number in range(2):
         save(tmp_path / "look" / f"{number}.png", photo(90, 70, seed=number))

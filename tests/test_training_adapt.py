@@ -139,7 +139,7 @@ def test_a_broken_photo_ends_it_with_its_name(options: AdaptOptions) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "cannot be decoded as an image" in line
+    assert "this is not an image" in line
     assert str(options.photos) in line
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import re
 import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import load
+from conftest import load, photo, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_pictures import make_training_folder
@@ -24,6 +26,7 @@ from mattecli.training.photometry import degraded, relit
 from mattecli.training.plates import photographed, rephotographed, rough_mask
 from mattecli.training.scenes import Mix, make_scene
 from mattecli.training.store import PictureStore, build_store
+from tests.media_samples import exif, pil
 
 Random = np.random.default_rng
 
@@ -102,6 +105,79 @@ def test_store_names_what_is_wrong(tmp_path: Path) -> None:
     (bad / "image" / "0.png").write_bytes(b"not a picture")
     with pytest.raises(ImageReadError, match=r"0.png"):
         build_store(bad, tmp_path / "s3")
+
+
+def test_two_files_of_one_stem_are_refused_by_name(tmp_path: Path) -> None:
+    for folder, other in (("alpha", "2.tif"), ("image", "2.jpg")):
+        data = make_training_folder(tmp_path / folder)
+        path = data / folder / "2.png"
+        save(path.with_name(other), load(path))
+        with pytest.raises(UsageError) as refused:
+            build_store(data, tmp_path / "store")
+        assert f"{folder}/2." in str(refused.value)
+        assert {"2.png", other} <= set(re.split(r"[/ ,:]", str(refused.value)))
+    assert not (tmp_path / "store" / "index.json").exists()
+
+
+def test_every_depth_is_rounded(tmp_path: Path) -> None:
+    """Truncation would make 0x00ff nothing, and a float of 0.999 less than white."""
+    rng = Random(5)
+    deep = rng.integers(0, 2**16, (40, 30), np.uint16)
+    deep[:3, 0] = 0x00FF, 0x0080, 0xFFFE
+    share = rng.random((40, 30), np.float32)
+    colour = rng.integers(0, 2**16, (40, 30, 3), np.uint16)
+    for stem, alpha in (("png", deep), ("tiff", deep), ("float", share)):
+        suffix = "png" if stem == "png" else "tiff"
+        save(tmp_path / "alpha" / f"{stem}.{suffix}", alpha)
+        save(tmp_path / "image" / f"{stem}.png", colour)
+    store = build_store(tmp_path, tmp_path / "store")
+    found = {Path(entry.name).stem: store.subject(i) for i, entry in enumerate(store.entries)}
+    for stem in ("png", "tiff"):
+        np.testing.assert_array_equal(found[stem].alpha, np.rint(deep / 257))
+        np.testing.assert_array_equal(found[stem].photo, np.rint(colour / 257))
+    assert tuple(found["png"].alpha[:3, 0]) == (1, 0, 255)
+    np.testing.assert_array_equal(found["float"].alpha, np.rint(share * 255))
+
+
+def test_an_alpha_channel_is_the_alpha(tmp_path: Path) -> None:
+    cut_out = np.dstack([photo(30, 40), blob(40, 30)])
+    save(tmp_path / "alpha" / "a.png", cut_out)
+    save(tmp_path / "image" / "a.png", cut_out[..., :3])
+    subject = build_store(tmp_path, tmp_path / "store").subject(0)
+    np.testing.assert_array_equal(subject.alpha, cut_out[..., 3])
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "tiff"])
+def test_a_photo_lies_upright_with_its_label(kind: str, tmp_path: Path) -> None:
+    """Stored turned, as cameras do; the label was made of what a viewer shows."""
+    shown, alpha = photo(48, 32), blob(32, 48)
+    stored = np.ascontiguousarray(np.rot90(shown))
+    options = {"exif": exif(6)} | ({"quality": 95} if kind == "jpeg" else {})
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / f"a.{kind}").write_bytes(pil(stored, kind, **options))
+    save(tmp_path / "alpha" / "a.png", alpha)
+    subject = build_store(tmp_path, tmp_path / "store").subject(0)
+    np.testing.assert_array_equal(subject.alpha, alpha)
+    assert np.abs(subject.photo.astype(int) - shown).mean() < (0.5 if kind == "tiff" else 6)
+    save(tmp_path / "alpha" / "a.png", np.ascontiguousarray(np.rot90(alpha)))
+    with pytest.raises(PairingError, match="the alpha is 32x48, its photo 48x32"):
+        build_store(tmp_path, tmp_path / "other")
+
+
+def test_a_store_of_an_earlier_version_is_made_anew(folder: Path, tmp_path: Path) -> None:
+    """Earlier versions read deep and coloured alphas otherwise."""
+    made = build_store(folder, tmp_path / "s")
+    index, pixels = tmp_path / "s" / "index.json", tmp_path / "s" / "pictures.raw"
+    told, right = json.loads(index.read_text()), pixels.read_bytes()
+    del told["version"]
+    index.write_text(json.dumps(told))
+    pixels.write_bytes(bytes(len(right)))
+    again = build_store(folder, tmp_path / "s")
+    assert pixels.read_bytes() == right
+    assert again.entries == made.entries
+    index.write_text(json.dumps({**told, "source": "of other pictures"}))
+    with pytest.raises(UsageError, match="holds other pictures"):
+        build_store(folder, tmp_path / "s")
 
 
 @settings(max_examples=40, deadline=None)
@@ -187,13 +263,12 @@ def test_emptied_keeps_the_surroundings_and_forgets_the_subject() -> None:
     assert emptied(place, solid).shape == place.shape
 
 
-@pytest.mark.parametrize("kind", ["modnet", "segnet", "dim", "shm"])
+@pytest.mark.parametrize("kind", ["modnet", "dim", "shm"])
 def test_trimaps_are_certain_only_where_alpha_is(kind: str) -> None:
     alpha = blob()
     binary = ((alpha > 127) * 255).astype(np.uint8)
     trimap = {
         "modnet": lambda: trimaps.modnet_trimap(alpha, 256),
-        "segnet": lambda: trimaps.segnet_trimap(alpha, 3),
         "dim": lambda: trimaps.dim_trimap(alpha, 3, 6),
         "shm": lambda: trimaps.shm_trimap(binary, 8),
     }[kind]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -32,6 +33,9 @@ from mattecli.training.checkpoint import write_weights
 from mattecli.training.journal import Journal, draw_curves, read_rows
 from mattecli.training.recipe import Phase, Rate, Recipe, rate_at
 from mattecli.training.recipes import RECIPES
+from mattecli.training.sheet import write_sheet
+from mattecli.training.system import Panel
+from tests.faults import mounted
 
 NETWORKS: dict[str, type[MattingModel]] = {
     "modnet": MODNet,
@@ -293,6 +297,29 @@ def test_numbers_too_large_for_half_precision_stay_whole(tmp_path: Path) -> None
     assert written["lr_branch.conv_lr16x.layers.0.weight"].dtype == torch.float16
     network = load_network(find_spec("modnet"), path).network
     assert torch.equal(network.state_dict()[wide], state[wide])
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "size=400k") as folder:
+        path = folder / "weights.safetensors"
+        write_weights(path, {"a": torch.ones(1000)}, {})
+        before = path.read_bytes()
+        with pytest.raises(ResourceError, match=r"weights.safetensors: cannot be written .*resume"):
+            write_weights(path, {"a": torch.ones(10**6)}, {})
+        noise = np.random.default_rng(1).integers(0, 256, (900, 900, 3), np.uint8)
+        with pytest.raises(ResourceError, match=r"sheet.png: cannot be written .*resume"):
+            write_sheet(folder / "sheet.png", [Panel((noise,))] * 8)
+        assert path.read_bytes() == before
+        assert list(folder.iterdir()) == [path]
+
+
+def test_what_a_killed_training_left_half_written_goes(data: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".checkpoint.safetensors.0123abcd.part"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    train(small("shm", data, tmp_path, phases=("trimap",), steps=1))
+    assert not left.exists()
+    assert not [path.name for path in tmp_path.iterdir() if path.suffix == ".part"]
 
 
 def test_a_journal_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from mattecli.jobs.train import (
     alone_in,
     check_not_negative,
     on_this_machine,
+    refuse_begun,
     run_settings,
     time_limit,
-    unless_begun,
 )
 from mattecli.models.weights import LARGEST_SIDE, load_network
 from mattecli.settings.train import AdaptOptions
+from mattecli.training.pictures import image_files, pictures_digest
 from mattecli.training.soc import SOCSystem, soc_recipe
-from mattecli.training.store import image_files, pictures_digest
 from mattecli.training.trainer import WEIGHTS, Progress, Trainer
 
 __all__ = ["AdaptOptions", "adapt"]
@@ -45,6 +45,7 @@ def adapt(
         ModelUnavailableError: there are no weights to begin with.
         ImageReadError: a photo cannot be decoded.
         CheckpointError: the weights are no MODNet's, or the checkpoint does not fit.
+        ResourceError: memory or disk do not suffice.
     """
     spec = find_target(options.model).spec
     if spec.system != "modnet":
@@ -58,7 +59,7 @@ def adapt(
     if not photos:
         raise InputError("has no photos", path=options.photos, remedy="name a folder of photos")
     settings = run_settings(options.output, options.run)
-    unless_begun(settings)
+    refuse_begun(settings)
     weights = options.weights or weights_path(options.model)
     loaded = load_network(spec, weights)
     state, size = loaded.network.state_dict(), options.size or loaded.spec.size

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from mattecli.engine.devices import find_devices
 from mattecli.errors import UsageError
 from mattecli.media.stores.place import as_path, is_stored
+from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.registry import find_spec
-from mattecli.models.store import file_digest
 from mattecli.models.weights import SHORT_SIDE, size_of_weights
 from mattecli.settings.common import DeviceOptions
 from mattecli.settings.train import AdaptOptions, LearnOptions, TrainOptions
@@ -31,10 +31,10 @@ __all__ = [
     "alone_in",
     "check_not_negative",
     "on_this_machine",
+    "refuse_begun",
     "run_settings",
     "time_limit",
     "train",
-    "unless_begun",
 ]
 
 
@@ -75,12 +75,12 @@ def train(
         reading: called with the photos decoded and all of them, before the first step.
 
     Raises:
-        UsageError: no such recipe, phase or data; or ``output`` holds a training and ``resume`` is
-            not set, or it was begun otherwise.
+        UsageError: no such recipe, phase or data, or two pictures of one stem; or ``output`` holds
+            a training and ``resume`` is not set, or it was begun otherwise.
         PairingError: a photo has no alpha.
         ImageReadError: a file cannot be decoded.
         CheckpointError: the checkpoint or the pretrained weights do not fit.
-        ResourceError: the loss is not finite any more.
+        ResourceError: the loss is not finite any more, or memory or disk do not suffice.
     """
     row = RECIPES.get(options.recipe)
     if row is None:
@@ -92,7 +92,8 @@ def train(
         raise UsageError("there is no such folder", path=options.data, remedy="check --data")
     recipe = adapted(row.recipe, options)
     settings = run_settings(options.output, options.run)
-    unless_begun(settings)
+    refuse_begun(settings)
+    weights = read_checkpoint(options.weights) if options.weights else None
     inherited = _inherited(options)
     with alone_in(options.output):
         material = Material(
@@ -102,15 +103,17 @@ def train(
         )
         system = row.system(material)
         system.options = {**system.options, **inherited}
-        if options.weights is not None:
-            system.begun_with = {"weights": file_digest(options.weights)[:12]}
-        trainer = Trainer(system, recipe, settings, weights=options.weights)
+        if weights is not None:
+            system.begun_with = {"weights": weights.sha256[:12]}
+        trainer = Trainer(system, recipe, settings, weights)
         finished = trainer.run(report, time_limit(options.run, stop))
     return TrainReport(finished, trainer.step, recipe.steps, options.output / WEIGHTS)
 
 
 def _inherited(options: TrainOptions) -> dict[str, str]:
-    """What holds for trained weights as it did for those they began as: how they see photos."""
+    """Options that new weights inherit from the weights they start from: the short side shown to
+    the network.
+    """
     spec = find_spec(options.recipe)
     if options.weights is None or spec.size_rule != "short-side":
         return {}
@@ -164,7 +167,7 @@ def on_this_machine(options: AnyOptions) -> AnyOptions:
 
 
 def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
-    """What the trainer is told of ``options``.
+    """What the trainer needs to know of ``options``.
 
     Raises:
         UsageError: a device that was asked for is not there, or a seed or name makes no sense.
@@ -189,12 +192,12 @@ def run_settings(folder: Path, options: LearnOptions) -> RunSettings:
 
 
 def time_limit(options: LearnOptions, stop: Callable[[], bool]) -> Callable[[], bool]:
-    """``stop``, or that the minutes are over, which count from now."""
+    """Whether ``stop`` says so, or the minutes, counted from now, are over."""
     end = time.monotonic() + options.minutes * 60 if options.minutes else float("inf")
     return lambda: stop() or time.monotonic() >= end
 
 
-def unless_begun(settings: RunSettings) -> None:
+def refuse_begun(settings: RunSettings) -> None:
     """Refuse to write over a training.
 
     Raises:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "array_from_tensor",
     "as_type",
     "batch_from_image",
     "batch_from_images",
     "image_from_tensor",
     "levels_max",
+    "tensor_from_array",
     "to_float",
     "to_levels",
     "truncated_levels",
@@ -190,3 +192,28 @@ def image_from_tensor(tensor: torch.Tensor) -> Float32:
     if array.shape[0] == 1:
         return np.ascontiguousarray(array[0])
     return np.ascontiguousarray(cv2.merge(list(array)))
+
+
+def tensor_from_array(array: Array) -> torch.Tensor:
+    """An array as a tensor on the CPU: the same shape, type and values, nothing scaled.
+
+    Both share memory where the array is contiguous; any other is copied.
+
+    Raises:
+        TypeError: torch has no such type.
+    """
+    import torch  # late: trimap and composite run without it
+
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def array_from_tensor(tensor: torch.Tensor) -> Array:
+    """A tensor as an array: the same shape, type and values, nothing scaled, without gradient.
+
+    Both share memory where the tensor is on the CPU.
+
+    Raises:
+        TypeError: NumPy has no such type (bfloat16).
+    """
+    array: Array = tensor.detach().cpu().numpy()
+    return array

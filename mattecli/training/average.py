@@ -13,8 +13,8 @@ __all__ = ["WeightAverage"]
 class WeightAverage:
     """An exponential moving average of parameters and buffers.
 
-    It forgets faster at the beginning of a phase, so that weights which had only begun to learn, or
-    learnt at other sizes, are gone after some hundred steps.
+    It forgets faster at the beginning of a phase, so that earlier weights, which had hardly learnt
+    or had learnt at other sizes, are gone after some hundred steps.
 
     Args:
         network: whose weights are followed; the average starts as a copy.

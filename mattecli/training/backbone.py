@@ -31,7 +31,7 @@ def read_encoder(
 
     Args:
         file: a MobileNetV2 with torchvision's names, in any format that `read_checkpoint` knows.
-        renamed: one of the functions below.
+        renamed: takes the file's entries to the network's names: one of the functions below.
 
     Raises:
         CheckpointError: the file is damaged, or holds something else.
@@ -59,8 +59,8 @@ def modnet_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def bgmv2_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A MobileNetV2 in torchvision's names for the encoder of Background Matting V2.
 
-    That sees levels of 0..1 instead of -1..1, and a plate beside the photo: its filters begin as
-    the photo's, halved and with the opposite sign, so that a difference shows and the photo too.
+    This encoder sees 0..1 instead of -1..1, and a plate beside the photo. The plate's filters begin
+    as the photo's, halved and of opposite sign: maps show the photo, and where the plate differs.
 
     Args:
         state: ``features.N.*``; the last convolution's and a classifier's entries are dropped.
@@ -73,8 +73,8 @@ def bgmv2_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def shm_backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A MobileNetV2 in torchvision's names as the encoder of SHM's T-Net, ``head_conv`` and on.
 
-    That sees blue first and levels of -0.5..0.5; and its first block has a convolution more, which
-    begins by handing on what it is given. A MODNet's encoder is one that knows people already.
+    This encoder sees BGR in -0.5..0.5. Its first block has one convolution more, which begins as
+    the identity. A MODNet's encoder may be given too: it already knows people.
 
     Args:
         state: ``features.N.*``, or a whole MODNet; what is not of the encoder's first 18 blocks is

@@ -19,7 +19,7 @@ _LETTERS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghiklmnorstuvwxyz0123456789&!?
 
 
 def backdrop(store: PictureStore, size: Size, rng: Random) -> Levels:
-    """A picture of ``size`` in which nobody is, H,W,3 RGB levels."""
+    """A picture of ``size`` without people, H,W,3 RGB levels."""
     kind = rng.random()
     if kind < 0.42 and store.plates:
         image = covering_crop(store.plate(int(rng.integers(len(store.plates)))), size, rng)
@@ -131,7 +131,7 @@ def _add_lettering(image: Levels, rng: Random) -> None:
 
 
 def _add_shapes(image: Levels, rng: Random) -> None:
-    """Blobs, posts and boards: things that are neither flat nor anybody."""
+    """Blobs, posts and boards, which might be taken for people."""
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(1, 6))):
         centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))

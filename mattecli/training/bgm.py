@@ -78,8 +78,10 @@ class Contest(nn.Module):
 
 
 class BGMSystem(System):
-    """The phase ``supervised``, and ``adversarial``, in which a new network learns from the
-    first one's results on pictures whose truth it is not told, and from a discriminator.
+    """Background Matting in two phases.
+
+    ``supervised`` learns from labels. In ``adversarial`` a new network learns from the results of
+    the first one and from a discriminator, without the labels.
 
     The released code lets no gradient from the discriminator reach the network; here it does, as
     in the paper.
@@ -89,6 +91,7 @@ class BGMSystem(System):
     """
 
     name = "bgm"
+    part = "generator"
 
     def __init__(self, store: PictureStore) -> None:
         self._store = store
@@ -100,17 +103,12 @@ class BGMSystem(System):
         contest.generator.apply(_initialise)
         return contest
 
-    def trained(self, network: nn.Module) -> nn.Module:
-        """The network that learns."""
-        assert isinstance(network, Contest)
-        return network.generator
-
     def sampler(self) -> Sampler:
         """Composed photos, plates and rough masks."""
         return SubjectsWithMasks(self._store)
 
     def enter(self, network: nn.Module, phase: Phase) -> None:
-        """Before the second phase the first one's network becomes the teacher of a new one."""
+        """For ``adversarial`` the trained network becomes the teacher of a new one."""
         assert isinstance(network, Contest)
         if phase.name == "adversarial":
             network.teacher.load_state_dict(network.generator.state_dict())
@@ -136,12 +134,6 @@ class BGMSystem(System):
         composite = shifted_composite(predicted, image, values["other"], _shifts(mask))
         return terms | _judged(network.discriminator, image, composite, moment.step)
 
-    def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """The network that learns, alone."""
-        del phase
-        prefix = "generator."
-        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-
 
 def _layers(network: nn.Module, values: Mapping[str, Tensor]) -> Layers:
     out = network(values["image"], values["plate"], values["mask"])
@@ -152,7 +144,7 @@ def _judged(
     discriminator: nn.Module, image: Tensor, composite: Tensor, step: int
 ) -> dict[str, Tensor]:
     """The generator's adversarial term, and now and then the discriminator's own."""
-    # The generator's term must not teach its judge, so it goes through constants.
+    # The generator's term must not train its judge, whose weights are constants here.
     fixed = {name: p.detach() for name, p in discriminator.named_parameters()}
     verdict = functional_call(discriminator, fixed, composite).float()
     terms = {"adversarial": adversarial_loss(verdict)}
@@ -163,7 +155,7 @@ def _judged(
 
 
 def _shifts(mask: Tensor) -> Tensor:
-    """A random shift for each subject that keeps some of it in the picture, else none."""
+    """For each subject a random shift that keeps some of it in the picture; 0 if there is none."""
     ranges = [shift_range((subject + 1) / 2) for subject in mask]
     return torch.stack(
         [torch.randint(r.start, r.stop, ()) if len(r) else torch.tensor(0) for r in ranges]

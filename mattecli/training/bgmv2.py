@@ -28,8 +28,8 @@ from mattecli.training.system import Batch, Moment, Sampler, System, full_precis
 __all__ = ["BGMv2System"]
 
 _BASE_SCALES, _REFINE_SCALES = (0.35, 1.4), (0.3, 1.4)  # the paper's end at 1
-_REFINED_SHARE = 0.2  # of the picture's cells: twice what is refined of a picture in HD
-_COARSE_SCALES = (0.25, 0.375)  # in turn: as for HD, and as a finer choice would have it
+_REFINED_SHARE = 0.2  # of the picture's cells: twice as many as in an HD picture
+_COARSE_SCALES = (0.25, 0.375)  # in turn: the one for HD, and a finer one
 _CELL = 16  # pixels of a refined cell
 
 
@@ -52,11 +52,12 @@ class PhotosWithPlates(Sampler):
         scales = _BASE_SCALES if _base_alone(phase) else _REFINE_SCALES
         made = make_plate_scene(self._store, square, scales, self._mix, rng)
         layers = {"src": made.photo, "bgr": made.plate, "fgr": made.foreground, "pha": made.alpha}
-        return {name: _cropped(layer, size) for name, layer in layers.items()}
+        cut = {name: centre_crop(layer, size) for name, layer in layers.items()}
+        return {name: np.rint(layer).astype(np.uint8) for name, layer in cut.items()}
 
 
 class BGMv2System(System):
-    """MobileNetV2 backbone; first phases without the refiner, then the base with it.
+    """With MobileNetV2 as backbone; the first phases train the base, the last the refiner, too.
 
     Args:
         store: labelled photos and backgrounds.
@@ -72,7 +73,7 @@ class BGMv2System(System):
         self._backbone = backbone
 
     def network(self, seed: int) -> nn.Module:
-        """Fresh weights of both stages; the encoder's from ImageNet, where they are given."""
+        """Fresh weights of both stages; the encoder's are the backbone's, where that is given."""
         torch.manual_seed(seed)
         network = BGMv2.fresh()
         if self._backbone is not None:
@@ -94,7 +95,7 @@ class BGMv2System(System):
             with full_precision(true.pha):
                 return base_losses(_floats(coarse.pha, coarse.fgr, coarse.err_sm), true)
         for part in (network.backbone, network.aspp, network.decoder):
-            part.eval()  # the few large pictures of a batch are no statistics for their norms
+            part.eval()  # norms keep their statistics: few large pictures are too few for new ones
         height, width = levels["src"].shape[-2:]
         cells = max(1, int(height * width * _REFINED_SHARE) // _CELL)
         options = RefineOptions(
@@ -108,7 +109,7 @@ class BGMv2System(System):
             return refine_losses(refined, _floats(out.pha_sm, out.fgr_sm, out.err_sm), true)
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """Without the refiner as long as that is untrained."""
+        """Without the refiner until a phase has trained it."""
         alone = _base_alone(phase)
         return {k: v for k, v in state.items() if not (alone and k.startswith("refiner."))}
 
@@ -124,11 +125,3 @@ def _unit(levels: Tensor) -> Tensor:
 
 def _floats(pha: Tensor, fgr: Tensor, err: Tensor) -> Coarse:
     return Coarse(pha.float(), fgr.float(), err.float())
-
-
-def _cropped(image: Array, size: Size) -> Array:
-    planes = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
-    tensor = torch.from_numpy(np.ascontiguousarray(planes)).float()[None]
-    cut = centre_crop(tensor, size.height, size.width)[0].round().to(torch.uint8).numpy()
-    cropped: Array = cut[0] if image.ndim == 2 else cut.transpose(1, 2, 0)
-    return cropped

@@ -14,16 +14,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mattecli.errors import CheckpointError, ResourceError, UsageError
+from mattecli.errors import CheckpointError, UsageError
 from mattecli.models.weights import SHORT_SIDE
 from mattecli.training.average import WeightAverage
+from mattecli.training.writing import replacing
 
 __all__ = [
     "TrainingState",
     "begun_with",
-    "read_checkpoint",
+    "read_training_state",
     "told_options",
-    "write_checkpoint",
+    "write_training_state",
     "write_weights",
 ]
 
@@ -32,14 +33,14 @@ _META = "mattecli"
 
 @dataclass(frozen=True, slots=True)
 class TrainingState:
-    """All that changes during a training, beside the number of steps done."""
+    """All that changes during a training, besides the number of steps done."""
 
     network: nn.Module
     optimiser: torch.optim.Optimizer
     average: WeightAverage
 
 
-def write_checkpoint(path: Path, state: TrainingState, facts: dict[str, Any]) -> None:
+def write_training_state(path: Path, state: TrainingState, facts: dict[str, Any]) -> None:
     """Write ``state`` and ``facts`` (JSON); an earlier file stays whole until the new one is.
 
     Args:
@@ -55,7 +56,7 @@ def write_checkpoint(path: Path, state: TrainingState, facts: dict[str, Any]) ->
     _save(path, tensors, facts)
 
 
-def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
+def read_training_state(path: Path, state: TrainingState) -> dict[str, Any]:
     """Put a checkpoint's tensors into ``state`` and return its facts.
 
     Raises:
@@ -81,10 +82,14 @@ def read_checkpoint(path: Path, state: TrainingState) -> dict[str, Any]:
 
 
 def told_options(path: Path, told: object) -> dict[str, str]:
-    """What a checkpoint's facts say of the weights.
+    """The options of the weights in a checkpoint, checked.
+
+    Args:
+        path: of the checkpoint.
+        told: by name, what its facts say.
 
     Raises:
-        CheckpointError: it makes no sense.
+        CheckpointError: they make no sense.
     """
     if (
         isinstance(told, dict)
@@ -96,12 +101,12 @@ def told_options(path: Path, told: object) -> dict[str, str]:
 
 
 def begun_with(path: Path, told: object, now: Mapping[str, str]) -> dict[str, str]:
-    """What a checkpoint's training was begun with; going on with other things would be another.
+    """What a training was begun with, if it is resumed with the same: else it would be another.
 
     Args:
         path: of the checkpoint.
         told: by name, what its facts say.
-        now: what the training that is to go on with it would be begun with.
+        now: by name, what it is resumed with.
 
     Raises:
         UsageError: they differ.
@@ -142,20 +147,11 @@ def _load_optimiser(state: TrainingState, tensors: dict[str, Tensor]) -> None:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    part = path.with_name(path.name + ".part")
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    try:
-        part.touch()
-        mode = part.stat().st_mode  # the library would let nobody else read it
+    with replacing(path) as part:
+        mode = part.stat().st_mode
+        # The library puts a file of its own in place, which only its owner may read.
         save_file(plain, part, metadata={_META: json.dumps(facts)})
         part.chmod(mode)
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise ResourceError(
-            f"cannot be written ({error})",
-            path=path,
-            remedy="free some space, then go on with --resume",
-        ) from error

@@ -1,41 +1,33 @@
-"""Crops of training pictures as tensors."""
+"""The centre of a training picture."""
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the usual name
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["centre_crop", "square_then_crop"]
+from mattecli.records import Array, Size
+
+__all__ = ["centre_crop"]
+
+Float32 = npt.NDArray[np.float32]
 
 
-def square_then_crop(x: Tensor, height: int, width: int) -> Tensor:
-    """Resize to a square that covers the target, then cut its centre.
+def centre_crop(image: Array, size: Size) -> Float32:
+    """Cut the centre exactly: where that lies between pixels, neighbours are averaged.
 
     Lin et al., Background Matting V2, as its training does it.
 
     Args:
-        x: N,C,H,W.
-        height: of the result.
-        width: of the result.
+        image: H,W or H,W,C, at least as large as the result; levels or floats of any range.
+        size: of the result.
     """
-    side = max(height, width)
-    if x.shape[-2:] != (side, side):
-        x = F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
-    return centre_crop(x, height, width)
+    rows = _centred(image.astype(np.float32), size.height, axis=0)
+    return _centred(rows, size.width, axis=1)
 
 
-def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
-    """Cut the centre exactly: where that lies between pixels, neighbours are averaged.
-
-    Args:
-        x: N,C,H,W, at least as large as the result.
-        height: of the result.
-        width: of the result.
-    """
-    return _centred(_centred(x, height, dim=2), width, dim=3)
-
-
-def _centred(x: Tensor, length: int, dim: int) -> Tensor:
-    spare = x.shape[dim] - length
-    part = x.narrow(dim, spare // 2, length)
-    return (part + x.narrow(dim, spare // 2 + 1, length)) / 2 if spare % 2 else part
+def _centred(image: Float32, length: int, axis: int) -> Float32:
+    start, is_between = divmod(image.shape[axis] - length, 2)
+    part = image.take(range(start, start + length), axis)
+    if not is_between:
+        return part
+    return (part + image.take(range(start + 1, start + 1 + length), axis)) / np.float32(2)

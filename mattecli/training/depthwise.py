@@ -12,10 +12,11 @@ __all__ = ["quicken_depthwise"]
 
 
 def quicken_depthwise(network: nn.Module) -> None:
-    """Give such convolutions in ``network`` a faster gradient; nothing else changes.
+    """Give strided and dilated depthwise convolutions in ``network`` a faster gradient.
 
-    oneDNN has no fast kernel for it: four strided layers took a third of a MobileNetV2's step, each
-    dilated one of Background Matting V2's encoder four times what the same without dilation takes.
+    Nothing else changes. oneDNN has no fast kernel for it: four strided layers took a third of
+    MobileNetV2's training step, and each dilated layer of Background Matting V2's encoder four
+    times as long as one without dilation.
     """
     for module in network.modules():
         for name, child in module.named_children():
@@ -28,7 +29,7 @@ def quicken_depthwise(network: nn.Module) -> None:
 
 
 def _is_depthwise(convolution: nn.Conv2d) -> bool:
-    """Whether as many groups as channels, padding "same", zeros around, and no bias."""
+    """Whether it is one square filter a channel, without bias, and zeros around keep the size."""
     padding = tuple(
         dilation * (kernel // 2)
         for dilation, kernel in zip(convolution.dilation, convolution.kernel_size, strict=True)
@@ -42,7 +43,7 @@ def _is_depthwise(convolution: nn.Conv2d) -> bool:
 class _DilatedDepthwise(nn.Module):
     """A depthwise convolution with dilation 2, sharing the weight of a plain one.
 
-    Every second row and column is a map of its own, which is convolved without dilation.
+    Every second row and column form a map of their own, which is convolved without dilation.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -81,7 +82,7 @@ class _StridedDepthwise(nn.Module):
 
 
 class _Strided(torch.autograd.Function):
-    """Its gradient is that of the convolution at every pixel, with zeros between the outputs."""
+    """Its gradient is that of a convolution at every pixel, with 0 where there is no output."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:

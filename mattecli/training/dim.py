@@ -1,7 +1,7 @@
 """Training Deep Image Matting: encoder-decoder, refinement, both together.
 
-Xu et al., CVPR 2017, section 3.3 and 4.2; constants of the reimplementation whose network and
-losses these are.
+Xu et al., CVPR 2017, sections 3.3 and 4.2; network, losses and constants are those of a published
+reimplementation.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mattecli.models.checkpoint import read_checkpoint
 from mattecli.models.dim import DIM
+from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.training.composites import Cut, resized_cut, still_composite
 from mattecli.training.losses.dim import (
@@ -65,8 +66,8 @@ class UnknownCrops(Sampler):
 class DIMSystem(System):
     """Deep Image Matting with refinement.
 
-    Phases called ``alpha`` train the encoder-decoder with the alpha loss alone, ``matting`` with
-    the compositional loss too, ``refine`` the refinement alone, ``joint`` everything.
+    The phase ``alpha`` trains the encoder-decoder with the alpha loss alone, ``matting`` with the
+    compositional loss too, ``refine`` the refinement alone, ``joint`` everything.
 
     Args:
         store: labelled photos and backgrounds.
@@ -81,7 +82,7 @@ class DIMSystem(System):
         self._vgg16 = vgg16
 
     def network(self, seed: int) -> nn.Module:
-        """Fresh weights, the encoder's from VGG-16 where given."""
+        """Fresh weights; the encoder's are VGG-16's, where that is given."""
         torch.manual_seed(seed)
         network = DIM()
         vgg16 = read_checkpoint(self._vgg16).state if self._vgg16 else None
@@ -99,7 +100,7 @@ class DIMSystem(System):
         seen = torch.cat((network.normalise(image / 255), trimap), dim=1)
         out = network(seen)
         raw, alpha = out.raw.float(), batch["alpha"].float() / 255
-        unknown = (batch["trimap"] == 128).float()
+        unknown = (batch["trimap"] == UNKNOWN).float()
         name = moment.phase.name
         if name == "alpha":
             return {"alpha": stage0_loss(raw, alpha, unknown)}
@@ -113,6 +114,6 @@ class DIMSystem(System):
         return {"matting": loss}
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """Without the refinement as long as that is untrained."""
+        """Without the refinement until a phase has trained it."""
         trained = phase.name in _REFINED_PHASES
         return {key: v for key, v in state.items() if trained or not key.startswith("refine_")}

@@ -12,7 +12,7 @@ __all__ = ["convolve_before_enlarging"]
 
 
 def convolve_before_enlarging(network: MODNet) -> None:
-    """Let ``network``'s semantic branch multiply at 1/32 of the size what it needs at 1/16.
+    """Let ``network``'s semantic branch multiply at 1/32 of the size instead of at 1/16.
 
     Bilinear enlargement and convolution are both linear, so each tap of the 5x5 kernel may be
     multiplied before the map is enlarged. Weights and their names stay.

@@ -1,7 +1,7 @@
 """Batches, each a function of the seed and the number of its step alone.
 
-That makes a resumed training see what an undisturbed one would have seen, whatever was computed
-ahead by the processes that make the pictures.
+So a resumed training sees what an undisturbed one would have seen, whatever the processes that make
+the pictures had made ahead.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """MODNet's IBNorm and ReLU in few passes over memory, for training.
 
-The plain module copies both halves of the channels, and with channels-last maps the instance
-norm changes the layout there and back: on a CPU more than half of a training step. Here both norms
-are one scale and shift for each picture and channel, and the ReLU is part of it. A CPU takes one
-picture after the other, which then stays in its cache; a GPU all of them at once.
+The plain module copies both halves of the channels, and its instance norm takes channels-last maps
+to another layout and back: on a CPU more than half of a training step. Here both norms are one
+scale and shift for each picture and channel, and the ReLU is part of it. A CPU takes one picture
+after the other, which then stays in its cache; a GPU takes all at once.
 """
 
 from __future__ import annotations
@@ -99,8 +99,9 @@ def _moments_at_once(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _near(mean: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """``mean`` as values of ``x`` that can be taken from it, N,C,1,1, and what is left of it, N,C:
-    sums over what is centred neither cancel nor are biased by rounding.
+    """``mean`` rounded to the type of ``x``, N,C,1,1, and what the rounding took away, N,C.
+
+    Sums over ``x`` less the first do not cancel out; the second corrects them.
     """
     near = _planes(mean, x)
     return near, mean - near[..., 0, 0].float()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 from mattecli.engine.sizes import scaled_size
 from mattecli.ops.metrics import ImagePair, overlap
-from mattecli.ops.pixels import to_float, to_levels
+from mattecli.ops.pixels import array_from_tensor, tensor_from_array, to_float, to_levels
 from mattecli.records import Array, Size
-from mattecli.training.store import labelled_pairs, read_alpha, read_photo
+from mattecli.training.pictures import labelled_pairs, read_alpha, read_photo
 from mattecli.training.system import Panel
 
 __all__ = ["HeldOut", "SizedMatting"]
@@ -30,12 +31,12 @@ class SizedMatting:
     """A network applied to photos of any size.
 
     Attributes:
-        network: levels as a batch, 1,3,H,W float32 0..255, to alpha, 1,1,H,W.
+        network: levels as a batch, 1,3,H,W float32 0..255, to alpha, 1,1,H,W float32 0..1.
         short_side: that the network sees.
         multiple: of both sides.
     """
 
-    network: Callable[[Array], Array]
+    network: Callable[[Tensor], Tensor]
     short_side: int
     multiple: int
 
@@ -45,8 +46,8 @@ class SizedMatting:
         seen = scaled_size(size, self.short_side, self.multiple)
         method = cv2.INTER_AREA if seen.width < size.width else cv2.INTER_LINEAR
         resized = cv2.resize(photo, seen, interpolation=method)
-        batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], np.float32)
-        alpha = np.asarray(self.network(batch), np.float32)[0, 0]
+        batch = tensor_from_array(resized.transpose(2, 0, 1)[None]).float()
+        alpha = array_from_tensor(self.network(batch))[0, 0]
         return np.asarray(cv2.resize(alpha, size), np.float32)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.media.opencv import encode
+from mattecli.training.writing import replacing
 
 __all__ = ["Journal", "draw_curves", "read_rows"]
 
@@ -64,7 +65,8 @@ def draw_curves(log: Path, picture: Path) -> None:
         if len(panels) % 2:
             panels.append(np.full_like(panels[0], 255))
         pairs = [np.hstack(panels[i : i + 2]) for i in range(0, len(panels), 2)]
-        picture.write_bytes(encode(".png", np.vstack(pairs)))
+        with replacing(picture) as part:
+            part.write_bytes(encode(".png", np.vstack(pairs)))
 
 
 def _panel(name: str, points: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
@@ -91,12 +93,10 @@ def _write_text(canvas: npt.NDArray[np.uint8], text: str, at: tuple[int, int]) -
 
 
 def _write(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="") as file:
+    with replacing(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)
 
 
 def _shown(row: Mapping[str, float | str]) -> dict[str, str]:

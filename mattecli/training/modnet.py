@@ -26,7 +26,7 @@ from mattecli.training.trimaps import modnet_trimap
 __all__ = ["MULTIPLE", "SHORT_SIDE", "MODNetSystem", "modnet_matting"]
 
 SHORT_SIDE, MULTIPLE = 512, 32
-"""At which the network sees a photo by default."""
+"""The short side at which the network sees a photo by default, and what sides are multiples of."""
 
 
 class ScenesWithTrimaps(Sampler):
@@ -55,7 +55,6 @@ class MODNetSystem(System):
         store: labelled photos and backgrounds to train on.
         held_out: folder with ``image`` and ``alpha`` for validation, if there is one.
         backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
-        mix: kinds of pictures.
     """
 
     name = "modnet"
@@ -65,12 +64,10 @@ class MODNetSystem(System):
         store: PictureStore,
         held_out: Path | None = None,
         backbone: Path | None = None,
-        mix: Mix | None = None,
     ) -> None:
         self._store = store
         self._held_out = HeldOut(held_out)
         self._backbone = backbone
-        self._mix = mix or Mix()
 
     def network(self, seed: int) -> nn.Module:
         """MODNet with fresh weights, its norms in their fast form."""
@@ -82,17 +79,17 @@ class MODNetSystem(System):
         return network
 
     def quicken(self, network: nn.Module) -> None:
-        """The largest convolution with less arithmetic, too."""
+        """Compute the largest convolution with less arithmetic, too."""
         super().quicken(network)
         assert isinstance(network, MODNet)
         convolve_before_enlarging(network)
 
     def sampler(self) -> Sampler:
         """Scenes from the store."""
-        return ScenesWithTrimaps(self._store, self._mix)
+        return ScenesWithTrimaps(self._store, Mix())
 
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
-        """The three supervised terms; those of the semantic branch where it is alone."""
+        """The three supervised terms; only the semantic branch's while that is trained alone."""
         assert isinstance(network, MODNet)
         image = batch["image"].float().div_(127.5).sub_(1)
         image = image.contiguous(memory_format=torch.channels_last)
@@ -112,7 +109,7 @@ class MODNetSystem(System):
     ) -> dict[str, float]:
         """Figures of ``HeldOut``, the network seeing photos as the product shows them.
 
-        While the semantic branch is alone, those of its coarse alpha.
+        They are of the coarse alpha while the semantic branch is trained alone.
         """
         matting = _semantic_matting if _semantic_alone(phase) else modnet_matting
         applied = matting(state, self.short_side(SHORT_SIDE))
@@ -124,7 +121,7 @@ class MODNetSystem(System):
 
 
 def _semantic_alone(phase: Phase) -> bool:
-    """Whether the other branches rest: they need its maps, it needs nothing of theirs."""
+    """Whether the semantic branch is trained alone, so that the others need not be computed."""
     return phase.rests("f_branch.")
 
 
@@ -141,7 +138,7 @@ def _trimap_shares(levels: Tensor) -> Tensor:
 
 
 def modnet_matting(state: Mapping[str, Tensor], short_side: int = SHORT_SIDE) -> SizedMatting:
-    """A trained network, applied to photos whose shorter side it sees at ``short_side``."""
+    """A trained network that sees photos at ``short_side`` pixels."""
     return _applied(state, lambda network, image: network(image).matte, short_side)
 
 
@@ -165,8 +162,8 @@ def _applied(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's hints lack it
 
     @torch.inference_mode()
-    def run(levels: Array) -> Array:
-        image = torch.from_numpy(levels).div(127.5).sub(1)
-        return matte(network, image.contiguous(memory_format=torch.channels_last)).numpy()
+    def run(levels: Tensor) -> Tensor:
+        image = levels.div(127.5).sub(1)
+        return matte(network, image.contiguous(memory_format=torch.channels_last))
 
     return SizedMatting(run, short_side, MULTIPLE)

@@ -13,7 +13,10 @@ __all__ = ["bound_gradients", "make_optimiser"]
 
 
 def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """Groups of parameters whose rates are equal in every phase; a group has one's name."""
+    """A recipe's optimiser; a group has the parameters whose rates are equal in every phase.
+
+    A group is named after its first parameter, by which a phase tells its rate.
+    """
     numbers = recipe.optimiser
     groups: dict[tuple[float, ...], dict[str, Any]] = {}
     for name, parameter in network.named_parameters():
@@ -29,7 +32,7 @@ def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
 
 
 def bound_gradients(network: nn.Module, numbers: Optimiser) -> Tensor:
-    """Bound the gradients in place; their norm before."""
+    """Bound the gradients in place, and return what their norm was before."""
     parameters = [p for p in network.parameters() if p.grad is not None]
     if numbers.clip_value:
         nn.utils.clip_grad_value_(parameters, numbers.clip_value)

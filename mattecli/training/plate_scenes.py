@@ -1,7 +1,7 @@
 """Photos with plates of their backgrounds: people and things, near and far, or nobody.
 
 Lin et al., Background Matting V2, section 4.3, and what that leaves out: several subjects, loose
-hair, things that are nobody, empty scenes, plates of another place, and files that were compressed.
+hair, things that are not people, empty scenes, plates of another place, and compressed files.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class PlateMix:
-    """How often each kind of picture is made.
+    """How often each kind of picture is made; shares, 0..1.
 
     Attributes:
         things: shapes instead of people.
-        empty: nobody and nothing.
+        empty: the background alone.
         strange: the plate is of another place.
-        several: two or three subjects.
-        strands: of the subjects, those with loose hair or fur.
+        several: one subject more; with the same share yet another, and so on.
+        strands: subjects with loose hair or fur, as a share of all subjects.
     """
 
     things: float = 0.2
@@ -109,7 +109,7 @@ def _behind(nearer: Layer, farther: Layer) -> Layer:
 
 
 def _straight(covered: Float32, cover: Float32, colors: Levels) -> Layer:
-    """Colours divided by coverage; those given where there is hardly any."""
+    """Colours divided by coverage; ``colors`` where there is hardly any."""
     divided = covered / np.maximum(cover, np.float32(1e-3))[..., None]
     known = np.where((cover > 0.01)[..., None], divided, colors)
     levels = np.rint(np.clip(known, 0, 255)).astype(np.uint8)
@@ -117,7 +117,7 @@ def _straight(covered: Float32, cover: Float32, colors: Levels) -> Layer:
 
 
 def _filed(pictures: Photographed, rng: Random) -> Photographed:
-    """As files hold them: now and then a little out of focus, each for itself, and compressed."""
+    """As files hold them: some a little out of focus, photo and plate apart, some compressed."""
     photo, plate = pictures
     if rng.random() < 0.15:
         photo = _blurred(photo, rng)

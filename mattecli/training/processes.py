@@ -1,4 +1,4 @@
-"""What other processes make ahead, in order."""
+"""Items that other processes make ahead, in order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Maker(Protocol[Made_co]):
 
 
 class _Guarded(Dataset[T | MattecliError]):
-    """Items, or why there is none: a process cannot hand on an exception whole."""
+    """Items, or why there is none: an exception does not come whole out of a process."""
 
     def __init__(self, maker: Maker[T]) -> None:
         self._maker = maker
@@ -88,10 +88,11 @@ def made_ahead(
 
 @contextmanager
 def _stops_held() -> Iterator[None]:
-    """Stops wait, here until the end, and for good in processes that are made meanwhile: a stop is
-    the caller's to handle, and would else end a process that is still importing.
+    """Hold SIGINT and SIGTERM back: here until the end, in processes begun meanwhile for good.
+
+    They are the caller's to handle, and would end a process that is still importing.
     """
-    resource_tracker.ensure_running()  # which would let them through again
+    resource_tracker.ensure_running()  # begun later, it would let them through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         yield

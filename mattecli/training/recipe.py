@@ -18,7 +18,7 @@ class Rate:
     Attributes:
         peak: the rate after warming up.
         warmup: steps over which it rises from 0.
-        shape: how it goes on to ``end`` by the phase's last step.
+        shape: how it falls from there to ``end``, by the phase's last step; ``constant`` does not.
         end: the last rate as a share of ``peak``.
     """
 
@@ -35,8 +35,8 @@ class Optimiser:
     Attributes:
         kind: ``sgd``, ``adam`` or ``adamw``.
         betas: of Adam; the first is the momentum of SGD.
-        weight_decay: per step, on weights of two or more dimensions only with ``adamw``.
-        clip_norm, clip_value: bounds of the gradient's norm or of each of its values; 0 is none.
+        weight_decay: of parameters with two or more dimensions; biases and norms have none.
+        clip_norm, clip_value: bounds of the gradient's norm and of each of its values; 0: none.
     """
 
     kind: Literal["sgd", "adam", "adamw"] = "adamw"
@@ -51,17 +51,17 @@ class Phase:
     """A part of a training.
 
     Attributes:
-        name: for people and for the system, which may compute other losses in each phase.
+        name: is shown to the user; a system may choose its losses by it.
         steps: updates of the weights.
         batch: pictures a step.
-        sizes: height and width of the pictures; each batch has one of them, drawn evenly.
-        rate: of the weights without an entry in ``factors``.
-        factors: by prefix of a parameter's name, what its rate is multiplied by; 0 freezes it.
+        sizes: heights and widths of pictures; each batch has one of them, drawn at random.
+        rate: learning rate of the parameters without an entry in ``factors``.
+        factors: what a parameter's rate is multiplied by, by prefix of its name; 0 freezes it.
             The first prefix that fits counts.
         restart: forget the optimiser's running means at the start.
-        plain: share of pictures that are photos of the data as they lie there, whole and on their
-            own background, for systems that compose theirs.
-        strands: share of the people in such systems' pictures who get loose hair.
+        plain: for systems that compose their pictures: the share of them that are labelled photos
+            as they are, whole and on their own background.
+        strands: for such systems: the share of people who get loose hair.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """The recipes that come with the package.
 
-Losses are those of each paper or its reference, rates and batches too, but for ``modnet`` and
-``bgmv2``: with those the package's own weights were made, on some thousands of labelled photos.
+Losses, rates and batches are those of each paper or its reference, except the rates and batches of
+``modnet``, ``shm`` and ``bgmv2``: these made the package's own weights, from some thousands of
+labelled photos.
 """
 
 from __future__ import annotations

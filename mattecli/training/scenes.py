@@ -26,13 +26,13 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How often each kind of picture is made; the rest are composites.
+    """How often each kind of picture is made, as shares, 0..1; the rest are composites.
 
     Attributes:
         own: labelled photos, cropped or seen from further away.
-        empty: pictures of nobody.
-        plain: labelled photos as they are; ``own`` and ``empty`` divide what is left.
-        strands: of the people in pictures of any kind, those who get loose hair.
+        empty: pictures without people.
+        plain: labelled photos as they are; the other shares are of what is left.
+        strands: people with loose hair, as a share of those in pictures of any kind.
     """
 
     own: float = 0.65
@@ -41,7 +41,7 @@ class Mix:
     strands: float = 0.0
 
     def during(self, phase: Phase) -> Mix:
-        """With what a phase of a recipe says of it."""
+        """This mix with the shares that a phase sets."""
         return replace(self, plain=phase.plain, strands=phase.strands)
 
 
@@ -101,7 +101,7 @@ def _plain(store: PictureStore, size: Size, rng: Random) -> Scene:
 
 
 def _own(store: PictureStore, size: Size, rng: Random) -> Scene:
-    """A labelled photo through a window that may be smaller or larger than it, or turned."""
+    """A labelled photo seen through a window, which may be smaller or larger, or turned."""
     index = int(rng.integers(len(store.entries)))
     entry, subject = store.entries[index], store.subject(index)
     inside = min(entry.width / size.width, entry.height / size.height)

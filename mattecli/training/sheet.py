@@ -11,13 +11,15 @@ import numpy as np
 from mattecli.media.opencv import encode
 from mattecli.records import Array
 from mattecli.training.system import Panel
+from mattecli.training.writing import replacing
 
 __all__ = ["write_sheet"]
 
 _HEIGHT = 200  # of a row, pixels
+_COLUMNS = 2
 
 
-def write_sheet(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
+def write_sheet(path: Path, panels: Sequence[Panel]) -> None:
     """Write ``panels`` beside and below each other; nothing if there are none."""
     strips = [_strip(panel) for panel in panels]
     if not strips:
@@ -26,9 +28,10 @@ def write_sheet(path: Path, panels: Sequence[Panel], columns: int = 2) -> None:
     cells = [
         cv2.copyMakeBorder(s, 2, 2, 2, width - s.shape[1] + 2, cv2.BORDER_CONSTANT) for s in strips
     ]
-    cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
-    rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    path.write_bytes(encode(".png", np.vstack(rows)[..., ::-1]))
+    cells += [np.zeros_like(cells[0])] * (-len(cells) % _COLUMNS)
+    rows = [np.hstack(cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
+    with replacing(path) as part:
+        part.write_bytes(encode(".png", np.vstack(rows)[..., ::-1]))
 
 
 def _strip(panel: Panel) -> Array:

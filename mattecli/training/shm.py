@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.base import load_strictly
 from mattecli.models.shm import SHM
+from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.training.backbone import read_encoder, shm_backbone
 from mattecli.training.composites import Composite, Cut, resized_cut
@@ -35,8 +36,8 @@ __all__ = ["SHMSystem"]
 
 _BAND = 10  # side of the ellipse that makes the unknown region, pixels
 _SURE = 12  # levels from 0 and 255 within which alpha is taken as certain
-_SHORT_SIDE, _MULTIPLE = 320, 16  # at which validation sees a photo
-_CLOSER = 1.5  # how much larger the scene is of which the matting phase sees a part
+_SHORT_SIDE, _MULTIPLE = 320, 16  # of a photo in validation, pixels
+_CLOSER = 1.5  # the matting phase sees a part of a scene that is so much larger
 
 
 class ScenesWithClasses(Sampler):
@@ -60,7 +61,7 @@ class ScenesWithClasses(Sampler):
             scene = make_scene(self._store, size, mix, rng)
             image, alpha = scene.image, scene.alpha
         trimap = shm_trimap(((alpha >= 128) * 255).astype(np.uint8), _BAND)
-        trimap[(alpha > _SURE) & (alpha < 255 - _SURE)] = 128
+        trimap[(alpha > _SURE) & (alpha < 255 - _SURE)] = UNKNOWN
         return {"image": image, "alpha": alpha, "trimap": trimap}
 
     def _detail(self, side: int, mix: Mix, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -73,7 +74,7 @@ class ScenesWithClasses(Sampler):
 
 
 class SHMSystem(System):
-    """T-Net while M-Net rests, M-Net on true trimaps while T-Net rests, then both.
+    """Trains T-Net while M-Net rests, M-Net on true trimaps while T-Net rests, then both.
 
     Args:
         store: labelled photos and backgrounds.
@@ -157,9 +158,8 @@ def _matting(state: Mapping[str, Tensor], short_side: int) -> SizedMatting:
     network = SHM.from_state(state).eval()
 
     @torch.inference_mode()
-    def matte(levels: Array) -> Array:
-        image = network.normalise(torch.from_numpy(levels).flip(1) / 255)
-        alpha: Tensor = network(image).alpha_p.clamp(0, 1)
-        return alpha.numpy()
+    def matte(levels: Tensor) -> Tensor:
+        alpha: Tensor = network(network.normalise(levels.flip(1) / 255)).alpha_p
+        return alpha.clamp(0, 1)
 
     return SizedMatting(matte, short_side, _MULTIPLE)

@@ -22,8 +22,8 @@ from mattecli.records import Array, Size
 from mattecli.training.fused_norm import fuse_norms
 from mattecli.training.losses.modnet import Predictions, soc_losses
 from mattecli.training.modnet import MULTIPLE, SHORT_SIDE, modnet_matting
+from mattecli.training.pictures import read_photo
 from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
-from mattecli.training.store import read_photo
 from mattecli.training.system import Batch, Moment, Panel, Sampler, System, full_precision
 
 __all__ = ["SOCSystem", "soc_recipe"]
@@ -32,9 +32,9 @@ _SHOWN = 12  # photos on a sheet
 
 
 def soc_recipe(photos: int, epochs: int, rate: float = 1e-5, size: int = SHORT_SIDE) -> Recipe:
-    """As many steps an epoch as there are photos, each on one of them.
+    """A recipe whose epochs have as many steps as there are photos, each with one of them.
 
-    The frozen copy is renewed with each epoch, so that every epoch is a phase.
+    The frozen copy is renewed with each epoch, therefore every epoch is a phase.
 
     Args:
         photos: how many there are.
@@ -100,10 +100,11 @@ class SOCSystem(System):
         photos: files.
         weights: of the network to adapt.
         size: shorter side that the network sees.
-        begun_with: what else a resumed adaptation must share.
+        begun_with: what else must be the same for an adaptation to be resumed.
     """
 
     name = "soc"
+    part = "network"
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class SOCSystem(System):
         self._photos = list(photos)
         self._weights = weights
         self._size = size
-        self.options = {SHORT_SIDE_OPTION: str(size)}  # it is adapted to photos of this size, too
+        self.options = {SHORT_SIDE_OPTION: str(size)}  # the size at which it will see best
         self.begun_with = {"size": str(size), "photos": str(len(self._photos)), **begun_with}
 
     def network(self, seed: int) -> nn.Module:
@@ -139,7 +140,7 @@ class SOCSystem(System):
         assert isinstance(network, Adaptation)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.eval()  # one photo is no batch: its statistics stay as they were learnt
+                module.eval()  # one photo gives no statistics: those that were learnt stay
         image = batch["image"].float() / 127.5 - 1
         image = image.contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
@@ -147,12 +148,6 @@ class SOCSystem(System):
         predicted = _predictions(network.network(image, inference=False))
         with full_precision(image):
             return soc_losses(predicted, frozen)
-
-    def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """The adapted network."""
-        del phase
-        prefix = "network."
-        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
     def panels(self, state: Mapping[str, Tensor]) -> list[Panel]:
         """Photos, their mattes before and after."""

@@ -6,38 +6,35 @@ slice of a memory map, shared by all processes.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.errors import ImageReadError, PairingError, UsageError
+from mattecli.errors import PairingError, UsageError
 from mattecli.ops.foreground import decontaminated
+from mattecli.records import Size
 from mattecli.training.emptied import emptied
+from mattecli.training.pictures import (
+    image_files,
+    labelled_pairs,
+    pictures_digest,
+    read_alpha,
+    read_photo,
+)
 from mattecli.training.processes import made_ahead
+from mattecli.training.writing import replacing
 
-__all__ = [
-    "Entry",
-    "PictureStore",
-    "Subject",
-    "build_store",
-    "image_files",
-    "labelled_pairs",
-    "pictures_digest",
-    "read_alpha",
-    "read_photo",
-]
+__all__ = ["Entry", "PictureStore", "Subject", "build_store"]
 
 Levels = npt.NDArray[np.uint8]
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+# Raised whenever the same files would give other pixels: an older store is made anew.
+_VERSION = 2
 _CHANNELS = 10  # photo 3, foreground 3, background 3, alpha 1
 _PHOTO, _FRONT, _BACK, _ALPHA = slice(0, 3), slice(3, 6), slice(6, 9), 9
 
@@ -120,44 +117,6 @@ class PictureStore:
         return _slice(self._plate_pixels, self.plates[index], 3)
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The images in ``folder``, by name; none if there is no such folder."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in _SUFFIXES and path.name[0] != "." and path.is_file()
-    )
-
-
-def labelled_pairs(folder: Path) -> list[tuple[Path, Path]]:
-    """Photos in ``folder/image`` with the alphas of the same stem in ``folder/alpha``.
-
-    Raises:
-        PairingError: there is no photo, or one without alpha.
-    """
-    alphas = {path.stem: path for path in image_files(folder / "alpha")}
-    photos = image_files(folder / "image")
-    if not photos:
-        raise PairingError("has no photos to train on", path=folder / "image")
-    for path in photos:
-        if path.stem not in alphas:
-            raise PairingError(
-                "has no alpha", path=path, remedy=f"add {path.stem} to {folder / 'alpha'}"
-            )
-    return [(path, alphas[path.stem]) for path in photos]
-
-
-def read_photo(path: Path) -> Levels:
-    """H,W,3 RGB."""
-    return _read(path, cv2.IMREAD_COLOR_RGB)
-
-
-def read_alpha(path: Path) -> Levels:
-    """H,W."""
-    return _read(path, cv2.IMREAD_GRAYSCALE)
-
-
 def build_store(
     data: Path,
     folder: Path,
@@ -176,36 +135,38 @@ def build_store(
     Raises:
         PairingError: a photo has no alpha, or one of another size.
         ImageReadError: a file cannot be decoded.
-        UsageError: ``folder`` was made of other pictures.
+        UsageError: ``folder`` was made of other pictures, or two pictures have the same stem.
+        ResourceError: memory or disk do not suffice.
     """
     index = folder / "index.json"
     labelled = data / "train" if (data / "train").is_dir() else data
     source = pictures_digest(labelled / "image", labelled / "alpha", data / "backgrounds")
-    if index.exists():
-        if json.loads(index.read_text()).get("source", source) != source:
-            raise UsageError(
-                f"{folder} holds other pictures than {data}",
-                remedy="remove it, or choose another folder",
-            )
-    else:
+    if not _is_made(index, source, data):
         folder.mkdir(parents=True, exist_ok=True)
+        index.unlink(missing_ok=True)
         pictures = _write(folder / "pictures.raw", _pictures(labelled, report, workers))
         plates = _write(folder / "plates.raw", _plates(data / "backgrounds"))
-        part = index.with_suffix(".part")
         rows = {"pictures": [asdict(e) for e in pictures], "plates": [asdict(e) for e in plates]}
-        part.write_text(json.dumps({"source": source, **rows}))
-        part.replace(index)  # last: its presence says that the pixels are complete
+        with replacing(index) as part:  # last: its presence says that the pixels are complete
+            part.write_text(json.dumps({"version": _VERSION, "source": source, **rows}))
     return PictureStore(folder)
 
 
-def pictures_digest(*folders: Path) -> str:
-    """Of the names and sizes of the images in folders, wherever these lie."""
-    files = [
-        (n, os.fsdecode(p.name), p.stat().st_size)
-        for n, f in enumerate(folders)
-        for p in image_files(f)
-    ]
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+def _is_made(index: Path, source: str, data: Path) -> bool:
+    """Whether there is a complete store of today's version.
+
+    Raises:
+        UsageError: there is one of other pictures.
+    """
+    if not index.exists():
+        return False
+    told = json.loads(index.read_text())
+    if told.get("source", source) != source:
+        raise UsageError(
+            f"{index.parent} holds other pictures than {data}",
+            remedy="remove it, or choose another folder",
+        )
+    return bool(told.get("version") == _VERSION)
 
 
 class _Layers:
@@ -217,8 +178,12 @@ class _Layers:
     def __getitem__(self, number: int) -> Levels:
         image, truth = self._pairs[number]
         photo, alpha = read_photo(image), read_alpha(truth)
-        if alpha.shape != photo.shape[:2]:
-            raise PairingError("alpha has another size than its photo", path=truth)
+        if Size.of(alpha) != Size.of(photo):
+            raise PairingError(
+                f"the alpha is {Size.of(alpha)}, its photo {Size.of(photo)}",
+                path=truth,
+                remedy="make it of the size at which the photo is shown, upright",
+            )
         return np.dstack((photo, decontaminated(photo, alpha), emptied(photo, alpha), alpha))
 
 
@@ -226,7 +191,7 @@ def _pictures(
     folder: Path, report: Callable[[int, int], None], workers: int
 ) -> Generator[tuple[str, Levels]]:
     pairs = labelled_pairs(folder)
-    # One process more would do no more than this one, which has OpenCV's threads, too.
+    # A single other process would be no faster than this one with OpenCV's threads.
     made = made_ahead(_Layers(pairs), range(len(pairs)), workers if workers > 1 else 0)
     for done, ((image, _), planes) in enumerate(zip(pairs, made, strict=True), start=1):
         yield image.name, np.asarray(planes)
@@ -236,21 +201,6 @@ def _pictures(
 def _plates(folder: Path) -> Generator[tuple[str, Levels]]:
     for path in image_files(folder):
         yield path.name, read_photo(path)
-
-
-def _read(path: Path, flags: int) -> Levels:
-    try:
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(content, flags) if content.size else None
-    except cv2.error:  # it claims to be larger than OpenCV believes
-        image = None
-    except OSError as error:
-        raise ImageReadError(f"cannot be read: {error.strerror}", path=path) from error
-    if image is None:
-        raise ImageReadError(
-            "cannot be decoded as an image", path=path, remedy="replace it, or take it away"
-        )
-    return np.asarray(image, np.uint8)
 
 
 def _write(path: Path, images: Generator[tuple[str, Levels]]) -> list[Entry]:

@@ -1,8 +1,8 @@
 """Loose hair and fur, drawn on subjects whose labels end smoothly.
 
-Labels made by networks leave single hairs out, so that what learns from them learns to. Here thin
-strands grow from a subject's outline, in colours of the place where they grow: in tufts, straight,
-bent or curled, fine or dense. They are drawn several times larger and shrunk, so that a strand
+Labels made by networks leave single hairs out, and what is trained on them learns to do the same.
+Here thin strands grow from a subject's outline, in the colours found there: in tufts, straight,
+bent or curled, fine or dense. They are drawn several times larger and then shrunk, so that a strand
 thinner than a pixel covers its share of it.
 """
 
@@ -21,16 +21,16 @@ Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 _TIMES = 3  # how much larger strands are drawn: the thinnest is a third of a pixel wide
-_LAYERS = 3  # strands of one layer hide each other, those of several add up
+_LAYERS = 3  # strands of one layer hide each other, those of different layers add up
 _POINTS = 14
 _MOST = 2500
 _LEAST_OUTLINE = 20  # pixels
-_SHIFT = 4  # fractional bits of coordinates that OpenCV draws
+_SHIFT = 4  # fractional bits of the coordinates given to OpenCV
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Ranges that a subject's strands are drawn from; lengths are shares of its height.
+    """Ranges for the strands of one subject; lengths are shares of its height.
 
     Attributes:
         density: strands for each pixel of outline.
@@ -54,10 +54,10 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Strands:
-    """What lies over a picture.
+    """Strands to be put over a picture.
 
     Attributes:
-        colors: times coverage, H,W,3 RGB float32, 0..255.
+        colors: multiplied by coverage, H,W,3 RGB float32, 0..255.
         cover: H,W,1 float32, 0..1.
     """
 
@@ -65,7 +65,7 @@ class Strands:
     cover: Float32
 
     def over(self, colors: Float32) -> Float32:
-        """Colours, H,W,3 float32 in levels, with the strands before them."""
+        """Colours, H,W,3 float32 in levels, with the strands in front of them."""
         covered: Float32 = colors * (1 - self.cover) + self.colors
         return covered
 
@@ -110,7 +110,7 @@ class _Outline:
     Attributes:
         roots: points just inside the subject's edge, N,2 (x, y).
         normals: directions outwards, N, radians.
-        height: of a head and shoulders as wide as the subject, or the subject's, pixels.
+        height: the subject's, but no more than that of a head and shoulders as wide; pixels.
     """
 
     roots: Float32
@@ -144,7 +144,7 @@ def _grown(
 ) -> tuple[Float32, Float32]:
     """Strands as curves, count,points,2 (x, y), and their colours, count,3."""
     roots, height = outline.roots, outline.height
-    tufts = max(1, count // int(rng.integers(1, 12)))  # those of a tuft have a way in common
+    tufts = max(1, count // int(rng.integers(1, 12)))  # strands of a tuft share a direction
     tuft = rng.integers(tufts, size=count)
     chosen = rng.integers(len(roots), size=tufts)[tuft]
     nearby = np.clip(chosen + rng.integers(-8, 9, count), 0, len(roots) - 1)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mattecli.models.base import load_strictly
 from mattecli.models.weights import SHORT_SIDE
+from mattecli.ops.pixels import tensor_from_array
 from mattecli.records import Array, Size
 from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.recipe import Phase
@@ -56,20 +57,22 @@ class System(ABC):
 
     Attributes:
         name: of the system.
-        later: how the names of those weights begin that only the last phases train.
-        options: what the trained weights' file says of them beside the tensors, such as the short
-            side at which they see photos; of a resumed training, what its checkpoint says.
-        begun_with: by name, what a training can be resumed with only; of a resumed training, what
-            its checkpoint says.
+        part: which submodule of ``network`` is the matting network; empty: ``network`` itself.
+        later: prefixes of the names of weights that only the last phases train.
+        options: what is written beside the tensors into the file of trained weights, such as the
+            short side at which they see photos; resuming takes the checkpoint's.
+        begun_with: by name, what must be the same for a training to be resumed, such as the
+            weights it began with; resuming takes the checkpoint's.
     """
 
     name: str
+    part: str = ""
     later: tuple[str, ...] = ()
     options: Mapping[str, str] = MappingProxyType({})
     begun_with: Mapping[str, str] = MappingProxyType({})
 
     def short_side(self, usual: int) -> int:
-        """At which its network sees photos: what ``options`` say, else ``usual``; pixels."""
+        """The short side at which its network sees photos, from ``options``, else ``usual``."""
         return int(self.options.get(SHORT_SIDE, usual))
 
     @abstractmethod
@@ -77,11 +80,14 @@ class System(ABC):
         """A network with fresh weights for training."""
 
     def quicken(self, network: nn.Module) -> None:
-        """Put layers into a fresh ``network`` that a CPU trains faster; names and results stay."""
+        """Replace layers of a fresh ``network`` by ones that a CPU trains faster.
+
+        Names and results stay the same.
+        """
         quicken_depthwise(network)
 
     def begin(self, network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        """Put trained weights into ``network``; what they lack of ``later`` stays fresh.
+        """Copy trained weights into ``network``; those of ``later`` that are missing stay fresh.
 
         Raises:
             CheckpointError: they are of another network.
@@ -91,12 +97,12 @@ class System(ABC):
         load_strictly(part, fresh | dict(weights))
 
     def trained(self, network: nn.Module) -> nn.Module:
-        """The matting network in ``network``: all of it by default."""
-        return network
+        """The matting network in ``network``."""
+        return network.get_submodule(self.part)
 
     @abstractmethod
     def sampler(self) -> Sampler:
-        """What makes its pictures."""
+        """What makes its training pictures."""
 
     @abstractmethod
     def losses(self, network: nn.Module, batch: Batch, moment: Moment) -> dict[str, Tensor]:
@@ -110,14 +116,15 @@ class System(ABC):
         del network, phase
 
     def exported(self, state: Mapping[str, Tensor], phase: Phase) -> dict[str, Tensor]:
-        """What of the averaged weights is a trained matting network, under published names.
+        """Those of the averaged weights that make up the matting network, under published names.
 
         Args:
             state: the averaged weights.
             phase: the last phase that was trained.
         """
         del phase
-        return dict(state)
+        prefix = f"{self.part}." if self.part else ""
+        return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
     def evaluate(
         self, state: Mapping[str, Tensor], phase: Phase, *, thorough: bool
@@ -139,16 +146,18 @@ class System(ABC):
 
 
 def full_precision(like: Tensor) -> torch.autocast:
-    """A context in which losses are computed in the type of their inputs, on ``like``'s device."""
+    """A context without autocast on ``like``'s device: losses keep the type of their inputs."""
     return torch.autocast(like.device.type, enabled=False)
 
 
 def stacked(rows: list[dict[str, Array]]) -> Batch:
     """Samples as tensors, N,C,H,W, of the arrays' types."""
     return {
-        name: torch.from_numpy(np.stack([_planes(row[name]) for row in rows])) for name in rows[0]
+        name: _channels_first(tensor_from_array(np.stack([row[name] for row in rows])))
+        for name in rows[0]
     }
 
 
-def _planes(image: Array) -> Array:
-    return image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
+def _channels_first(images: Tensor) -> Tensor:
+    """N,H,W or N,H,W,C as N,C,H,W; nothing moves in memory: networks are channels-last."""
+    return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)

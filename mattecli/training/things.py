@@ -1,6 +1,6 @@
-"""Things that are nobody: drawn shapes with surfaces of photos, hard or soft, with holes.
+"""Things that are not people: drawn shapes filled with photos, hard or soft, some with holes.
 
-A network that compares a photo with its background needs to see difference, not meaning.
+A network that compares a photo with its background shall find what differs, whatever it is.
 """
 
 from __future__ import annotations

@@ -13,14 +13,15 @@ from torch import nn
 
 from mattecli.engine.allocator import keep_freed_memory
 from mattecli.errors import CheckpointError, ResourceError, UsageError
-from mattecli.models.checkpoint import read_checkpoint as read_weights
+from mattecli.media.files import remove_leftovers
+from mattecli.models.checkpoint import Checkpoint
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (
     TrainingState,
     begun_with,
-    read_checkpoint,
+    read_training_state,
     told_options,
-    write_checkpoint,
+    write_training_state,
     write_weights,
 )
 from mattecli.training.feed import BatchMaker, feed
@@ -60,13 +61,13 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training is.
+    """How far a training has come.
 
     Attributes:
         step: steps done.
         steps: of the whole recipe.
         phase: name of the current phase.
-        loss: mean over the last row of the log.
+        loss: mean over the steps of the log's last row.
         rate: pictures a second, likewise.
     """
 
@@ -84,11 +85,15 @@ class Trainer:
         system: what is trained.
         recipe: how.
         settings: where.
-        weights: file of trained weights to begin with, unless a training is resumed.
+        weights: trained weights to begin with, unless a training is resumed.
     """
 
     def __init__(
-        self, system: System, recipe: Recipe, settings: RunSettings, weights: Path | None = None
+        self,
+        system: System,
+        recipe: Recipe,
+        settings: RunSettings,
+        weights: Checkpoint | None = None,
     ) -> None:
         self.system, self.recipe, self.settings = system, recipe, settings
         self._device = torch.device(settings.device)
@@ -102,6 +107,7 @@ class Trainer:
         optimiser = make_optimiser(recipe, network)
         self._state = TrainingState(network, optimiser, WeightAverage(network, recipe.average))
         settings.folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(settings.folder)  # a killed run may leave a checkpoint half written
         self.step = 0
         if settings.resume:
             self.step = self._resumed()
@@ -214,7 +220,7 @@ class Trainer:
 
     def _save(self) -> None:
         folder = self.settings.folder
-        write_checkpoint(folder / CHECKPOINT, self._state, self._facts())
+        write_training_state(folder / CHECKPOINT, self._state, self._facts())
         phase, _ = self.recipe.position(max(self.step - 1, 0))
         weights = self.system.exported(self._state.average.state, phase)
         write_weights(folder / WEIGHTS, weights, self._facts())
@@ -223,7 +229,7 @@ class Trainer:
         path = self.settings.folder / CHECKPOINT
         if not path.exists():
             return 0
-        facts = read_checkpoint(path, self._state)
+        facts = read_training_state(path, self._state)
         mine = self._facts()
         if any(facts.get(name) != mine[name] for name in ("system", "seed")):
             raise UsageError(
@@ -245,10 +251,10 @@ class Trainer:
         return step
 
 
-def _begin(system: System, network: nn.Module, weights: Path) -> None:
+def _begin(system: System, network: nn.Module, weights: Checkpoint) -> None:
     """Put the weights of a file into ``network``; an error names the file."""
     try:
-        system.begin(network, read_weights(weights).state)
+        system.begin(network, weights.state)
     except CheckpointError as error:
-        error.path = weights
+        error.path = weights.path
         raise

@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["dim_trimap", "modnet_trimap", "segnet_trimap", "shm_trimap"]
+from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
+
+__all__ = ["dim_trimap", "modnet_trimap", "shm_trimap"]
 
 Levels = npt.NDArray[np.uint8]
 
-_UNKNOWN = np.uint8(128)
+_UNKNOWN = np.uint8(UNKNOWN)
 
 
 def modnet_trimap(alpha: Levels, size: int) -> Levels:
@@ -31,18 +33,8 @@ def modnet_trimap(alpha: Levels, size: int) -> Levels:
     sure = (alpha >= np.uint8(230)).astype(np.uint8)  # 0.9 of 255
     outer = cv2.dilate((alpha > 0).astype(np.uint8), kernel)
     inner = cv2.erode(sure, kernel)
-    trimap: Levels = np.where(outer != inner, _UNKNOWN, sure * np.uint8(255))
+    trimap: Levels = np.where(outer != inner, _UNKNOWN, sure * np.uint8(FOREGROUND))
     return trimap
-
-
-def segnet_trimap(alpha: Levels, kernel: int) -> Levels:
-    """Deep Image Matting, the SegNet project: one dilation and one erosion.
-
-    Args:
-        alpha: H,W.
-        kernel: side of the ellipse, 1 to 4.
-    """
-    return dim_trimap(alpha, kernel, iterations=1)
 
 
 def dim_trimap(alpha: Levels, kernel: int, iterations: int) -> Levels:
@@ -57,8 +49,8 @@ def dim_trimap(alpha: Levels, kernel: int, iterations: int) -> Levels:
     dilated = cv2.dilate(alpha, ellipse, iterations=iterations)
     eroded = cv2.erode(alpha, ellipse, iterations=iterations)
     trimap = np.full_like(alpha, _UNKNOWN)
-    trimap[eroded >= 255] = 255
-    trimap[dilated <= 0] = 0
+    trimap[eroded >= 255] = FOREGROUND
+    trimap[dilated <= 0] = BACKGROUND
     return trimap
 
 

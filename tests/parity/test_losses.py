@@ -12,13 +12,16 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the usual name
 
 from mattecli.models.modnet import MODNet
 from mattecli.ops.metrics import ImagePair
+from mattecli.ops.pixels import array_from_tensor
 from mattecli.ops.protocols import protocol_for
 from mattecli.ops.scoring import Sample, score
+from mattecli.records import Size
 from mattecli.training import trimaps
-from mattecli.training.crops import square_then_crop
+from mattecli.training.crops import centre_crop
 from mattecli.training.discriminator import PatchDiscriminator
 from mattecli.training.losses import bgm, bgmv2, dim, modnet, shm
 from parity.core import Fixture, parity_folder
@@ -157,7 +160,7 @@ def segnet_metric(entry: Entry) -> Computed:
 
 def segnet_trimap(entry: Entry) -> Computed:
     alpha = entry.part("alpha")
-    return {name: trimaps.segnet_trimap(alpha, int(name[1:])) for name in entry.outputs}
+    return {name: trimaps.dim_trimap(alpha, int(name[1:]), 1) for name in entry.outputs}
 
 
 def vgg_loss(entry: Entry) -> Computed:
@@ -170,7 +173,8 @@ def vgg_loss(entry: Entry) -> Computed:
     )
     refinement = dim.alpha_loss(refined, alpha, unknown)
     stage1 = dim.stage1_loss(raw, alpha, made_of, unknown)
-    light = dim.stage1_loss(raw, alpha, made_of, unknown, alpha_weight=0.3)
+    light = 0.3 * dim.alpha_loss(raw, alpha, unknown)
+    light = light + 0.7 * dim.composition_loss(raw, made_of, unknown)
     stages = {
         "stage0": dim.stage0_loss(raw, alpha, unknown),
         "stage1": stage1,
@@ -274,10 +278,14 @@ def bgmv2_refine(entry: Entry) -> Computed:
 
 
 def bgmv2_crop(entry: Entry) -> Computed:
+    """Resized to a square that covers the result, then cut."""
     picture, found = entry.tensor("input"), {}
     for name in entry.outputs:
         height, width = (int(side) for side in name.split("x"))
-        found[name] = square_then_crop(picture, height, width)
+        square = F.interpolate(picture, (max(height, width),) * 2, mode="bilinear")
+        layers = [array_from_tensor(image).transpose(1, 2, 0) for image in square]
+        cut = [centre_crop(layer, Size(width, height)) for layer in layers]
+        found[name] = np.stack(cut).transpose(0, 3, 1, 2)
     return found
 
 

@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 SELF_WEIGHT = 0.05
-"""Of the self-supervised terms beside the adversarial one; times a weight that falls."""
+"""Weight of the self-supervised terms beside the adversarial one; the phase lowers it further."""
 
-_OPAQUE = 0.95  # of alpha: the picture itself is the foreground there
+_OPAQUE = 0.95  # where alpha is larger the picture itself is the foreground
 _MARGIN = 10  # columns of a subject that stay in the picture when it is shifted
 
 
@@ -87,12 +87,12 @@ def self_supervised_losses(
 
 
 def adversarial_loss(verdict: Tensor) -> Tensor:
-    """What the generator loses where the discriminator's map is not 1."""
+    """The generator's loss: the mean squared difference of the discriminator's map from 1."""
     return (verdict - 1).square().mean()
 
 
 def discriminator_losses(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """Least squares on the maps of true and composed pictures; their sum is the loss."""
+    """Least squares on the maps of true (1) and composed (0) pictures; their sum is the loss."""
     return {"d_real": 0.5 * (real - 1).square().mean(), "d_fake": 0.5 * fake.square().mean()}
 
 
@@ -110,8 +110,9 @@ def composed(layers: Layers, background: Tensor) -> Tensor:
 def shifted_composite(
     predicted: Layers, image: Tensor, background: Tensor, shift: Tensor
 ) -> Tensor:
-    """Each subject moved sideways, cyclically, and put over a background: what the discriminator
-    judges. Gradients reach the prediction; the released code cut them off.
+    """What the discriminator judges: each subject moved sideways, cyclically, over a background.
+
+    Gradients reach the prediction; the released code cuts them off.
 
     Args:
         predicted: of the network that learns.
@@ -145,7 +146,7 @@ def shift_range(subject: Tensor) -> range:
 
 
 def _l1(x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
-    """The sum under the mask over its size, for each picture, then the mean over pictures."""
+    """The mean difference under the mask of each picture, then the mean over pictures."""
     sums = (x * mask - y * mask).abs().sum(dim=(1, 2, 3))
     return (sums / (mask.sum(dim=(1, 2, 3)) + 1e-6)).mean()
 

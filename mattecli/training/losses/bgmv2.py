@@ -46,8 +46,8 @@ def base_losses(predicted: Coarse, true: Layers) -> dict[str, Tensor]:
 def refine_losses(refined: Layers, coarse: Coarse, true: Layers) -> dict[str, Tensor]:
     """The seven terms of the refinement stage; their sum is the loss.
 
-    The target of the error map is not detached here, as in the reference: it moves the coarse
-    alpha too.
+    As in the reference, the target of the error map is not detached here: it moves the coarse
+    alpha, too.
     """
     small = Layers(_resized(true.pha, coarse.pha), _resized(true.fgr, coarse.pha))
     enlarged_error = _resized(coarse.err, true.pha)
@@ -72,7 +72,7 @@ def sobel(x: Tensor) -> Tensor:
 
 
 def _foreground_l1(fgr: Tensor, true: Layers) -> Tensor:
-    """Where there is any foreground; the mean is over all pixels."""
+    """The difference where there is any foreground; the mean is over all pixels."""
     seen = true.pha != 0
     return F.l1_loss(fgr * seen, true.fgr * seen)
 

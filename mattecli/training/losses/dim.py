@@ -35,7 +35,7 @@ class Composition:
 
 
 def segnet_loss(predicted: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
-    """The alpha loss of the network without refinement.
+    """The alpha loss of the network without refinement (`dim:segnet`), for those who train it.
 
     The mask comes before the root, so that each known pixel adds 1e-6; without an unknown pixel
     the loss is the number of pixels, without a useful gradient.
@@ -44,7 +44,10 @@ def segnet_loss(predicted: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
 
 
 def stage0_loss(raw: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:
-    """The alpha loss of stage 0, masked before the root like ``segnet_loss``."""
+    """The alpha loss of stage 0.
+
+    The mask comes before the root, so that each known pixel adds 1e-6 to the sum.
+    """
     return _length(unknown * (raw - alpha)).sum() / (unknown.sum() + 1)
 
 
@@ -60,12 +63,9 @@ def composition_loss(raw: Tensor, made_of: Composition, unknown: Tensor) -> Tens
     return difference.sum() / (unknown.sum() + 1) / 3
 
 
-def stage1_loss(
-    raw: Tensor, alpha: Tensor, made_of: Composition, unknown: Tensor, alpha_weight: float = 0.5
-) -> Tensor:
-    """Alpha and compositional loss of the encoder-decoder (equation 3)."""
-    composition = composition_loss(raw, made_of, unknown)
-    return alpha_weight * alpha_loss(raw, alpha, unknown) + (1 - alpha_weight) * composition
+def stage1_loss(raw: Tensor, alpha: Tensor, made_of: Composition, unknown: Tensor) -> Tensor:
+    """Alpha and compositional loss of the encoder-decoder, half of each (equation 3)."""
+    return 0.5 * alpha_loss(raw, alpha, unknown) + 0.5 * composition_loss(raw, made_of, unknown)
 
 
 def joint_loss(stage1: Tensor, refined: Tensor, alpha: Tensor, unknown: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the usual name
 
+from mattecli.ops.pixels import array_from_tensor, tensor_from_array
+
 __all__ = [
     "Predictions",
     "blurred",
@@ -69,7 +71,7 @@ def supervised_losses(
 
 
 def semantic_losses(semantic: Tensor, alpha: Tensor) -> dict[str, Tensor]:
-    """The semantic term, and the cross-entropy, which pulls harder on what is certain and wrong.
+    """The semantic term, and a cross-entropy, which weighs more where the network is surely wrong.
 
     Args:
         semantic: coarse alpha, N,1,H/16,W/16.
@@ -103,7 +105,7 @@ def soc_boundaries(matte: Tensor, semantic: Tensor) -> Tensor:
     """Where the subject's border lies: 0 or 1, N,1,H,W; no gradient."""
     height, width = matte.shape[-2:]
     rough = F.interpolate((semantic > 0.1).float(), scale_factor=16, mode="bilinear")
-    subject = ((matte > 0.1).float() * rough).detach().cpu().numpy()
+    subject = array_from_tensor((matte > 0.1).float() * rough)
     side = max(1, int((height + width) / 2 * 0.05))
     kernel = np.ones((side, side), np.uint8)
     # For even sides the two windows lie one pixel apart, as SciPy aligns them.
@@ -112,7 +114,7 @@ def soc_boundaries(matte: Tensor, semantic: Tensor) -> Tensor:
         cv2.dilate(plane, kernel, anchor=after) - cv2.erode(plane, kernel, anchor=before)
         for plane in subject[:, 0]
     ]
-    return torch.from_numpy(np.stack(band) != 0).float().unsqueeze(1).to(matte.device)
+    return tensor_from_array(np.stack(band) != 0).float().unsqueeze(1).to(matte.device)
 
 
 def coarse(alpha: Tensor) -> Tensor:
@@ -128,7 +130,7 @@ def blurred(x: Tensor) -> Tensor:
 
 
 def _cleared(x: Tensor) -> Tensor:
-    """A target: no gradient, and values up to 0.01 taken as nothing."""
+    """``x`` as a target: without gradient, values up to 0.01 set to 0."""
     target = x.detach()
     return torch.where(target > 0.01, target, torch.zeros_like(target))
 

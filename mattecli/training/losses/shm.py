@@ -27,12 +27,12 @@ def trimap_loss(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def alpha_loss(predicted: Tensor, alpha: Tensor) -> Tensor:
-    """N,1,H,W each, 0..1."""
+    """The mean absolute difference, smooth at 0; N,1,H,W each, 0..1."""
     return _length(predicted - alpha).mean()
 
 
 def composition_loss(predicted: Tensor, alpha: Tensor, image: Tensor) -> Tensor:
-    """The same on the pictures cut out with both.
+    """The same of the picture cut out with either alpha.
 
     Args:
         predicted: N,1,H,W.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
+from mattecli.training.phases.shared import ADAMW
+from mattecli.training.recipe import Phase, Rate, Recipe
 
 __all__ = ["BGMV2"]
 
-# What a quarter of a picture in HD comes to; and what is refined.
+# The base phases see sizes of about a quarter of HD.
 _COARSE = ((224, 224), (256, 256), (224, 320), (320, 224), (256, 384), (384, 256), (288, 288))
 _LARGER_COARSE = (
     *((288, 288), (256, 384), (384, 256), (320, 320)),
@@ -51,7 +52,7 @@ BGMV2 = Recipe(
             factors={"backbone.": 0.03, "aspp.": 0.1, "decoder.": 1 / 3},
         ),
     ),
-    optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
+    optimiser=ADAMW,
     least_batch=2,
     average=0.998,
     save_every=100,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mattecli.training.phases.sizes import LARGE, MEDIUM, SMALL
-from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
+from mattecli.training.phases.shared import ADAMW, LARGE, MEDIUM, SMALL
+from mattecli.training.recipe import Phase, Rate, Recipe
 
 __all__ = ["MODNET"]
 
@@ -21,11 +21,12 @@ _REST = {"hr_branch.": 0.0, "f_branch.": 0.0}  # while the semantic branch is tr
 _SLOWER = {"backbone.": 0.3}
 _HALF = {"backbone.": 0.5}
 
-# The semantic branch learns what a person is, which takes most pictures, and costs a third of the
-# whole network; the others learn borders, which takes few. From "semantic-plain" on half of the
-# pictures, in the end most, are photos as they lie there, since such are what a folder holds; and
-# some people get loose hair, which labels made by networks leave out. The long phases want a GPU,
-# which takes a batch four times as large at twice the rate.
+# The semantic branch learns what a person is. That takes the most pictures, so it is trained alone
+# first, in a third of the time of the whole network; the other branches learn borders, which takes
+# few pictures. From "semantic-plain" on, half of the pictures, and in the end most, are labelled
+# photos as they are, since such are what a folder holds; and some people get loose hair, which
+# labels made by networks leave out. The long phases want a GPU, where a batch four times as large
+# and twice the rate serve as well.
 MODNET = Recipe(
     system="modnet",
     phases=(
@@ -120,7 +121,7 @@ MODNET = Recipe(
             strands=0.1,
         ),
     ),
-    optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
+    optimiser=ADAMW,
     multiple=32,
     average=0.998,
     log_every=20,

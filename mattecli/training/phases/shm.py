@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mattecli.training.phases.sizes import MEDIUM, SMALL
-from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
+from mattecli.training.phases.shared import ADAMW, MEDIUM, SMALL
+from mattecli.training.recipe import Phase, Rate, Recipe
 
 __all__ = ["SHM"]
 
@@ -13,7 +13,7 @@ _PORTRAIT = (
 )
 
 # T-Net's encoder begins as MODNet's, which knows what a person is; its decoder is new. M-Net sees
-# only the surroundings of a pixel, and learns soon what it can.
+# only the surroundings of a pixel, and soon learns what it can.
 SHM = Recipe(
     system="shm",
     phases=(
@@ -68,7 +68,7 @@ SHM = Recipe(
             strands=0.1,
         ),
     ),
-    optimiser=Optimiser(kind="adamw", betas=(0.9, 0.99), weight_decay=0.01, clip_norm=10.0),
+    optimiser=ADAMW,
     multiple=16,
     average=0.998,
     save_every=100,
