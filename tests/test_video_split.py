@@ -13,7 +13,7 @@ import pytest
 from conftest import save
 
 from mattecli.interruption import Hold
-from mattecli.jobs.crew import Recipe
+from mattecli.jobs.crew import WorkRecipe
 from mattecli.jobs.runner import settle_here
 from mattecli.jobs.video import matte_videos
 from mattecli.jobs.video_plan import VideoTask
@@ -48,7 +48,7 @@ class Elsewhere:
 
     def settle(
         self,
-        recipe: Recipe[VideoTask],
+        recipe: WorkRecipe[VideoTask],
         tasks: Sequence[VideoTask],
         hold: Hold,
         facts: dict[str, object],

@@ -32,7 +32,7 @@ from mattecli.cluster.session import Places, connected, places
 from mattecli.cluster.worker import Worker, work
 from mattecli.errors import MattecliError, ResourceError, UsageError
 from mattecli.interruption import Hold
-from mattecli.jobs.crew import Recipe
+from mattecli.jobs.crew import WorkRecipe
 from mattecli.jobs.task import Task
 
 __all__ = ["RayCrew"]
@@ -59,7 +59,7 @@ class RayCrew:
         self._workers = workers
 
     def settle(
-        self, recipe: Recipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
+        self, recipe: WorkRecipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
     ) -> Generator[T]:
         """As ``Crew.settle``.
 

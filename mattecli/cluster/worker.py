@@ -17,7 +17,7 @@ import numpy as np
 from mattecli import __version__
 from mattecli.cluster.parcels import Order, Reply, answer_of
 from mattecli.errors import MattecliError, UsageError
-from mattecli.jobs.crew import Bench
+from mattecli.jobs.crew import Workbench
 from mattecli.jobs.runner import settle_here, share_cores
 from mattecli.jobs.task import Task
 
@@ -49,7 +49,7 @@ class Worker:
     def __init__(self, order: bytes) -> None:
         self._order: Order = pickle.loads(order)
         self._stack = ExitStack()
-        self._bench: Bench[Task] | None = None
+        self._bench: Workbench[Task] | None = None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The replies to a batch of groups, as rows of a data set."""
@@ -71,10 +71,10 @@ class Worker:
         answers = [answer_of(index, task) for index, task in group]
         return Reply(answers=answers, facts=dict(bench.facts))
 
-    def _ready(self, waiting: Sequence[Task]) -> Bench[Task]:
+    def _ready(self, waiting: Sequence[Task]) -> Workbench[Task]:
         if self._bench is None:
             self._settle_in()
-            bench: Bench[Task] = self._stack.enter_context(
+            bench: Workbench[Task] = self._stack.enter_context(
                 self._order.recipe.open(self._order.threads, waiting)
             )
             self._bench = bench

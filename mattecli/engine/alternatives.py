@@ -13,7 +13,7 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros
 from mattecli.engine.memory import Memory
 from mattecli.engine.reference import ReferenceInput, ReferenceScript
 from mattecli.engine.rough import RoughSolution
-from mattecli.engine.tiles import TilePlan, given_overlap, tile_side, with_smaller_tiles
+from mattecli.engine.tiles import TilePlan, given_overlap, shown_side, tile_side, with_smaller_tiles
 from mattecli.models.base import MattingModel
 from mattecli.models.classical import region
 from mattecli.models.spec import ModelSpec
@@ -29,17 +29,6 @@ __all__ = ["ReferenceEstimator", "SolverEstimator"]
 _SHARE = 0.7  # of the free memory that solvers may take
 _LITTLE = 1_500_000  # pixels that are solved as a whole
 _MOST_SIDE = 1024  # larger systems take more steps to solve
-
-
-def _as_it_is(photo: Photo) -> Prepared:
-    return Prepared(
-        color=photo.color,
-        inner=Size.of(photo.color),
-        full=photo.full,
-        trimap=photo.trimap,
-        background=photo.background,
-        mask=photo.mask,
-    )
 
 
 class SolverEstimator(Estimator):
@@ -76,7 +65,7 @@ class SolverEstimator(Estimator):
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo as it is."""
-        return _as_it_is(photo)
+        return Prepared.whole(photo)
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
         """Mattes at full size; every photo must have its trimap.
@@ -90,7 +79,7 @@ class SolverEstimator(Estimator):
         """Where it runs, and the largest tiles that memory allows now."""
         facts: dict[str, object] = {"device": "cpu", "precision": "float64", "batch_size": 1}
         if self._spec.reach:
-            facts["tile"] = {0: "off", None: "auto"}.get(self._side) or self._side
+            facts["tile"] = shown_side(self._side)
             facts["overlap"] = self._overlap
         return facts
 
@@ -146,7 +135,7 @@ class ReferenceEstimator(Estimator):
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo as it is."""
-        return _as_it_is(photo)
+        return Prepared.whole(photo)
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
         """What the script writes, as floats that round to the same levels."""

@@ -17,7 +17,13 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros, 
 from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, shown_bytes
 from mattecli.errors import ResourceError
 from mattecli.models.bgmv2 import BGMv2, Rows, Survey
-from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor, to_levels
+from mattecli.ops.pixels import (
+    Float32,
+    batch_from_image,
+    image_from_tensor,
+    tensor_from_array,
+    to_levels,
+)
 from mattecli.records import Array, Size
 
 if TYPE_CHECKING:
@@ -56,12 +62,7 @@ class BandEstimator(Estimator):
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo and its plate as they are; bands are cut when their turn comes."""
-        return Prepared(
-            color=photo.color,
-            inner=Size.of(photo.color),
-            full=photo.full,
-            background=photo.background,
-        )
+        return Prepared.whole(photo)
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
         """Mattes at full size; every photo must have its plate.
@@ -148,7 +149,7 @@ def _places(count: int, length: int) -> _Places:
     second = (first + 1).clip(max=length - 1)
     return _Places(
         np.stack([first, second], axis=1).ravel(),
-        torch.from_numpy(places - first.astype(np.float32)),
+        tensor_from_array(places - first.astype(np.float32)),
     )
 
 

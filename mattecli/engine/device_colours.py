@@ -24,7 +24,7 @@ from mattecli.ops.multilevel import (
     mean_colors,
     sampling_step,
 )
-from mattecli.ops.pixels import levels_max
+from mattecli.ops.pixels import array_from_tensor, levels_max, tensor_from_array
 from mattecli.ops.unmixing import CLEAR, Limits, Photo
 from mattecli.records import Array, Size
 
@@ -92,25 +92,25 @@ class DeviceColours:
         floating = np.issubdtype(levels.dtype, np.floating)
         if levels.dtype == np.uint16:
             levels = levels.astype(np.int32)  # not every torch operator knows uint16
-        color = torch.from_numpy(levels).to(self._device).permute(2, 0, 1).to(torch.float32)
+        color = tensor_from_array(levels).to(self._device).permute(2, 0, 1).to(torch.float32)
         if floating:
             low, high = photo.limits.low, photo.limits.high
             color = color.nan_to_num(nan=0, posinf=high, neginf=low)
         else:
             color = color / levels_max(photo.color.dtype)
-        alpha = torch.from_numpy(photo.alpha_of(block.outer)).to(self._device)
+        alpha = tensor_from_array(photo.alpha_of(block.outer)).to(self._device)
         return _Piece(color, alpha)
 
     def _fused_layers(self, photo: Photo) -> tuple[Tensor, int]:
         sampled = blur_fusion_layers(photo)
-        return torch.from_numpy(sampled.samples).to(self._device), sampled.step
+        return tensor_from_array(sampled.samples).to(self._device), sampled.step
 
     def _multilevel_layers(self, photo: Photo) -> tuple[Tensor, int]:
         step = sampling_step(Size.of(photo.alpha))
         mixture = photo.sampled(step)
-        layers = torch.from_numpy(mean_colors(mixture)).to(self._device)
-        color = torch.from_numpy(mixture.color).to(self._device)
-        alpha = torch.from_numpy(mixture.alpha).to(self._device)
+        layers = tensor_from_array(mean_colors(mixture)).to(self._device)
+        color = tensor_from_array(mixture.color).to(self._device)
+        alpha = tensor_from_array(mixture.alpha).to(self._device)
         for power in range((max(mixture.alpha.shape) - 1).bit_length(), -1, -1):
             every = 1 << power
             level = _Piece(color[:, ::every, ::every], alpha[::every, ::every])
@@ -207,6 +207,7 @@ def _painted(foreground: Tensor, piece: _Piece) -> Tensor:
 def _like(strip: Tensor, kind: np.dtype[np.generic]) -> Array:
     """H,W,3 on the CPU, of the photo's type."""
     if np.issubdtype(kind, np.floating):
-        return strip.cpu().numpy().astype(kind)
+        return array_from_tensor(strip).astype(kind)
     levels = (strip * levels_max(kind)).round()
-    return levels.to(torch.uint8 if kind == np.uint8 else torch.int32).cpu().numpy().astype(kind)
+    exact = levels.to(torch.uint8 if kind == np.uint8 else torch.int32)
+    return array_from_tensor(exact).astype(kind)

@@ -62,6 +62,18 @@ class Prepared:
     mask: Array | None = None
     box: Box | None = None
 
+    @classmethod
+    def whole(cls, photo: Photo) -> Prepared:
+        """The photo as it is, for what works at its own size."""
+        return cls(
+            color=photo.color,
+            inner=Size.of(photo.color),
+            full=photo.full,
+            trimap=photo.trimap,
+            background=photo.background,
+            mask=photo.mask,
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
         """What photos of one batch have in common."""

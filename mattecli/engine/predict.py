@@ -78,7 +78,7 @@ class NetworkEstimator(Estimator):
         repeats = spec.size_rule != "full"  # sizes come again, and no tile has to make room
         if repeats:
             self._add_lanes(lanes)
-        self._lanes = [
+        self._copies = [
             GraphedForm(form, device) if device.type == "cuda" and repeats else form
             for form, device in zip(self._forms, self._devices, strict=True)
         ]
@@ -100,7 +100,7 @@ class NetworkEstimator(Estimator):
             self._threads = cores // lanes
         else:
             lanes = 2 if self._devices[0].type == "cuda" else 1
-        self._devices, self._dtypes = self._devices * lanes, self._dtypes * lanes
+        self._devices *= lanes
         self._forms *= lanes
 
     def narrow(self, lanes: int) -> None:
@@ -149,7 +149,7 @@ class NetworkEstimator(Estimator):
         try:
             if self._threads is not None:
                 use_threads(self._threads)
-            lane = self._lanes[number]
+            lane = self._copies[number]
             with torch.inference_mode(), lane.running():
                 yield lane, self._devices[number]
         finally:

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
 
     from mattecli.engine.predict import NetworkEstimator
 
-__all__ = ["TileEstimator", "TilePlan", "Zeros", "tile_side", "with_smaller_tiles"]
+__all__ = [
+    "TileEstimator",
+    "TilePlan",
+    "Zeros",
+    "given_overlap",
+    "shown_side",
+    "tile_side",
+    "with_smaller_tiles",
+]
 
 _SHARE = 0.7  # of the free memory that a network may take
 _MOST_ON_CPU = 1_250_000_000  # larger tiles save little there
@@ -59,6 +67,11 @@ def tile_side(options: DeviceOptions) -> int | None:
             f"--tile {options.tile!r} is no size", remedy="give auto, off, or pixels such as 1024"
         )
     return int(options.tile)
+
+
+def shown_side(side: int | None) -> int | str:
+    """What ``tile_side`` gave, as a report says it."""
+    return "auto" if side is None else side or "off"
 
 
 def given_overlap(options: DeviceOptions) -> int | None:
@@ -186,9 +199,7 @@ class TileEstimator(Estimator):
 
     def prepare(self, photo: Photo) -> Prepared:
         """The photo as it is; tiles are cut when their turn comes."""
-        return Prepared(
-            color=photo.color, inner=Size.of(photo.color), full=photo.full, trimap=photo.trimap
-        )
+        return Prepared.whole(photo)
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
         """Mattes at full size; every photo must have its trimap.
@@ -200,8 +211,7 @@ class TileEstimator(Estimator):
 
     def describe(self) -> dict[str, object]:
         """Devices, precision, and the largest tiles that memory allows now."""
-        facts = self._inner.describe() | {"tile": {0: "off", None: "auto"}.get(self._side)}
-        facts["tile"] = facts["tile"] or self._side
+        facts = self._inner.describe() | {"tile": shown_side(self._side)}
         if self._side != 0:
             facts["overlap"] = self._overlap_of(self._side or self._most_side(1))
         facts["network_memory"] = shown_bytes(self._needed(self._side or self._most_side(1), 1))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
-from mattecli.jobs.crew import Bench, Crew, require_crew
+from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.made_with import fill_digest
 from mattecli.jobs.outputs import write_outputs
@@ -125,10 +125,10 @@ class CompositeRecipe:
     @contextmanager
     def open(
         self, workers: int, waiting: Sequence[_CompositeTask]
-    ) -> Iterator[Bench[_CompositeTask]]:
-        """As ``Recipe.open``."""
+    ) -> Iterator[Workbench[_CompositeTask]]:
+        """As ``WorkRecipe.open``."""
         steps = self.steps or _Steps(self.options, _backgrounds(self.options))
-        yield Bench(stages=[Stage(name="composite", work=each(steps.run), workers=workers)])
+        yield Workbench(stages=[Stage(name="composite", work=each(steps.run), workers=workers)])
 
 
 def _backgrounds(options: CompositeOptions) -> list[Background]:

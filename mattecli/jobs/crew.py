@@ -13,7 +13,7 @@ from mattecli.interruption import Hold
 from mattecli.jobs.task import Task
 from mattecli.settings import EngineOptions
 
-__all__ = ["PIXELS_UNDER_WAY", "Bench", "Crew", "CrewFor", "Recipe", "require_crew"]
+__all__ = ["PIXELS_UNDER_WAY", "Crew", "CrewFor", "WorkRecipe", "Workbench", "require_crew"]
 
 T = TypeVar("T", bound=Task)
 
@@ -22,7 +22,7 @@ PIXELS_UNDER_WAY = 64_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench(Generic[T]):
+class Workbench(Generic[T]):
     """What a recipe needs to work: models are loaded, backgrounds are read.
 
     Attributes:
@@ -38,10 +38,10 @@ class Bench(Generic[T]):
     forecast: Callable[[int], str] | None = None
 
 
-class Recipe(Protocol[T]):
+class WorkRecipe(Protocol[T]):
     """How a job's tasks are done: data that can be sent, and that sets up a bench anywhere."""
 
-    def open(self, workers: int, waiting: Sequence[T]) -> AbstractContextManager[Bench[T]]:
+    def open(self, workers: int, waiting: Sequence[T]) -> AbstractContextManager[Workbench[T]]:
         """Set up.
 
         Args:
@@ -58,7 +58,7 @@ class Crew(Protocol):
     """Does tasks elsewhere."""
 
     def settle(
-        self, recipe: Recipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
+        self, recipe: WorkRecipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
     ) -> Generator[T]:
         """Do the tasks, and give each back with its record, in their order.
 
@@ -74,7 +74,7 @@ class CrewFor(Protocol[T]):
     """A crew for one job's tasks."""
 
     def settle(
-        self, recipe: Recipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
+        self, recipe: WorkRecipe[T], tasks: Sequence[T], hold: Hold, facts: dict[str, object]
     ) -> Generator[T]:
         """As ``Crew.settle``."""
 

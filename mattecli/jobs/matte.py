@@ -11,7 +11,7 @@ from mattecli.engine.sizes import sufficient_side
 from mattecli.errors import UsageError
 from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
-from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, Crew, require_crew
+from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
@@ -88,8 +88,8 @@ class MatteRecipe:
     options: MatteOptions
 
     @contextmanager
-    def open(self, workers: int, waiting: Sequence[MatteTask]) -> Iterator[Bench[MatteTask]]:
-        """Load the model; as ``Recipe.open``."""
+    def open(self, workers: int, waiting: Sequence[MatteTask]) -> Iterator[Workbench[MatteTask]]:
+        """Load the model; as ``WorkRecipe.open``."""
         options = self.options
         spec = choose_spec(options.model, options.device)
         with (
@@ -106,7 +106,7 @@ class MatteRecipe:
             refiner = make_refiner(spec, options, workspace)
             steps = MatteSteps(chosen.estimator, guide, refiner, options, workspace, ahead)
             ahead.stop()
-            yield Bench(
+            yield Workbench(
                 stages=steps.stages(workers),
                 facts=chosen.facts,
                 pixels=workspace.pixels,

@@ -18,7 +18,7 @@ from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.errors import UsageError, shown_path
 from mattecli.interruption import Hold
 from mattecli.jobs.account import Account, Observer, Silent, Work, accounted
-from mattecli.jobs.crew import PIXELS_UNDER_WAY, Bench, CrewFor, Recipe
+from mattecli.jobs.crew import PIXELS_UNDER_WAY, CrewFor, Workbench, WorkRecipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.task import Task
 from mattecli.media.stores.place import is_stored
@@ -113,7 +113,11 @@ def begin_journal(work: Work[T], run: RunOptions, observer: Observer) -> None:
 
 
 def run_recipe(
-    recipe: Recipe[T], work: Work[T], run: RunOptions, observer: Observer, crew: CrewFor[T] | None
+    recipe: WorkRecipe[T],
+    work: Work[T],
+    run: RunOptions,
+    observer: Observer,
+    crew: CrewFor[T] | None,
 ) -> Report:
     """Do the work by a recipe, here or elsewhere; as ``run_tasks``.
 
@@ -146,7 +150,7 @@ def _remark(work: Work[T], observer: Observer) -> None:
         observer.note(work.remark)
 
 
-def _say(bench: Bench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:
+def _say(bench: Workbench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:
     """What there is to know of a bench."""
     if bench.facts:
         known = ", ".join(f"{key} {value}" for key, value in bench.facts.items())

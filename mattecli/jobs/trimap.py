@@ -10,7 +10,7 @@ import numpy as np
 
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import TrimapError, UsageError
-from mattecli.jobs.crew import Bench, Crew, require_crew
+from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
@@ -114,8 +114,10 @@ class TrimapRecipe:
     options: TrimapCommandOptions
 
     @contextmanager
-    def open(self, workers: int, waiting: Sequence[_TrimapTask]) -> Iterator[Bench[_TrimapTask]]:
-        """As ``Recipe.open``."""
+    def open(
+        self, workers: int, waiting: Sequence[_TrimapTask]
+    ) -> Iterator[Workbench[_TrimapTask]]:
+        """As ``WorkRecipe.open``."""
         steps = _Steps(self.options)
         check = self.options.task.check
         stage = Stage(
@@ -123,7 +125,7 @@ class TrimapRecipe:
             work=each(steps.check if check else steps.make),
             workers=workers,
         )
-        yield Bench(stages=[stage])
+        yield Workbench(stages=[stage])
 
 
 def _from_photos(

@@ -11,7 +11,7 @@ from mattecli.engine.estimator import Estimator
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import MattecliError
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
-from mattecli.jobs.crew import Bench, Crew, require_crew
+from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.limits import require_place
 from mattecli.jobs.plan import files_read
 from mattecli.jobs.refining import Refiner, make_refiner
@@ -96,8 +96,8 @@ class VideoRecipe:
     options: VideoOptions
 
     @contextmanager
-    def open(self, workers: int, waiting: Sequence[VideoTask]) -> Iterator[Bench[VideoTask]]:
-        """As ``Recipe.open``."""
+    def open(self, workers: int, waiting: Sequence[VideoTask]) -> Iterator[Workbench[VideoTask]]:
+        """As ``WorkRecipe.open``."""
         options = replace(self.options, run=replace(self.options.run, workers=workers))
         with Workspace(options.device.max_memory) as workspace:
             facts, models = _opened(options, workspace)
@@ -106,7 +106,7 @@ class VideoRecipe:
             def settle(task: VideoTask) -> None:
                 task.settled = do(task)
 
-            yield Bench(stages=[Stage(name="video", work=each(settle))], facts=facts)
+            yield Workbench(stages=[Stage(name="video", work=each(settle))], facts=facts)
 
 
 def _opened(

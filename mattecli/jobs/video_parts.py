@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mattecli.errors import MattecliError
 from mattecli.interruption import Hold
-from mattecli.jobs.crew import Crew, Recipe
+from mattecli.jobs.crew import Crew, WorkRecipe
 from mattecli.jobs.video_plan import Earlier, Part, VideoTask
 from mattecli.jobs.video_run import total_seconds
 from mattecli.jobs.video_sources import Footage
@@ -40,7 +40,7 @@ class InParts:
 
     def settle(
         self,
-        recipe: Recipe[VideoTask],
+        recipe: WorkRecipe[VideoTask],
         tasks: Sequence[VideoTask],
         hold: Hold,
         facts: dict[str, object],
