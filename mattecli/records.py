@@ -41,6 +41,10 @@ class Size(NamedTuple):
         """Width times height."""
         return self.width * self.height
 
+    def scaled(self, factor: float) -> Size:
+        """Both sides times ``factor``, rounded; at least one pixel each."""
+        return Size(max(1, round(self.width * factor)), max(1, round(self.height * factor)))
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 

@@ -146,7 +146,7 @@ def test_a_trimap_without_a_partner(cli: Cli, tmp_path: Path) -> None:
 
 
 SHAPE = (
-    "failed: b.png: the background is 128x60, its photo 64x48, of another shape;"
+    "failed: b.png: the background is 128x60, the picture 64x48, of another shape;"
     " give one taken with the same framing, or --align\n"
 )
 

@@ -20,8 +20,8 @@ from mattecli.ops.alpha import (
     keep_known,
     thresholded,
 )
-from mattecli.ops.segmentation import Box, crop
-from mattecli.records import Array
+from mattecli.ops.segmentation import Box, crop, extent
+from mattecli.records import Array, Size
 
 DTYPES = (np.uint8, np.uint16, np.float32)
 
@@ -129,18 +129,17 @@ def test_a_box_holds_all_that_shows_and_nothing_to_spare(
     assert inside[-1].any()
     assert inside[:, 0].any()
     assert inside[:, -1].any()
-    wide = bounding_box(alpha, margin=margin)
+    wide = tight.grown(margin, Size.of(alpha))
     assert wide.top == max(tight.top - margin, 0)
     assert wide.left == max(tight.left - margin, 0)
     assert wide.top + wide.height == min(tight.top + tight.height + margin, alpha.shape[0])
     assert wide.left + wide.width == min(tight.left + tight.width + margin, alpha.shape[1])
 
 
-def test_the_box_ignores_haze_unless_told() -> None:
+def test_the_box_ignores_haze() -> None:
     alpha = subject().astype(np.float32) / 255
-    assert bounding_box(alpha, level=0) == Box(5, 16, 75, 94)
+    assert extent(alpha) == Box(5, 16, 75, 94)
     assert bounding_box(alpha).top == 12
-    assert bounding_box(alpha, level=0.9) == Box(19, 24, 53, 53)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

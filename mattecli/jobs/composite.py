@@ -10,19 +10,17 @@ from mattecli.engine.pipeline import Stage
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.backgrounds import Background, list_backgrounds
 from mattecli.jobs.crew import Crew, Workbench, require_crew
-from mattecli.jobs.journal import open_journal
 from mattecli.jobs.made_with import fill_digest
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
-    files_read,
-    goes_to_one_place,
     pair,
     plan_tasks,
     refuse_overwriting_companions,
 )
-from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
+from mattecli.jobs.runner import Observer, Silent, each, run_recipe
 from mattecli.jobs.task import Task
+from mattecli.jobs.work import journalled_work
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
@@ -90,23 +88,21 @@ def composite_images(
             task.companions["background"] = path
     pair(tasks, "alpha", blend.alpha)
     refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
-    journal = open_journal(
-        options.target,
+    work = journalled_work(
+        tasks,
+        options,
         _FOLDER,
         lambda: {
             "blend": asdict(blend),
             "fill": fill_digest(blend.background),
             "format": options.target.format,
         },
-        one_place=goes_to_one_place(options.source, options.target.output),
+        settings=asdict(blend),
+        read=(blend.background,),
     )
-    if journal is not None:
-        tasks = journal.applied(tasks, options.target)
-    _check_format(tasks, blend.background)
+    _check_format(work.tasks, blend.background)
     steps = _Steps(options, backgrounds)  # options that make no sense are known before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
-    read = files_read(options.source, blend.background)
-    work = Work(tasks=tasks, stages=(), settings=asdict(blend), journal=journal, read=read)
     return run_recipe(recipe, work, options.run, observer or Silent(), crew)
 
 

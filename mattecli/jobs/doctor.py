@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mattecli.jobs.checks.finding import Finding, Verdict
 
@@ -17,9 +17,9 @@ def examine() -> Iterator[Finding]:
     from mattecli.jobs.checks.libraries import library_findings
 
     yield from library_findings()
-    yield from _of("torch", "PyTorch", "pip install --force-reinstall torch")
+    yield from _of(_compute, "PyTorch", "pip install --force-reinstall torch")
     yield from _of(
-        "cv2",
+        _codecs,
         "OpenCV",
         "install libgl1 and libglib2.0-0, or opencv-python-headless in place of opencv-python",
     )
@@ -28,21 +28,25 @@ def examine() -> Iterator[Finding]:
     yield from storage_findings()
 
 
-def _of(package: str, title: str, remedy: str) -> Iterator[Finding]:
-    """The findings that need ``package``, or that it cannot be imported."""
+def _compute() -> Iterator[Finding]:
+    from mattecli.jobs.checks.compute import compute_findings
+
+    return compute_findings()
+
+
+def _codecs() -> Iterator[Finding]:
+    from mattecli.jobs.checks.codecs import codec_findings
+
+    return codec_findings()
+
+
+def _of(look: Callable[[], Iterator[Finding]], title: str, remedy: str) -> Iterator[Finding]:
+    """What ``look`` finds, or that the package which it imports cannot be imported."""
     try:
-        __import__(package)
+        findings = look()
     except (ImportError, OSError) as error:  # a shared library that is missing is either
         cause = " ".join(str(error).split())
-        yield Finding(
-            subject=title, detail=f"cannot be imported ({cause})", verdict="problem", remedy=remedy
-        )
+        detail = f"cannot be imported ({cause})"
+        yield Finding(subject=title, detail=detail, verdict="problem", remedy=remedy)
         return
-    if package == "torch":
-        from mattecli.jobs.checks.compute import compute_findings
-
-        yield from compute_findings()
-    else:
-        from mattecli.jobs.checks.codecs import codec_findings
-
-        yield from codec_findings()
+    yield from findings

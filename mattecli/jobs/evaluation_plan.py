@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mattecli.errors import MattecliError, PairingError, UsageError
+from mattecli.jobs.plan import pair
 from mattecli.jobs.task import Task
-from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
 from mattecli.media.stores.place import as_path
@@ -49,10 +49,10 @@ def plan_evaluation(options: PairOptions) -> list[EvaluationTask]:
     """
     sources = outputs_of_kind(_found(options.pred, options), "alpha")
     tasks = [_task(source, place) for place, source in enumerate(sources)]
-    _join(tasks, "truth", options.truth, "alpha")
-    _join(tasks, "trimap", options.trimap, "trimap")
-    _join(tasks, "foreground", options.foreground, "foreground")
-    _join(tasks, "true foreground", options.true_foreground, "foreground")
+    pair(tasks, "truth", options.truth, named="alpha")
+    pair(tasks, "trimap", options.trimap, named="trimap")
+    pair(tasks, "foreground", options.foreground, named="foreground")
+    pair(tasks, "true foreground", options.true_foreground, named="foreground")
     for task in tasks:
         _settle_unmatched(task)
     _link_frames(tasks)
@@ -73,15 +73,6 @@ def _found(given: str, options: PairOptions) -> list[Source]:
 
 def _task(source: Source, place: int) -> EvaluationTask:
     return EvaluationTask(source=source, outputs={}, format="", place=place)
-
-
-def _join(tasks: Sequence[Task], role: str, given: str | None, what: str) -> None:
-    """Give each task its file of a role; ``what`` it holds says how it may be called."""
-    if given is None:
-        return
-    found = pair_companions([task.source for task in tasks], as_path(given), what)
-    for task, companion in zip(tasks, found, strict=True):
-        task.companions[role] = companion
 
 
 def _settle_unmatched(task: EvaluationTask) -> None:

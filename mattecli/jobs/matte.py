@@ -12,19 +12,18 @@ from mattecli.errors import UsageError
 from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
-from mattecli.jobs.journal import open_journal
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
 from mattecli.jobs.plan import (
     OutputRule,
-    files_read,
     goes_to_one_place,
     pair,
     plan_tasks,
     refuse_overwriting_companions,
 )
 from mattecli.jobs.refining import make_refiner, refinement
-from mattecli.jobs.runner import Observer, Silent, Work, run_recipe
+from mattecli.jobs.runner import Observer, Silent, run_recipe
+from mattecli.jobs.work import journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_picture
@@ -59,20 +58,16 @@ def matte_images(
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
-    journal = open_journal(
-        options.target,
+    work = journalled_work(
+        tasks,
+        options,
         _FOLDER,
         lambda: made_with(spec, options),
-        one_place=goes_to_one_place(options.source, options.target.output),
+        settings={"options": asdict(options.pixels), "finish": asdict(options.finish)},
+        read=(options.model.weights, options.pixels.background_fill),
     )
-    if journal is not None:
-        tasks = journal.applied(tasks, options.target)
-    settings = {"options": asdict(options.pixels), "finish": asdict(options.finish)}
-    remark = "" if options.model.model else f"model: {spec.name}"
-    read = files_read(options.source, options.model.weights, options.pixels.background_fill)
-    work = Work(
-        tasks=tasks, stages=(), settings=settings, journal=journal, read=read, remark=remark
-    )
+    if options.model.model is None:
+        work = replace(work, remark=f"model: {spec.name}")
     # Named, since another machine may have other weights, and choose otherwise.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
     recipe = MatteRecipe(named)

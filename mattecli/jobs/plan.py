@@ -147,11 +147,18 @@ def goes_to_one_place(
     return output == "-" or is_file(output)
 
 
-def pair(tasks: Sequence[Task], role: str, given: str | None) -> None:
-    """Find the file of each task that ``--trimap`` and the like give, if given."""
+def pair(tasks: Sequence[Task], role: str, given: str | None, *, named: str | None = None) -> None:
+    """Find the file of each task that ``--trimap`` and the like give, if given.
+
+    Args:
+        tasks: are told their file, under ``role``.
+        role: what the file is to the job.
+        given: a file for all, or a folder.
+        named: what it holds, which says how it may be called; None: as ``role``.
+    """
     if given is None:
         return
-    found = pair_companions([task.source for task in tasks], as_path(given), role)
+    found = pair_companions([task.source for task in tasks], as_path(given), named or role)
     for task, companion in zip(tasks, found, strict=True):
         task.companions[role] = companion
 

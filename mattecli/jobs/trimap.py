@@ -11,18 +11,17 @@ import numpy as np
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.crew import Crew, Workbench, require_crew
-from mattecli.jobs.journal import open_journal
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
     files_read,
-    goes_to_one_place,
     pair,
     plan_tasks,
     refuse_overwriting_companions,
 )
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.jobs.task import Task
+from mattecli.jobs.work import journalled_work
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.models.registry import find_spec
 from mattecli.ops.trimap import (
@@ -87,23 +86,15 @@ def make_trimaps(
     kinds = () if task.check else ("trimap", "preview") if task.preview else ("trimap",)
     wanted = ("trimap",) if task.check or task.repair else ("alpha", "mask", "foreground")
     rule = OutputRule(kinds=kinds, folder=_FOLDER, protected=(task.image,), wanted=wanted)
-    tasks = plan_tasks(_TrimapTask, options.source, options.target, rule)
+    tasks = plan_tasks(Task, options.source, options.target, rule)
     pair(tasks, "photo", task.image)
     refuse_overwriting_companions(tasks)
     settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
     made_with = {**settings, "kinds": kinds, "format": options.target.format}
-    journal = None
-    if not task.check:  # which writes nothing
-        journal = open_journal(
-            options.target,
-            _FOLDER,
-            lambda: made_with,
-            one_place=goes_to_one_place(options.source, options.target.output),
-        )
-    if journal is not None:
-        tasks = journal.applied(tasks, options.target)
-    read = files_read(options.source)
-    work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
+    if task.check:  # which writes nothing
+        work = Work(tasks=tasks, stages=(), settings=settings, read=files_read(options.source))
+    else:
+        work = journalled_work(tasks, options, _FOLDER, lambda: made_with, settings=settings)
     return run_recipe(TrimapRecipe(options), work, options.run, observer or Silent(), crew)
 
 
@@ -114,9 +105,7 @@ class TrimapRecipe:
     options: TrimapCommandOptions
 
     @contextmanager
-    def open(
-        self, workers: int, waiting: Sequence[_TrimapTask]
-    ) -> Iterator[Workbench[_TrimapTask]]:
+    def open(self, workers: int, waiting: Sequence[Task]) -> Iterator[Workbench[Task]]:
         """As ``WorkRecipe.open``."""
         steps = _Steps(self.options)
         check = self.options.task.check
@@ -157,11 +146,6 @@ def _from_photos(
     )
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class _TrimapTask(Task):
-    """One mask, matte or trimap."""
-
-
 class _Steps:
     """What is done with one input."""
 
@@ -170,7 +154,7 @@ class _Steps:
         self._shape = trimap_options(options.shape)
         self._max_pixels = options.source.max_pixels
 
-    def make(self, task: _TrimapTask) -> None:
+    def make(self, task: Task) -> None:
         """Make or mend a trimap and write it, with its preview if asked for."""
         levels = self._read(task)
         trimap = repair_trimap(levels) if self._task.repair else make_trimap(levels, self._shape)
@@ -180,7 +164,7 @@ class _Steps:
 
         write_outputs(task, image, icc=None)
 
-    def check(self, task: _TrimapTask) -> None:
+    def check(self, task: Task) -> None:
         """Fail unless a trimap can be used."""
         levels = self._read(task)
         size = None
@@ -191,12 +175,12 @@ class _Steps:
         task.notes.append(shares)
         require_usable(levels, size, task.source.path)
 
-    def _read(self, task: _TrimapTask) -> Array:
+    def _read(self, task: Task) -> Array:
         levels = read_levels(task.source.content(), max_pixels=self._max_pixels)
         task.size = Size.of(levels)
         return levels
 
-    def _preview(self, task: _TrimapTask, levels: Array, trimap: Array) -> Array:
+    def _preview(self, task: Task, levels: Array, trimap: Array) -> Array:
         if self._task.image is None:
             return preview_trimap(np.repeat(levels[..., None], 3, axis=2), trimap)
         path = task.companion("photo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -162,7 +161,7 @@ class _Job:
             stack.callback(footage.close)
             task.size = footage.info.size
             bounds = VideoBounds(self._options)
-            bounds.check(task, footage.info.frames or 0, time.perf_counter())
+            bounds.check_before(task, footage.info.frames)
             span = parse_span(self._options.clip, footage)
             targets = open_targets(task, footage, span, self._facts, self._options)
             task.notes += targets.notes if task.part is None else []

@@ -30,13 +30,27 @@ class VideoBounds:
         if self._most < 1:
             raise UsageError(f"--max-frames {self._most} makes no sense", remedy="try 100000")
 
-    def check(self, task: VideoTask, frames: int, begin: float) -> None:
+    def check_before(self, task: VideoTask, frames: int | None) -> None:
+        """Refuse a video before anything is done for it.
+
+        Args:
+            task: the video.
+            frames: how many it has; None: nobody knows.
+
+        Raises:
+            VideoReadError: it has too many frames.
+            VideoWriteError: its disk is nearly full.
+        """
+        self._check_frames(task, frames or 0)
+        self._check_room(task)
+
+    def check_frame(self, task: VideoTask, number: int, begin: float) -> None:
         """Refuse to go on.
 
         Args:
             task: the video.
-            frames: how many there are, or will be.
-            begin: when it began, by ``time.perf_counter``.
+            number: of the frame that is to be written, from 1.
+            begin: when the video began, by ``time.perf_counter``.
 
         Raises:
             VideoReadError: it has too many frames.
@@ -45,18 +59,21 @@ class VideoBounds:
         """
         if self._seconds is not None and time.perf_counter() - begin > self._seconds:
             raise took_too_long(task, self._seconds)
+        self._check_frames(task, number)
+        if number % _FRAMES_BETWEEN_LOOKS == 0:
+            self._check_room(task)
+
+    def _check_frames(self, task: VideoTask, frames: int) -> None:
         if frames > self._most:
             raise VideoReadError(
                 f"it has more than {self._most:,} frames",
                 path=task.source.path,
                 remedy="raise --max-frames if that is right",
             )
-        if self._min_free and frames % _FRAMES_BETWEEN_LOOKS <= 1:
-            self._check_room(task)
 
     def _check_room(self, task: VideoTask) -> None:
-        place = next((path for path in task.outputs.values() if path is not None), None)
-        free = None if place is None else free_bytes(place.parent)
+        place = task.first_place
+        free = None if place is None or not self._min_free else free_bytes(place.parent)
         if free is not None and free < self._min_free:
             raise VideoWriteError(
                 "the disk is nearly full (--min-free)",

@@ -58,7 +58,7 @@ class VideoRun:
         with closing(steps.run(source)) as finished:
             for item in finished:
                 number = point.done + self._written + 1
-                self._bounds.check(self._task, number, self._begin)
+                self._bounds.check_frame(self._task, number, self._begin)
                 self._write(item)
                 self._tell(observer, steps, reader)
         if self._task.part is None:

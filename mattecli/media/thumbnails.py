@@ -36,8 +36,7 @@ def thumbnail(image: Array, side: int = THUMBNAIL_SIDE) -> bytes:
 
 def fitted(size: Size, side: int) -> Size:
     """The size with ``side`` as its longer side, or the size itself if it is smaller."""
-    scale = min(1.0, side / max(size))
-    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+    return size.scaled(min(1.0, side / max(size)))
 
 
 def _shrunk_rgba(image: Array, size: Size) -> Array:

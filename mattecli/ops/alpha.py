@@ -90,22 +90,16 @@ def _touching(mask: Mask, marked: Mask) -> Mask:
     return touching
 
 
-def bounding_box(alpha: Array, level: float = 0.05, margin: int = 0) -> Box:
-    """The smallest box around what shows, for cropping.
+def bounding_box(alpha: Array) -> Box:
+    """The smallest box around what shows (more than 5 % alpha), for cropping.
 
     Args:
         alpha: H,W.
-        level: alpha (0..1) above which a pixel shows.
-        margin: pixels added on each side, as far as the picture reaches.
 
     Raises:
         InputError: nothing shows.
     """
-    inner = extent(alpha > level * white_of(alpha.dtype))
-    top, left = max(inner.top - margin, 0), max(inner.left - margin, 0)
-    bottom = min(inner.top + inner.height + margin, alpha.shape[0])
-    right = min(inner.left + inner.width + margin, alpha.shape[1])
-    return Box(top, left, bottom - top, right - left)
+    return extent(alpha > _HAZE * white_of(alpha.dtype))
 
 
 def feathered(alpha: Array, pixels: float) -> Array:

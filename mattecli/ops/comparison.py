@@ -66,7 +66,7 @@ def compare(
     """
     full = Size.of(photo)
     scale = min(1.0, _LONG_SIDE / max(full))
-    size = Size(max(1, round(full.width * scale)), max(1, round(full.height * scale)))
+    size = full.scaled(scale)
     small_plate, small_photo = (np.clip(to_float(_shrunk(i, size)), 0, 1) for i in (plate, photo))
     inside = cv2.resize(covered.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     background = inside

@@ -124,8 +124,7 @@ def fit_background(
 
 def _largest_inside(frame: Size, shape: Size) -> Size:
     """The largest size with the aspect ratio of ``shape`` that fits into ``frame``."""
-    scale = min(frame.width / shape.width, frame.height / shape.height)
-    return Size(max(1, round(shape.width * scale)), max(1, round(shape.height * scale)))
+    return shape.scaled(min(frame.width / shape.width, frame.height / shape.height))
 
 
 def _middle(image: Array, size: Size) -> Array:

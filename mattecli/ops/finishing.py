@@ -14,7 +14,7 @@ from mattecli.ops.alpha import (
     thresholded,
 )
 from mattecli.ops.segmentation import Box
-from mattecli.records import Array
+from mattecli.records import Array, Size
 
 __all__ = ["AlphaFinish", "Margin"]
 
@@ -118,11 +118,6 @@ class Margin:
         Raises:
             InputError: nothing shows.
         """
-        if not self.is_share:
-            return bounding_box(alpha, margin=round(self.amount))
         tight = bounding_box(alpha)
-        wide = round(self.amount * max(tight.height, tight.width))
-        top, left = max(tight.top - wide, 0), max(tight.left - wide, 0)
-        bottom = min(tight.top + tight.height + wide, alpha.shape[0])
-        right = min(tight.left + tight.width + wide, alpha.shape[1])
-        return Box(top, left, bottom - top, right - left)
+        share = max(tight.height, tight.width) if self.is_share else 1
+        return tight.grown(round(self.amount * share), Size.of(alpha))

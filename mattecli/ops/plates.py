@@ -108,5 +108,4 @@ def _small(image: Array) -> Array:
     scale = _LONG_SIDE / max(size)
     if scale >= 1:
         return image
-    smaller = Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
-    return cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size.scaled(scale), interpolation=cv2.INTER_AREA)

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from mattecli.errors import UsageError
-from mattecli.ops.trimap import UNKNOWN
+from mattecli.ops.trimap_levels import UNKNOWN
 
 __all__ = [
     "PROTOCOLS",

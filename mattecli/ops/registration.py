@@ -113,7 +113,7 @@ def warp(image: Array, homography: Float64, size: Size) -> Array:
     given = Size.of(image)
     scale = float(np.sqrt(abs(np.linalg.det(homography[:2, :2]))))
     if scale < 0.75:  # cubic interpolation would skip pixels
-        smaller = Size(max(1, round(given.width * scale)), max(1, round(given.height * scale)))
+        smaller = given.scaled(scale)
         image = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
         homography = homography @ scaling(smaller, given)
     return cv2.warpPerspective(

@@ -46,6 +46,13 @@ class Box:
     height: int
     width: int
 
+    def grown(self, margin: int, size: Size) -> Box:
+        """With a margin of so many pixels on each side, as far as a picture of ``size`` reaches."""
+        top, left = max(self.top - margin, 0), max(self.left - margin, 0)
+        bottom = min(self.top + self.height + margin, size.height)
+        right = min(self.left + self.width + margin, size.width)
+        return Box(top, left, bottom - top, right - left)
+
 
 def extent(mask: Array) -> Box:
     """The smallest box around all values above 0.

@@ -43,7 +43,7 @@ def track_corners(moved: Array, fixed: Array, mask: Array | None) -> tuple[Float
     """
     given, size = Size.of(moved), Size.of(fixed)
     scale = min(1.0, _WORK_SIDE / max(size))
-    work = Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
+    work = size.scaled(scale)
     there, here = _grey(moved, work), _grey(fixed, work)
     free = _free(mask, work)
     shift = _shift(there, here, free)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mattecli.errors import TrimapError, UsageError
 from mattecli.ops.blocks import blocks
 from mattecli.ops.pixels import levels_max, to_levels
+from mattecli.ops.trimap_levels import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Array, Size
 
 __all__ = [
@@ -30,8 +31,6 @@ __all__ = [
     "repair_trimap",
     "require_usable",
 ]
-
-BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
 
 Mask = npt.NDArray[np.bool_]
 Levels8 = npt.NDArray[np.uint8]

@@ -233,7 +233,7 @@ def _moved(image: Levels, placement: _Placement, size: Size, turn: float, border
     """``image`` under a placement, turned by ``turn`` degrees, cut to ``size``."""
     scale = placement.scale
     if scale < 0.7:  # shrink with averaging first: warping takes single samples
-        small = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        small = Size.of(image).scaled(scale)
         image = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
         scale = 1.0
     matrix = np.array(((scale, 0, placement.x), (0, scale, placement.y)), np.float64)
