@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mattecli.errors import MattecliError, PairingError, UsageError
 from mattecli.jobs.task import Task
+from mattecli.media.earlier import outputs_of_kind
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_folder, is_there
-from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.sources import InputRequest, Source, find_inputs
 from mattecli.media.stores.place import as_path
 from mattecli.ops.scoring import Scores
 from mattecli.records import ItemRecord, Status

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from mattecli.media.stores.path import StorePath
 
-__all__ = ["is_pattern", "matches_of", "plain_start", "real_name"]
+__all__ = ["has_wildcards", "matches_of", "plain_start", "real_name"]
 
 _MAGIC = re.compile(r"[*?[]")
 
 
-def is_pattern(name: str) -> bool:
+def has_wildcards(name: str) -> bool:
     """Whether a name, or part of one, has wildcards."""
     return _MAGIC.search(name) is not None
 
@@ -34,5 +34,5 @@ def matches_of(pattern: Path) -> list[Path]:
 def plain_start(pattern: Path) -> Path:
     """The folder that a pattern's wildcards start in."""
     parts = pattern.parts
-    magic = next(index for index, part in enumerate(parts) if is_pattern(part))
+    magic = next(index for index, part in enumerate(parts) if has_wildcards(part))
     return type(pattern)(*parts[:magic])
