@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -85,28 +86,31 @@ class ClipReader:
         self._time: int | None = None  # of the frame before, or of what stands for it
 
     def __iter__(self) -> Generator[Frame]:
-        source = self._clip.another()
-        promised = None if self._is_live else PacketTimes(self._clip.another())
-        aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
-        reading, writing = data_pipe()
-        try:
-            process = Ffmpeg(
+        with ExitStack() as stack:
+            promised = None
+            if not self._is_live:
+                promised = PacketTimes(self._clip.another())
+                stack.callback(promised.close)
+            reading, writing = data_pipe()
+            stack.callback(os.close, reading)
+            process = self._started(writing)
+            stack.callback(process.kill)
+            yield from self._frames(process, reading, promised)
+            self._end(process, promised)
+
+    def _started(self, writing: int) -> Ffmpeg:
+        """The decoder, at work; ``writing`` is its own from now on."""
+        with ExitStack() as stack:
+            stack.callback(os.close, writing)
+            source = self._clip.another()
+            stack.callback(os.close, source)
+            aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
+            return Ffmpeg(
                 "decoder",
                 self._arguments(source, writing),
                 files=[source, writing, *([aside[0]] if aside else [])],
                 patience=self._patience,
             )
-        finally:
-            os.close(writing)
-            os.close(source)
-        try:
-            yield from self._frames(process, reading, promised)
-            self._end(process, promised)
-        finally:
-            process.kill()
-            os.close(reading)
-            if promised is not None:
-                promised.close()
 
     def _arguments(self, source: int, writing: int) -> list[str]:
         info, start = self.info, self._span.start
