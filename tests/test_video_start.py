@@ -21,29 +21,11 @@ from mattecli.media.video.decode import ClipReader
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.packets import PacketTimes
 from mattecli.media.video.stream import StreamClip
+from tests.leftovers import children, open_files
 from tests.video_clips import FFMPEG, make_clip
 from tests.video_runs import wait_for
 
 LIMIT = 10**6
-
-
-def open_files() -> list[str]:
-    """What descriptors of this process lead to, but for the one that lists them."""
-    names = list(Path("/proc/self/fd").iterdir())
-    return sorted(str(name.readlink()) for name in names if os.path.lexists(name))
-
-
-def children() -> set[str]:
-    """Processes that this one started and has not waited for."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = path.read_text()
-        except OSError:
-            continue
-        if text.rpartition(")")[2].split()[1] == str(os.getpid()):
-            found.add(path.parent.name)
-    return found
 
 
 @pytest.fixture
