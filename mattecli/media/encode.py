@@ -16,6 +16,7 @@ from mattecli.media.containers import png, tiff
 from mattecli.media.containers.png_writer import png_file
 from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
 from mattecli.media.formats import FORMATS, Format, writable_format
+from mattecli.ops.composite import associated
 from mattecli.ops.lazy import LazyImage
 from mattecli.records import Array, Size
 
@@ -129,7 +130,7 @@ def _encode_exr(image: Array) -> bytes:
     if not opencv.has_openexr():
         raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a float TIFF instead")
     if image.ndim == 3 and image.shape[2] == 4:
-        image = np.dstack([image[..., :3] * image[..., 3:], image[..., 3]])
+        image = associated(image)
     return opencv.encode(".exr", _bgr(image))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -17,7 +16,6 @@ __all__ = [
     "Container",
     "check_codec",
     "choose_codec",
-    "container_of",
 ]
 
 CodecName: TypeAlias = Literal["auto", "prores", "vp9", "h264", "hevc", "ffv1"]
@@ -155,11 +153,6 @@ class Codec:
     name: str
     arguments: tuple[str, ...]
     pixels: str
-
-
-def container_of(path: Path | str) -> Container | None:
-    """The container that a file's name means, or None."""
-    return CONTAINERS.get(Path(path).suffix.lower().removeprefix("."))
 
 
 def choose_codec(
