@@ -14,7 +14,7 @@ from mattecli.errors import ImageWriteError, UsageError
 from mattecli.media import opencv
 from mattecli.media.containers import png, tiff
 from mattecli.media.containers.png_writer import png_file
-from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
+from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, rewritten
 from mattecli.media.formats import FORMATS, Format, writable_format
 from mattecli.ops.composite import associated
 from mattecli.ops.lazy import LazyImage
@@ -115,11 +115,11 @@ def _encode_tiff(image: Array, icc: bytes | None) -> bytes:
     lzw = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW)
     data = opencv.encode(".tiff", _bgr(image), lzw)
     directory = read_directory(data)
-    tags: dict[int, Entry] = {}
+    tags: dict[int, TagValues] = {}
     if image.ndim == 3 and image.shape[2] == 4:  # OpenCV leaves the fourth channel unexplained
         tags[Tag.EXTRA_SAMPLES] = directory.shorts(tiff.UNASSOCIATED_ALPHA)
     if icc is not None:
-        tags[Tag.ICC_PROFILE] = Entry(_TIFF_BYTES, len(icc), icc)
+        tags[Tag.ICC_PROFILE] = TagValues(_TIFF_BYTES, len(icc), icc)
     try:
         return rewritten(data, directory, tags)
     except OverflowError:

@@ -9,8 +9,8 @@ from mattecli.media.containers.header import Header, Mode, damaged, truncated, u
 from mattecli.media.containers.tiff_tags import (
     LIST_TAGS,
     Directory,
-    Entry,
     Tag,
+    TagValues,
     count_directories,
     read_directory,
     rewritten,
@@ -116,7 +116,7 @@ def pixels_only(data: bytes) -> StoredPixels:
     """
     directory = without_metadata(read_directory(data))
     _check_complete(data, directory)
-    changes: dict[int, Entry] = {}
+    changes: dict[int, TagValues] = {}
     white_is_zero = directory.number(Tag.PHOTOMETRIC, -1) == _WHITE_IS_ZERO
     if white_is_zero:
         changes[Tag.PHOTOMETRIC] = directory.shorts(_BLACK_IS_ZERO)

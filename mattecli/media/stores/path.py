@@ -11,7 +11,7 @@ from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mattecli.media.stores.service import Entry, Service
+    from mattecli.media.stores.service import ObjectInfo, Service
 
 __all__ = ["StorePath", "list_ahead"]
 
@@ -47,17 +47,17 @@ class StorePath(PosixPath):
 
     def exists(self, **_: Any) -> bool:
         """Whether there is such an object, or any below it."""
-        return self._entry() is not None
+        return self._info() is not None
 
     def is_dir(self, **_: Any) -> bool:
         """Whether there are objects below it."""
-        entry = self._entry()
-        return entry is not None and entry.is_folder
+        info = self._info()
+        return info is not None and info.is_folder
 
     def is_file(self, **_: Any) -> bool:
         """Whether there is such an object."""
-        entry = self._entry()
-        return entry is not None and not entry.is_folder
+        info = self._info()
+        return info is not None and not info.is_folder
 
     def is_symlink(self) -> bool:
         """Never."""
@@ -74,13 +74,13 @@ class StorePath(PosixPath):
             FileNotFoundError: there is no such object.
             OSError: the store does not tell.
         """
-        entry = self.service.entry(self.key)
-        mode = stat.S_IFDIR | 0o755 if entry.is_folder else stat.S_IFREG | 0o644
+        info = self.service.info(self.key)
+        mode = stat.S_IFDIR | 0o755 if info.is_folder else stat.S_IFREG | 0o644
         number = int.from_bytes(hashlib.blake2b(os.fsencode(self), digest_size=6).digest(), "big")
-        seconds = entry.changed_ns // 10**9
+        seconds = info.changed_ns // 10**9
         return os.stat_result(
-            (mode, number, -1, 1, 0, 0, entry.size, seconds, seconds, seconds),
-            {"st_mtime_ns": entry.changed_ns},
+            (mode, number, -1, 1, 0, 0, info.size, seconds, seconds, seconds),
+            {"st_mtime_ns": info.changed_ns},
         )
 
     def iterdir(self) -> Iterator[StorePath]:  # type: ignore[override]  # its own kind
@@ -130,9 +130,9 @@ class StorePath(PosixPath):
         list_ahead(found)
         return iter(found)
 
-    def _entry(self) -> Entry | None:
+    def _info(self) -> ObjectInfo | None:
         try:
-            return self.service.entry(self.key)
+            return self.service.info(self.key)
         except FileNotFoundError:
             return None
 

@@ -18,7 +18,7 @@ from typing import Any
 from mattecli.errors import UsageError
 from mattecli.media.stores.schemes import SCHEMES
 
-__all__ = ["Entry", "Service", "StoreError", "forget_listings", "service_of"]
+__all__ = ["ObjectInfo", "Service", "StoreError", "forget_listings", "service_of"]
 
 _PART_BYTES = 50 << 20  # of a large upload
 
@@ -38,7 +38,7 @@ class _MissingError(StoreError, FileNotFoundError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ObjectInfo:
     """What a store tells of an object.
 
     Attributes:
@@ -61,10 +61,10 @@ class Service:
 
     def __init__(self, files: Any) -> None:
         self._files = files
-        self._known: dict[str, dict[str, Entry]] = {}  # by folder; what is not there, is not
+        self._known: dict[str, dict[str, ObjectInfo]] = {}  # by folder; what is not there, is not
         self._guard = threading.Lock()
 
-    def entry(self, key: str) -> Entry:
+    def info(self, key: str) -> ObjectInfo:
         """What there is under a name.
 
         Raises:
@@ -78,9 +78,9 @@ class Service:
                 return listed[name]
             raise _MissingError(errno.ENOENT, "there is no such object")
         if key in self._known:
-            return Entry(0, 0, is_folder=True)
+            return ObjectInfo(0, 0, is_folder=True)
         with _as_os_error(key):
-            return _entry(self._files.info(key))
+            return _info_of(self._files.info(key))
 
     def listing(self, key: str) -> list[str]:
         """Names directly below a folder.
@@ -168,7 +168,7 @@ class Service:
         for info in found:
             name = str(info["name"]).rstrip("/").rpartition("/")[2]
             if str(info["name"]).rstrip("/") != key and name:  # it may list itself as a marker
-                names[name] = _entry(info)
+                names[name] = _info_of(info)
         with self._guard:
             self._known[key] = names
 
@@ -208,13 +208,13 @@ def forget_listings() -> None:
         service.forget()
 
 
-def _entry(info: dict[str, Any]) -> Entry:
+def _info_of(info: dict[str, Any]) -> ObjectInfo:
     when = info.get("LastModified") or info.get("mtime") or info.get("updated") or 0
     if isinstance(when, str):
         when = datetime.fromisoformat(when)
     seconds = when.timestamp() if isinstance(when, datetime) else float(when)
     size = int(info.get("size") or 0)
-    return Entry(size, round(seconds * 1000) * 10**6, is_folder=info["type"] == "directory")
+    return ObjectInfo(size, round(seconds * 1000) * 10**6, is_folder=info["type"] == "directory")
 
 
 @contextmanager
