@@ -96,7 +96,7 @@ def _check(image: Array | LazyImage, row: Format, quality: int | None) -> None:
 
 
 def _names_of(*, depth: int | None, alpha: bool = False) -> str:
-    """The formats that hold this."""
+    """The formats that can hold such pixels, for people."""
     rows = [row for row in FORMATS.values() if row.alpha >= alpha]
     return " or ".join(row.name for row in rows if depth in row.depths) or "another type"
 
@@ -142,7 +142,7 @@ def _encode_webp(image: Array, row: Format, icc: bytes | None, quality: int | No
 
 
 def _save(image: Array, row: Format, icc: bytes | None, **options: Any) -> bytes:
-    """Pillow's file: it embeds profiles of any size unchanged, and keeps unseen colours."""
+    """A file by Pillow, which embeds any profile unchanged and keeps colours under zero alpha."""
     stream = BytesIO()
     try:
         Image.fromarray(image).save(stream, row.name, icc_profile=icc, **options)

@@ -39,7 +39,7 @@ def pair_companions(
     One file is the companion of all. In a folder it is the image that is called like the source:
     ``<stem>-<what>``, ``<stem>_<what>``, else ``<stem>``; and where the source is an output
     itself (``photo-trimap``), like the photo it was made from; last, what was made from the photo's
-    matte or mask (``photo-alpha-trimap``). What lies in a subfolder of a
+    matte, mask or foreground (``photo-alpha-trimap``). What lies in a subfolder of a
     recursive input is looked for in the subfolder of that name. No source is its own companion.
 
     Args:

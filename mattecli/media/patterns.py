@@ -1,4 +1,4 @@
-"""Names with wildcards, and what a folder is by whatever name, here and in stores."""
+"""Names with wildcards, and the real names of folders, here and in stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def has_wildcards(name: str) -> bool:
 
 
 def real_name(folder: Path) -> str:
-    """What a folder is by whatever way."""
+    """A folder's name without links and detours: one name, by whatever path it was reached."""
     return str(folder) if isinstance(folder, StorePath) else os.path.realpath(folder)
 
 

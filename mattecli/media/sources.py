@@ -40,8 +40,8 @@ class Source:
             structure. Empty for files that were named.
         is_found: it was not named, but lies in a folder or fits a pattern that was.
         is_stdin: it is standard input (a file may be called ``-`` too).
-        label: tells its outputs from others of the same file, and is part of their names: that of
-            a background. Empty where it is used once.
+        label: tells outputs apart where one file is used several times, with one background each,
+            and is part of their names; else empty.
         error: why there is nothing to read, for a folder or pattern without images.
     """
 

@@ -109,7 +109,7 @@ class StoredPixels:
 
 
 def pixels_only(data: bytes) -> StoredPixels:
-    """The file without metadata, after all its pixels were seen to be there.
+    """The file without metadata, once all its pixels have been found.
 
     Raises:
         ImageReadError: pixels are missing; decoders would leave them grey or black.

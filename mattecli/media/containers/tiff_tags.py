@@ -72,7 +72,7 @@ LIST_TAGS = frozenset((320, 347, 529, 530, 532)) | {
     Tag.EXTRA_SAMPLES,
     Tag.SAMPLE_FORMAT,
 }
-"""Those of the tags that describe pixels that may have several values."""
+"""The tags among them that may have several values."""
 
 _KNOWN = _PIXEL_TAGS | frozenset(Tag)
 
@@ -175,7 +175,7 @@ class _Layout:
 def read_directory(data: bytes) -> Directory:
     """The file's first directory.
 
-    Only tags that are used here are kept, and of those only such whose values lie inside the file.
+    Tags that are not used here, or whose values do not lie inside the file, are left out.
 
     Raises:
         ImageReadError: there is no whole directory.

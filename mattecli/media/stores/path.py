@@ -1,4 +1,4 @@
-"""The path of an object, with the questions that are put to a file's path."""
+"""Paths of objects in stores, which answer what is asked of the paths of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORTH_A_LISTING = 8  # names in one folder; one listing answers for a thousand
 
 
 class StorePath(PosixPath):
-    """An object, or what stands for a folder of them: a common beginning of names.
+    """An object, or a common beginning of objects' names, which stands for a folder.
 
     Its parts are ``s3:``, the bucket, and those of the key; as text it is a URL again. What cannot
     be asked of an object (locks, links, permissions) is not to be asked of this either.
@@ -72,7 +72,7 @@ class StorePath(PosixPath):
 
         Raises:
             FileNotFoundError: there is no such object.
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         info = self.service.info(self.key)
         mode = stat.S_IFDIR | 0o755 if info.is_folder else stat.S_IFREG | 0o644
@@ -88,7 +88,7 @@ class StorePath(PosixPath):
 
         Raises:
             FileNotFoundError: nothing does.
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         return iter([self / name for name in self.service.listing(self.key)])
 
@@ -124,7 +124,7 @@ class StorePath(PosixPath):
         """The objects that it, as a pattern, stands for; their folders are listed for later.
 
         Raises:
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         found = [StorePath(self.parts[0], key) for key in self.service.match(self.key)]
         list_ahead(found)
@@ -138,9 +138,9 @@ class StorePath(PosixPath):
 
 
 def list_ahead(paths: Iterable[Path]) -> None:
-    """Have what will be asked about many objects of one folder answered by one listing.
+    """List each folder of which many objects will be asked about: one request instead of many.
 
-    A folder that cannot be listed is asked about name by name.
+    In a folder that cannot be listed, each object is asked about by itself.
     """
     counts: dict[StorePath, int] = {}
     for path in paths:

@@ -44,7 +44,7 @@ class ObjectInfo:
     Attributes:
         size: in bytes.
         changed_ns: when it was made, in nanoseconds since 1970.
-        is_folder: it is no object, but others' names begin so.
+        is_folder: it is no object, but the beginning of others' names.
     """
 
     size: int
@@ -61,15 +61,15 @@ class Service:
 
     def __init__(self, files: Any) -> None:
         self._files = files
-        self._known: dict[str, dict[str, ObjectInfo]] = {}  # by folder; what is not there, is not
+        self._known: dict[str, dict[str, ObjectInfo]] = {}  # listings, whole, by folder
         self._guard = threading.Lock()
 
     def info(self, key: str) -> ObjectInfo:
         """What there is under a name.
 
         Raises:
-            FileNotFoundError: nothing is.
-            OSError: the store does not tell.
+            FileNotFoundError: there is nothing.
+            OSError: the store refuses, or does not answer.
         """
         folder, _, name = key.rpartition("/")
         listed = self._known.get(folder)
@@ -87,7 +87,7 @@ class Service:
 
         Raises:
             FileNotFoundError: there is nothing.
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         if key not in self._known:
             with _as_os_error(key):
@@ -110,14 +110,14 @@ class Service:
         """Keys that a pattern with ``*``, ``?``, ``[]`` and ``**`` matches.
 
         Raises:
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         with _as_os_error(pattern):
             found = self._files.glob(pattern, detail=True)
         return [key for key, info in found.items() if info["type"] == "file"]
 
     def forget(self) -> None:
-        """Ask anew from now on."""
+        """Forget what was listed."""
         self._files.invalidate_cache()
         self._known = {}
 
@@ -203,7 +203,7 @@ def _connected(scheme: str) -> Service:
 
 
 def forget_listings() -> None:
-    """Ask anew from now on: a run begins."""
+    """Forget what all stores have listed, when a run begins."""
     for service in _services.values():
         service.forget()
 

@@ -250,7 +250,7 @@ def _hevc(info: ClipInfo, content: str, crf: int | None) -> Codec:
 
 
 def _halved(info: ClipInfo) -> str:
-    """4:2:0, which every player knows; 4:4:4 for odd sides, which these encoders refuse else."""
+    """4:2:0, which every player knows; 4:4:4 for odd sides, which 4:2:0 cannot have."""
     chroma = "444" if info.size.width % 2 or info.size.height % 2 else "420"
     return f"yuv{chroma}p10le" if info.depth > 8 else f"yuv{chroma}p"
 

@@ -25,7 +25,7 @@ from mattecli.records import Array
 __all__ = ["ClipReader", "Damage"]
 
 _SEEK_MARGIN = 1  # seconds before the wanted frame that decoding begins
-_SIGN_OF_LIFE = 64  # frames of those that are skipped, of which one is passed on
+_SIGN_OF_LIFE = 64  # one of so many skipped frames is passed on, to show that work goes on
 _TURNS = {90: "transpose=1", 180: "hflip,vflip", 270: "transpose=2"}
 _NEAR_END = 1.0  # seconds: sound may go on after the pictures
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
@@ -37,7 +37,7 @@ class Damage:
 
     Attributes:
         repeated: frames that could not be decoded.
-        untimely: frames whose time had passed when they came; left out.
+        untimely: frames that were left out since one of a later time had come before them.
         errors: complaints of the decoder.
         is_cut_off: the file ends before it should.
         words: the last complaint.
@@ -83,7 +83,7 @@ class ClipReader:
         self._is_live = isinstance(clip, StreamClip) and not clip.is_whole
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
-        self._time: int | None = None  # of the frame before, or of what stands for it
+        self._time: int | None = None  # of the frame before, be it a repeated one
 
     def __iter__(self) -> Generator[Frame]:
         with ExitStack() as stack:
@@ -138,7 +138,7 @@ class ClipReader:
         ]
 
     def _set_aside(self) -> list[str]:
-        """What else of a stream is kept while it passes."""
+        """Arguments that keep the sound and subtitles of a stream, which come by only once."""
         aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
         if aside is None:
             return []
@@ -219,7 +219,7 @@ class ClipReader:
 
     @property
     def _bytes(self) -> int:
-        """Of a frame; one that is shorter was cut off with its sender."""
+        """Size of a frame; a shorter one was cut off when ffmpeg ended."""
         samples = self.info.size.pixels * (1 if self._form == "grey" else 3)
         return samples * (2 if self._is_deep else 1)
 
@@ -230,7 +230,7 @@ class ClipReader:
         return levels.reshape(size.height, size.width, *channels)
 
     def _raise_unless_clean(self, process: Ffmpeg) -> None:
-        """Pictures ended: because the file did, or because ffmpeg did?"""
+        """The frames have ended: raise, unless that is because the file has."""
         code = process.wait()
         if code < 0 or process.has_stalled:
             error = process.read_error(code)

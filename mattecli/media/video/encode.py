@@ -74,7 +74,7 @@ class EncoderPlan:
         return is_uneven(self.size, self.codec.pixels)
 
     def filled_up(self, image: Array) -> Array:
-        """A frame as stored, with sides that chroma samples divide; cut again in ffmpeg."""
+        """A frame as stored, padded to sides that chroma samples divide; ffmpeg crops it again."""
         if not self.is_uneven:
             return image
         if self.turn_back and self.info.rotation in _TURN_BACK:

@@ -59,11 +59,11 @@ class Output(ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """All results are complete: nothing is needed any more to go on with."""
+        """All results are complete: remove what only a later run would need."""
 
     @property
     def left(self) -> str:
-        """Where an output that was given up left what a later run can use, for people, or ""."""
+        """Where a later run finds what was completed before this one failed, for people, or ""."""
         return ""
 
     @abstractmethod

@@ -75,7 +75,7 @@ def associates_alpha() -> bool:
 
 
 def data_pipe() -> tuple[int, int]:
-    """A pipe's reading and writing end, as roomy as the system grants."""
+    """A pipe's reading and writing end, with as large a buffer as the system grants."""
     reading, writing = os.pipe()
     with suppress(OSError):
         fcntl.fcntl(writing, _F_SETPIPE_SZ, _PIPE_BYTES)
@@ -145,7 +145,7 @@ class Ffmpeg:
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """A block that only goes on when ffmpeg does."""
+        """A block that waits for ffmpeg, which is killed if that takes longer than ``patience``."""
         self._waiting_since = time.monotonic()
         try:
             yield

@@ -49,7 +49,7 @@ def numbered(pattern: Path, number: int) -> Path:
 
 
 def stem_of(pattern: Path) -> str:
-    """What comes before a pattern's number, without what joins them; may be empty."""
+    """What comes before a pattern's number, without the mark between them; may be empty."""
     return _NUMBER.split(pattern.name)[0].rstrip("-_.")
 
 

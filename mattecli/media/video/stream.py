@@ -134,7 +134,7 @@ class StreamClip:
         return self._aside.fileno() if self.aside else None
 
     def close(self) -> None:
-        """Let it go."""
+        """Close what was kept."""
         self._head.close()
         self._aside.close()
 

@@ -36,7 +36,8 @@ class WorkFolder:
         resume: keep what an earlier run with this fingerprint completed.
         piece_frames: frames of a piece.
         keeps: what is complete stays for a later run when this one stops.
-        part: the first frame of a part that is made beside others; None for the run that joins.
+        part: the first frame of a part of the video that is made by itself; None for the run that
+            joins all parts.
 
     Raises:
         VideoWriteError: it cannot be made, or another run is at work in it.
@@ -257,7 +258,7 @@ def _place(target: Path, part: int | None) -> Path:
 
 
 def _opened(folder: Path) -> IO[str]:
-    """The journal of a folder, neither of them somewhere else by a link."""
+    """The journal of a folder; for neither of them a link is accepted."""
     own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
