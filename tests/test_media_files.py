@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mattecli.errors import ImageWriteError
-from mattecli.media import files
-from mattecli.media.files import atomic_path, remove_leftovers, write_atomically
+from mattecli.media.files import atomic_path, write_atomically
+from mattecli.media.leftovers import remove_leftovers, temporary_name
+from mattecli.media.stores.place import as_path
 
-needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="files are not locked there")
+needs_locks = pytest.mark.skipif(
+    not Path("/proc/sys/kernel/random/boot_id").exists(), reason="this system has no id of its own"
+)
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
@@ -72,9 +74,9 @@ def test_temporary_names_always_fit(name: str) -> None:
         length = len(os.fsencode(name))
     except UnicodeEncodeError:  # characters that no file name has
         return
-    temporary = files._temporary_name(name)
+    temporary = temporary_name(name)
     assert temporary.startswith(".")
-    assert len(os.fsencode(temporary)) <= min(255, length + 15)
+    assert len(os.fsencode(temporary)) <= min(255, length + 24)
 
 
 def test_the_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -223,13 +225,17 @@ with atomic_path(Path(sys.argv[1])) as temporary:
 """
 
 
+def old(path: Path) -> Path:
+    os.utime(path, (0, 0))
+    return path
+
+
 @needs_locks
-def test_leftovers_of_killed_runs_go_and_live_ones_stay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftovers_of_killed_runs_go_and_live_ones_stay(tmp_path: Path) -> None:
     bystanders = [".hidden", "file.part", ".file.part", ".file.xyz.part", "file.0123abcd.part"]
     for name in bystanders:
         (tmp_path / name).write_bytes(b"not ours")
+        old(tmp_path / name)
     with subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(tmp_path / "out.png")],
         stdin=subprocess.PIPE,
@@ -237,20 +243,35 @@ def test_leftovers_of_killed_runs_go_and_live_ones_stay(
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"writing\n"
-        assert remove_leftovers(tmp_path) == []
-        later = time.time() + 3600
-        monkeypatch.setattr(time, "time", lambda: later)
-        assert remove_leftovers(tmp_path) == []  # old enough, but locked
+        (left,) = tmp_path.glob(".out.png.*.part")
+        assert remove_leftovers(old(left).parent) == []
         writer.kill()
-    (leftover,) = tmp_path.glob(".out.png.*.part")
-    assert remove_leftovers(tmp_path) == [leftover]
+    assert left.read_bytes() == b"half"
+    assert remove_leftovers(tmp_path) == [left]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(bystanders)
 
 
 @needs_locks
-def test_young_leftovers_stay(tmp_path: Path) -> None:
-    young = tmp_path / ".out.png.0123abcd.part"
-    young.write_bytes(b"")
+def test_what_is_young_or_of_another_machine_stays(tmp_path: Path) -> None:
+    young = tmp_path / temporary_name("out.png")
+    young.touch()
+    elsewhere = tmp_path / ".out.png.01234567-89abcdef.part"
+    elsewhere.touch()
+    old(elsewhere)
+    folder = tmp_path / temporary_name("folder")
+    folder.mkdir()
+    old(folder)
+    link = tmp_path / temporary_name("link")
+    link.symlink_to(elsewhere)
+    os.utime(link, (0, 0), follow_symlinks=False)
     assert remove_leftovers(tmp_path) == []
-    os.utime(young, (0, 0))
+    old(young)
     assert remove_leftovers(tmp_path) == [young]
+    assert {entry.name for entry in tmp_path.iterdir()} == {
+        *(elsewhere.name, folder.name, link.name)
+    }
+
+
+def test_where_there_is_nothing_nothing_is_removed(tmp_path: Path) -> None:
+    assert remove_leftovers(tmp_path / "gone") == []
+    assert remove_leftovers(as_path("s3://bucket/out")) == []

@@ -19,7 +19,9 @@ from mattecli.media.decode import decode_planes
 from mattecli.media.headers import read_header
 from mattecli.media.images import probe, read_picture
 from tests.conftest import ROOT, outputs_in, photo, save
+from tests.leftovers import children, open_files
 from tests.media_samples import HAS_AVIF, RGB, RGBA, pil, tiff
+from tests.video_runs import wait_for
 
 SABOTAGE = """
 import sys
@@ -90,6 +92,38 @@ def test_a_child_that_cannot_be_started_is_no_fault_of_the_file(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(ResourceError, match="no process can be started to decode this image"):
         read_picture(pil(RGB, "GIF"))
+
+
+def test_a_child_that_does_not_get_ready_is_ended_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(isolation, "_START", 0.5)
+    before = open_files(), children()
+    begin = time.monotonic()
+    with pytest.raises(ResourceError, match=r"decodes this image was not ready after 0\.5 seconds"):
+        read_picture(pil(RGB, "GIF"))
+    assert time.monotonic() - begin < 20
+    assert (open_files(), children()) == before
+
+
+@pytest.mark.parametrize(
+    "data",
+    [pil(RGB, "BMP")[:-500], b"BM", b"GIF89a" + bytes(40)],
+    ids=["cut off", "no header", "no frame"],
+)
+def test_files_that_cannot_be_read_leave_nothing_open_on_either_side(data: bytes) -> None:
+    read_picture(pil(RGB, "BMP"))
+    (child,) = isolation.idle_children()
+    before = open_files()
+    for _ in range(3):
+        with pytest.raises(ImageReadError):
+            isolation.decode_apart(data)
+    assert isolation.idle_children() == [child]
+    assert open_files() == before
+    # The child closes what it sent after sending it.
+    wait_for(lambda: not any("memfd" in name for name in open_files(child)), 10)
 
 
 def test_a_child_that_was_killed_in_between_costs_nothing_more() -> None:

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mattecli.errors import ImageReadError, UsageError
-from mattecli.media.earlier import meant_among
-from mattecli.media.sources import InputRequest, Source, find_inputs, natural_key
+from mattecli.media.earlier import meant_among, outputs_of_kind
+from mattecli.media.sources import InputRequest, Source, find_inputs
+from mattecli.media.walk import natural_key
+from tests.faults import program, run
 
 
 @pytest.fixture(autouse=True)
@@ -169,20 +171,33 @@ def test_nothing_found_is_a_failing_item_and_the_rest_goes_on() -> None:
     assert "-r" not in reason(recursive)
 
 
-def test_a_folder_that_cannot_be_read_is_a_failing_item(monkeypatch: pytest.MonkeyPatch) -> None:
-    make("in/a.png", "in/locked/b.png", "in/z/c.png")
-    real = Path.iterdir
+_FIND = """
+import sys
+from mattecli.media.sources import InputRequest, find_inputs
+for source in find_inputs(InputRequest(paths=tuple(sys.argv[1:]), recursive=True)):
+    print(source.path, source.error)
+"""
 
-    def iterdir(path: Path) -> Any:
-        if path.name == "locked":
-            raise PermissionError(13, "Permission denied")
-        return real(path)
 
-    monkeypatch.setattr(Path, "iterdir", iterdir)
-    first, locked, last = sources("in", recursive=True)
-    assert (str(first.path), str(last.path)) == ("in/a.png", "in/z/c.png")
-    assert reason(locked).startswith("in/locked: the folder cannot be read (Permission denied)")
-    assert found("in/lo*/b.png") == ["in/locked/b.png"]  # it may still be opened
+def test_a_folder_that_cannot_be_read_is_a_failing_item(tmp_path: Path) -> None:
+    make("in/a.png", "in/locked/b.png", "in/shut/b.png", "in/z/c.png")
+    Path("in/locked").chmod(0o111)  # its files may be opened, but not listed
+    Path("in/shut").chmod(0o444)  # the other way round
+    python = program()[:-2]
+    try:
+        listed = run([*python, "-c", _FIND, "in"], tmp_path)
+        matched = run([*python, "-c", _FIND, "in/lo*/b.png"], tmp_path)
+    finally:
+        for name in ("in/locked", "in/shut"):
+            Path(name).chmod(0o755)
+    cause = "in/locked: the folder cannot be read (Permission denied); change its permissions"
+    assert listed.stdout.splitlines() == [
+        "in/a.png None",
+        f"in/locked {cause}",
+        "in/shut/b.png None",  # to read it says that it may not be read
+        "in/z/c.png None",
+    ], listed.stderr
+    assert matched.stdout == "in/locked/b.png None\n", matched.stderr
 
 
 def test_each_file_comes_once() -> None:
@@ -297,3 +312,12 @@ def test_what_is_meant_beside_earlier_outputs(
     images: list[str], wanted: tuple[str, ...], meant: list[str]
 ) -> None:
     assert meant_among(images, images, wanted) == meant
+
+
+def test_one_kind_of_output_needs_no_photos_to_be_told() -> None:
+    names = ["a-alpha.png", "b-trimap.png", "c.png", "other/b-trimap.png"]
+    given = [Source(path=Path(name)) for name in names]
+    assert [str(one.path) for one in outputs_of_kind(given, "alpha")] == [
+        *("a-alpha.png", "c.png", "other/b-trimap.png"),
+    ]
+    assert meant_among(names[:3], names[:3], ("alpha",)) == names[:3]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mattecli.errors import ImageReadError
-from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
+from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, rewritten
 from mattecli.media.images import probe, read_levels, read_picture
 from tests.media_samples import ALPHA, FLOAT, GREY, RGB, RGBA, SIXTEEN, Pixels, pil, tiff
 
@@ -132,7 +132,7 @@ def test_a_camera_raw_thumbnail_is_not_taken_for_the_photo(data: bytes) -> None:
 def test_a_small_tiff_of_one_huge_tile_is_refused() -> None:
     whole = tiff(RGB, photometric="rgb", tile=(16, 16), metadata=None)
     directory = read_directory(whole)
-    huge: dict[int, Entry] = {
+    huge: dict[int, TagValues] = {
         tag: directory.shorts(60_000) for tag in (Tag.TILE_WIDTH, Tag.TILE_HEIGHT)
     }
     with pytest.raises(ImageReadError, match="tiles are larger than the picture"):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mattecli.ops.composite import (
+    associated,
     blurred,
     checkerboard,
     composite,
@@ -118,11 +119,11 @@ def test_multiplied_colours_can_be_divided_again(
     shape: tuple[int, int], seed: int, front: type, cover: type
 ) -> None:
     foreground, alpha = picture(seed, (*shape, 3), front), picture(seed + 1, shape, cover)
-    associated = premultiplied(foreground, alpha)
+    multiplied = premultiplied(foreground, alpha)
     share = exact(alpha)[..., None]
     wanted = share * exact(foreground) * white(front)
-    assert np.abs(associated - wanted).max() <= tolerance(front)
-    straight = unpremultiplied(associated, alpha)
+    assert np.abs(multiplied - wanted).max() <= tolerance(front)
+    straight = unpremultiplied(multiplied, alpha)
     assert straight.dtype == foreground.dtype
     wrong = np.abs(straight.astype(np.float64) - foreground)
     assert (
@@ -286,3 +287,16 @@ def test_a_checkerboard_alternates() -> None:
     assert set(np.unique(board)) == {204, 255}
     assert (levels[:, 1:] != levels[:, :-1]).all()
     assert (levels[1:] != levels[:-1]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_associated_pictures_keep_their_alpha_and_type(dtype: type) -> None:
+    rgba = picture(3, (40, 30, 4), dtype)
+    found = associated(rgba)
+    assert found.dtype == rgba.dtype
+    assert np.array_equal(found[..., 3], rgba[..., 3])
+    wanted = exact(rgba[..., 3:]) * exact(rgba[..., :3]) * white(dtype)
+    assert np.abs(found[..., :3] - wanted).max() <= tolerance(dtype)
+    bright = np.full((2, 2, 4), 6, np.float32)
+    bright[..., 3] = 0.5
+    assert (associated(bright)[..., :3] == 3).all()

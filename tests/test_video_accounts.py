@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mattecli.media.journal import FILE_NAME
-from mattecli.media.video import outputs
+from mattecli.media.video import file_output
 from tests.conftest import Cli
 from tests.video_clips import ffmpeg, make_clip, read, take_all
 
@@ -54,7 +54,7 @@ def test_a_stop_while_the_second_result_is_joined(
     clip = clip_of(tmp_path / "c.mp4", 12)
     command = ("video", clip, "-w", "alpha,fill", "--format", "mkv", "--piece-frames", "5", *whole)
     assert cli(*command, "-o", "a").code == 0
-    real, count = outputs.join, 0
+    real, count = file_output.join, 0
 
     def stopped(*arguments: object) -> None:
         nonlocal count
@@ -63,7 +63,7 @@ def test_a_stop_while_the_second_result_is_joined(
             raise KeyboardInterrupt
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(outputs, "join", stopped)
+    monkeypatch.setattr(file_output, "join", stopped)
     result = cli(*command, "-o", "b")
     assert result.code == 130, result.err
     assert len(read(tmp_path / "b/c-alpha.mkv").frames) == 12

@@ -9,8 +9,9 @@ from pathlib import Path
 from mattecli.errors import MattecliError, PairingError, UsageError
 from mattecli.jobs.plan import pair
 from mattecli.jobs.task import Task
+from mattecli.media.earlier import outputs_of_kind
 from mattecli.media.paths import is_folder, is_there
-from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.sources import InputRequest, Source, find_inputs
 from mattecli.media.stores.place import as_path
 from mattecli.ops.scoring import Scores
 from mattecli.records import ItemRecord, Status

@@ -21,6 +21,7 @@ from mattecli.media.journal import (
     open_writer,
     read_entries,
     require_journal,
+    unusable_journal,
 )
 from mattecli.media.stores.place import as_path
 from mattecli.records import ItemRecord
@@ -92,11 +93,7 @@ class Journal:
         try:
             self._writer = self._opened()
         except OSError as error:
-            raise UsageError(
-                f"the journal cannot be used ({error.strerror})",
-                path=self.path,
-                remedy="name another",
-            ) from error
+            raise unusable_journal(self.path, error) from error
 
     def add(self, task: Task, record: ItemRecord) -> None:
         """One input has ended. A journal that cannot be written costs no output."""

@@ -13,12 +13,13 @@ from typing import TypeVar
 from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
 from mattecli.jobs.earlier import without_made
 from mattecli.jobs.task import Task
+from mattecli.media.earlier import outputs_of_kind
 from mattecli.media.formats import EXTENSIONS, Format, writable_format
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_ordinary_file, is_there
 from mattecli.media.soundness import is_sound_image
-from mattecli.media.sources import InputRequest, Source, find_inputs, outputs_of_kind
+from mattecli.media.sources import InputRequest, Source, find_inputs
 from mattecli.media.stores.path import list_ahead
 from mattecli.media.stores.place import as_path
 from mattecli.settings import InputOptions, OutputOptions

@@ -21,6 +21,7 @@ from mattecli.jobs.account import Account, Observer, Silent, Work, accounted
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, CrewFor, Workbench, WorkRecipe
 from mattecli.jobs.limits import Room, checked_first, time_limit
 from mattecli.jobs.task import Task
+from mattecli.media.leftovers import remove_leftovers
 from mattecli.media.stores.place import is_stored
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
@@ -31,7 +32,7 @@ __all__ = [
     "Silent",
     "Work",
     "accounted",
-    "begin_journal",
+    "begin_run",
     "each",
     "foreseen",
     "run_recipe",
@@ -77,7 +78,7 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     Returns:
         The account, also after SIGINT and SIGTERM.
     """
-    begin_journal(work, run, observer)
+    begin_run(work, run, observer)
     limit: Limit[T] | None = time_limit(run)
     if limit is not None and work.elsewhere is not None:
         raise UsageError("--timeout is for --engine local", remedy="leave it out")
@@ -94,15 +95,21 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     return account.report
 
 
-def begin_journal(work: Work[T], run: RunOptions, observer: Observer) -> None:
-    """Open the journal, if there is one, once nothing stands in the way of what is written.
+def begin_run(work: Work[T], run: RunOptions, observer: Observer) -> None:
+    """Make the places ready: nothing stands in the way of what is written, what killed runs left
+    half written is gone, and the journal, if there is one, is open.
 
     Raises:
         UsageError: reports, the journal and images would meet; or it cannot be used.
     """
     journal = work.journal
     _check_places(work, run)
-    if journal is None or run.dry_run:
+    if run.dry_run:
+        return
+    places = (path for task in work.tasks for path in task.outputs.values() if path is not None)
+    for folder in {path.parent for path in places}:
+        remove_leftovers(folder)
+    if journal is None:
         return
     journal.open()
     if journal.damaged:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mattecli.interruption import Hold
-from mattecli.jobs.runner import Observer, Work, accounted, begin_journal, foreseen
+from mattecli.jobs.runner import Observer, Work, accounted, begin_run, foreseen
 from mattecli.jobs.task import Task
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import RunOptions
@@ -30,7 +30,7 @@ def run_in_turn(
     Returns:
         The account, also after SIGINT and SIGTERM.
     """
-    begin_journal(work, run, observer)
+    begin_run(work, run, observer)
     with accounted(work, run, observer) as account:
         for task in work.tasks:
             if task.settled is None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from collections.abc import Collection, Container, Iterator, Sequence
+from pathlib import Path
 
-from mattecli.errors import ImageReadError, UsageError
+from mattecli.errors import UsageError
 from mattecli.jobs.plan import is_piped
+from mattecli.media.file_list import STDIN, listed_paths, require_names
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder
-from mattecli.media.patterns import is_pattern as has_wildcards
-from mattecli.media.patterns import matches_of, real_name
-from mattecli.media.sources import InputRequest, Source, listed_paths, natural_key, once
+from mattecli.media.patterns import has_wildcards, matches_of, real_name
+from mattecli.media.sources import Source, failing, once, unreadable
 from mattecli.media.stores.place import as_path
 from mattecli.media.stores.service import forget_listings
+from mattecli.media.walk import Folder, natural_key, walk
 from mattecli.settings.video import VideoOptions
 
 __all__ = ["VIDEO_SUFFIXES", "find_videos"]
@@ -39,7 +40,8 @@ def find_videos(options: VideoOptions, folder: str) -> list[Source]:
         folder: where outputs go, whose videos are no inputs.
 
     Raises:
-        UsageError: there are none, or a name makes no sense.
+        UsageError: there are none, a name or the list of files makes no sense, or standard input
+            is wanted twice.
     """
     source = options.source
     names: Sequence[str] = source.inputs
@@ -48,78 +50,94 @@ def find_videos(options: VideoOptions, folder: str) -> list[Source]:
             raise UsageError(
                 "there is no input", remedy="try: mattecli video clip.mp4 -o cutout.mov"
             )
-        names = ("-",)
-    texts = [text for text in (folder, *options.beside) if text]
-    excluded = frozenset(real_name(as_path(text)) for text in texts)
-    found = [one for name in names for one in _by_argument(name, source.recursive, excluded)]
-    request = InputRequest(files_from=source.files_from, null_separated=source.null)
+        names = (STDIN,)
+    require_names(names)
     forget_listings()
-    for path in listed_paths(request):
-        whole = is_folder(path)
-        found += _in_directory(path, source.recursive, excluded) if whole else [Source(path=path)]
+    listed = listed_paths(source.files_from, names, null_separated=source.null)
+    places = [as_path(text) for text in (folder, *options.beside) if text]
+    search = _Search(source.recursive, frozenset(real_name(place) for place in places))
+    found = [video for name in names for video in search.by_argument(name)]
+    found += [video for path in listed for video in search.by_path(path)]
     return list(once(found))
 
 
-def _by_argument(name: str, recursive: bool, excluded: frozenset[str]) -> list[Source]:
-    """The videos that one argument stands for."""
-    if name == "-":
-        return [Source(path=Path("-"), is_stdin=True)]
-    if "\0" in name or not name:
-        raise UsageError("an input is empty or holds a NUL byte", remedy="check the names")
-    path = as_path(name)
-    if is_folder(path):
-        return _in_directory(path, recursive, excluded)
-    if has_wildcards(name) and not os.path.lexists(name):
-        matches = sorted(matches_of(path), key=lambda match: natural_key(str(match)))
-        videos = [match for match in matches if match.suffix.lower() in VIDEO_SUFFIXES]
-        return [Source(path=video) for video in videos] or [_failing(path, "no video matches")]
-    return [Source(path=path)]
+class _Search:
+    """Finds the videos that a name stands for.
+
+    Args:
+        recursive: folders are searched with their subfolders.
+        excluded: folders that are not searched when they lie inside another, by ``real_name``.
+    """
+
+    def __init__(self, recursive: bool, excluded: frozenset[str]) -> None:
+        self._recursive = recursive
+        self._excluded = excluded
+
+    def by_argument(self, name: str) -> list[Source]:
+        """What an argument stands for: standard input, a pattern, a folder or a file."""
+        if name == STDIN:
+            return [Source(path=Path(STDIN), is_stdin=True)]
+        path = as_path(name)
+        if has_wildcards(name) and not is_folder(path) and not os.path.lexists(name):
+            return _by_pattern(path)
+        return self.by_path(path)
+
+    def by_path(self, path: Path) -> list[Source]:
+        """A folder's videos, or the file itself.
+
+        A folder without videos stands for its images, as the frames of one sequence.
+        """
+        if not is_folder(path):
+            return [Source(path=path)]
+        found: list[Source] = []
+        for look in (self._videos, self._sequences):
+            found = list(look(path))
+            if any(source.error is None for source in found):
+                break
+        return found or [_failing(path, "there is no video and no image in this folder")]
+
+    def _videos(self, top: Path) -> Iterator[Source]:
+        for folder in walk(top, recursive=self._recursive, excluded=self._excluded):
+            if folder.error is not None:
+                yield unreadable(folder.path, folder.error)
+            videos = [entry for entry in folder.entries if _is_called(entry, VIDEO_SUFFIXES)]
+            stems = {video.stem for video in videos}
+            for video in videos:
+                if not _is_made_from(video.stem, stems):
+                    yield Source(path=video, folder=folder.below)
+
+    def _sequences(self, top: Path) -> Iterator[Source]:
+        """Folders of images, each one sequence, without those that an earlier run wrote."""
+        recursive, excluded = self._recursive, self._excluded
+        for folder in walk(top, recursive=recursive, excluded=excluded, entered=_without_outputs):
+            if folder.error is not None:
+                yield unreadable(folder.path, folder.error)
+            if any(_is_called(entry, EXTENSIONS) for entry in folder.entries):
+                yield Source(path=folder.path, folder=folder.below.parent)
 
 
-def _in_directory(top: Path, recursive: bool, excluded: frozenset[str]) -> list[Source]:
-    """A folder's videos; or, where it holds images and no video, the folder as one sequence."""
-    videos = list(_videos(top, PurePath(), recursive, excluded))
-    if videos:
-        return videos
-    sequences = list(_sequences(top, PurePath(), excluded)) if recursive else []
-    if sequences:
-        return sequences
-    if any(entry.suffix.lower() in EXTENSIONS for entry in top.iterdir()):
-        return [Source(path=top)]
-    return [_failing(top, "there is no video and no image in this folder")]
+def _by_pattern(pattern: Path) -> list[Source]:
+    matches = sorted(matches_of(pattern), key=lambda match: natural_key(str(match)))
+    videos = [match for match in matches if match.suffix.lower() in VIDEO_SUFFIXES]
+    return [Source(path=video) for video in videos] or [_failing(pattern, "no video matches")]
 
 
-def _videos(
-    folder: Path, below: PurePath, recursive: bool, excluded: frozenset[str]
-) -> Iterator[Source]:
-    entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
-    shown = [entry for entry in entries if not entry.name.startswith(".")]
-    names = [e.name for e in shown if e.suffix.lower() in VIDEO_SUFFIXES and not e.is_dir()]
-    stems = {Path(name).stem for name in names}
-    for name in names:
-        made = _MADE.fullmatch(Path(name).stem)
-        if made is None or made[1] not in stems:
-            yield Source(path=folder / name, folder=below)
-    for entry in shown if recursive else ():
-        if entry.is_dir() and not entry.is_symlink() and real_name(entry) not in excluded:
-            yield from _videos(entry, below / entry.name, recursive, excluded)
+def _is_called(entry: Path, suffixes: Container[str]) -> bool:
+    """Whether it is a file whose name ends in one of these."""
+    return entry.suffix.lower() in suffixes and not is_folder(entry)
 
 
-def _sequences(folder: Path, below: PurePath, excluded: frozenset[str]) -> Iterator[Source]:
-    """Folders of images, each one sequence, this one and those in it."""
-    entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
-    shown = [entry for entry in entries if not entry.name.startswith(".")]
-    if any(entry.suffix.lower() in EXTENSIONS and not entry.is_dir() for entry in shown):
-        yield Source(path=folder, folder=below.parent)
-    beside = {entry.stem for entry in shown} | {entry.name for entry in shown}
-    for entry in shown:
-        made = _MADE.fullmatch(entry.name)
-        if made is not None and made[1] in beside:
-            continue
-        if entry.is_dir() and not entry.is_symlink() and real_name(entry) not in excluded:
-            yield from _sequences(entry, below / entry.name, excluded)
+def _without_outputs(folder: Folder) -> list[Path]:
+    """A folder's entries but for those that may hold numbered images of an earlier run."""
+    names = {entry.stem for entry in folder.entries} | {entry.name for entry in folder.entries}
+    return [entry for entry in folder.entries if not _is_made_from(entry.name, names)]
+
+
+def _is_made_from(name: str, others: Collection[str]) -> bool:
+    """Whether a name is that of an output whose input is among others' names."""
+    made = _MADE.fullmatch(name)
+    return made is not None and made[1] in others
 
 
 def _failing(path: Path, cause: str) -> Source:
-    error = ImageReadError(cause, path=path, remedy="check the name, or use -r for subfolders")
-    return Source(path=path, error=error)
+    return failing(path, cause, "check the name, or use -r for subfolders")

@@ -20,7 +20,7 @@ from mattecli.jobs.trimap import trimap_options
 from mattecli.jobs.video_frames import FrameItem
 from mattecli.jobs.video_steady import steadied_frames
 from mattecli.ops.alpha import keep_known
-from mattecli.ops.composite import premultiplied
+from mattecli.ops.composite import associated
 from mattecli.ops.pixels import Float32
 from mattecli.ops.segmentation import subject_mask
 from mattecli.ops.trimap import FOREGROUND, UNKNOWN, make_trimap
@@ -214,7 +214,7 @@ class FrameSteps:
                 images["fill"] = rgba[..., :3]
             if "foreground" in kinds:
                 images["foreground"] = (
-                    _associated(rgba) if self._options.pixels.premultiply else rgba
+                    associated(rgba) if self._options.pixels.premultiply else rgba
                 )
         return images
 
@@ -225,8 +225,3 @@ def _certain(item: FrameItem) -> Matte:
     alpha: Float32 = np.where(item.trimap == FOREGROUND, 1, 0).astype(np.float32)
     item.seen = item.color
     return Matte(alpha=alpha)
-
-
-def _associated(rgba: Array) -> Array:
-    alpha = rgba[..., 3]
-    return np.dstack([premultiplied(rgba[..., :3], alpha), alpha])

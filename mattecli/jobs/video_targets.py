@@ -19,16 +19,11 @@ from mattecli.media.stores.place import as_path
 from mattecli.media.video.animation import animation_notes
 from mattecli.media.video.containers import CONTAINERS, Codec, check_codec, choose_codec
 from mattecli.media.video.encode import EncoderPlan
+from mattecli.media.video.file_output import FileOutput, PartOutput
 from mattecli.media.video.join_plan import JoinPlan
 from mattecli.media.video.numbered import ExrOutput, ImageOutput
 from mattecli.media.video.other_streams import stream_notes
-from mattecli.media.video.outputs import (
-    MOST_CONTEXT,
-    FileOutput,
-    Output,
-    PartOutput,
-    StreamOutput,
-)
+from mattecli.media.video.outputs import MOST_CONTEXT, Output, StreamOutput
 from mattecli.media.video.records import ClipInfo, Span
 from mattecli.media.video.timecode import advanced
 from mattecli.media.video.workfolder import WorkFolder

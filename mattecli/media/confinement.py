@@ -1,4 +1,4 @@
-"""Output folders that nothing inside them leads out of."""
+"""Keeps outputs inside the folder that the user named, whatever links lie in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["require_inside", "require_writable"]
 
 
 def require_inside(path: Path, folder: Path | None) -> None:
-    """Refuse a file whose way from the output folder goes through a link to somewhere else.
+    """Refuse a file that a link inside the output folder would put somewhere else.
 
     The folder itself may be a link: the user named it.
 
@@ -37,7 +37,7 @@ def require_inside(path: Path, folder: Path | None) -> None:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse a file that cannot be written where it is to be, before anything is done for it.
+    """Refuse a file that cannot be written, before any work is done for it.
 
     Raises:
         ImageWriteError: its folder, or the one that would hold its folder, may not be written.

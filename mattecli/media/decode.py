@@ -3,8 +3,8 @@
 OpenCV decodes the bulk: it is the fastest and lets other threads run. It is handed files without
 metadata, so that orientation is applied once (elsewhere), no version of it obeys a tag that another
 ignores, and libpng has no chunk to warn about on standard error. Pillow decodes what OpenCV does
-not read or bends: CMYK, TIFF up to 8 bits (OpenCV multiplies its colours by alpha, and drops the
-alpha of grey), animated WebP, BMP, GIF and AVIF.
+not read or would change: CMYK, TIFF up to 8 bits (OpenCV multiplies its colours by alpha, and drops
+the alpha of grey), animated WebP, BMP, GIF and AVIF.
 
 What remains: a JPEG that has its end, but whose compressed data are damaged in the middle, is read
 with the damage; only a line of libjpeg's on standard error tells. libpng writes one too about a PNG
@@ -67,7 +67,7 @@ def decode_planes(
         data: the file.
         header: its header.
         reduction: 1, or what ``jpeg_reduction`` found.
-        place: asked for an array to put large colours into, so that as little else is made.
+        place: asked for an array to decode a large JPEG into, which saves a copy of it.
 
     Raises:
         ImageReadError: the file is cut off, damaged, or of a kind that is not read.

@@ -56,9 +56,7 @@ def _answer(connection: socket.socket, request: Message) -> None:
         raise AssertionError("a request came without its file")
     file: int | None = None
     try:
-        with mmap.mmap(request.file, 0, access=mmap.ACCESS_READ) as mapped:
-            data = mapped[:]
-        os.close(request.file)
+        data = _content(request.file)
         if request.text["task"] == "header":
             answer = _header(data)
         else:
@@ -75,8 +73,19 @@ def _answer(connection: socket.socket, request: Message) -> None:
         answer = {"kind": "memory"}
     except Exception as error:  # noqa: BLE001 - a fault of the program, told like any other
         answer = {"kind": "unreadable", "cause": f"its decoder failed ({error!r})", "remedy": ""}
-    send(connection, answer, file)
-    if file is not None:
+    try:
+        send(connection, answer, file if answer["kind"] == "pixels" else None)
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def _content(file: int) -> bytes:
+    """All bytes of a request's file, which is closed."""
+    try:
+        with mmap.mmap(file, 0, access=mmap.ACCESS_READ) as mapped:
+            return mapped[:]
+    finally:
         os.close(file)
 
 

@@ -12,7 +12,7 @@ __all__ = ["free_bytes", "require_room"]
 
 
 def free_bytes(path: Path) -> int | None:
-    """Bytes that the disk of a file, or of what will be one, has left; None where nobody tells."""
+    """Free bytes on the disk that holds a file, or will hold it; None where that is not known."""
     if is_stored(path):
         return None
     for place in (path, *path.absolute().parents):
@@ -25,7 +25,7 @@ def free_bytes(path: Path) -> int | None:
 
 
 def require_room(path: Path, needed: int, min_free: int) -> None:
-    """Refuse to write what has no room.
+    """Refuse to write a file for which there is no room.
 
     Args:
         path: of the file.

@@ -1,4 +1,9 @@
-"""Which images of a folder an earlier run made, told by their names."""
+"""Which images an earlier run made, told by their names.
+
+``meant_among`` looks at one folder and decides photo by photo, while inputs are found.
+``outputs_of_kind`` looks at all inputs of a command that takes one kind of output and decides
+folder by folder, since such a folder often holds no photos to tell by.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,22 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-__all__ = ["KINDS", "meant_among", "stem_with_suffix"]
+__all__ = ["KINDS", "meant_among", "outputs_of_kind", "stem_with_suffix"]
 
 KINDS = ("alpha", "foreground", "composite", "trimap", "mask", "preview")
 """The kinds of output that commands write beside a photo, as in ``photo-alpha.png``."""
 
 _OUTPUT = re.compile(rf"(.+)-({'|'.join(KINDS)})", re.DOTALL)
+
+
+class _HasPath(Protocol):
+    @property
+    def path(self) -> Path: ...
+
+
+S = TypeVar("S", bound=_HasPath)
 
 
 def stem_with_suffix(name: str) -> str:
@@ -24,13 +38,14 @@ def stem_with_suffix(name: str) -> str:
 def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[str]) -> list[str]:
     """Those of a folder's images that are no earlier outputs, or are outputs of a wanted kind.
 
-    An earlier output is called as outputs are by default, and its photo lies beside it. Where there
-    are outputs of a wanted kind, the best of them stands for the photo and the other outputs.
+    An image is taken for an earlier output if it is named as outputs are by default (``a-alpha``)
+    and its photo (``a``) lies beside it. Where a photo has outputs of a wanted kind, the most
+    preferred of them is taken instead of the photo and its other outputs.
 
     Args:
-        images: names of all images there.
-        asked: those among which to choose.
-        wanted: kinds of output that are meant, best first.
+        images: names of all images in the folder.
+        asked: the names to choose from.
+        wanted: kinds of output that are taken, most preferred first.
     """
     stems = Counter(Path(name).stem for name in images)
     photos = stems.keys() | {stem_with_suffix(name) for name in images}
@@ -62,3 +77,23 @@ def _origins(stem: str) -> Iterator[str]:
     if output is not None:
         yield output[1]
         yield from _origins(output[1])
+
+
+def outputs_of_kind(sources: Sequence[S], kind: str) -> list[S]:
+    """The sources without outputs of other kinds, in folders that hold any output of ``kind``.
+
+    Unlike ``meant_among`` this needs no photo: in a folder with ``a-alpha`` and ``b-trimap``, and
+    ``alpha`` as the kind, ``b-trimap`` is left out.
+
+    Args:
+        sources: inputs, in order.
+        kind: the kind that is wanted, one of ``KINDS``.
+    """
+    others = tuple(f"-{other}" for other in KINDS if other != kind)
+    stems = [(source.path.parent, source.path.stem) for source in sources]
+    run_folders = {folder for folder, stem in stems if stem.endswith(f"-{kind}")}
+    return [
+        source
+        for source, (folder, stem) in zip(sources, stems, strict=True)
+        if folder not in run_folders or not stem.endswith(others)
+    ]

@@ -14,8 +14,9 @@ from mattecli.errors import ImageWriteError, UsageError
 from mattecli.media import opencv
 from mattecli.media.containers import png, tiff
 from mattecli.media.containers.png_writer import png_file
-from mattecli.media.containers.tiff_tags import Entry, Tag, read_directory, rewritten
+from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, rewritten
 from mattecli.media.formats import FORMATS, Format, writable_format
+from mattecli.ops.composite import associated
 from mattecli.ops.lazy import LazyImage
 from mattecli.records import Array, Size
 
@@ -95,7 +96,7 @@ def _check(image: Array | LazyImage, row: Format, quality: int | None) -> None:
 
 
 def _names_of(*, depth: int | None, alpha: bool = False) -> str:
-    """The formats that hold this."""
+    """The formats that can hold such pixels, for people."""
     rows = [row for row in FORMATS.values() if row.alpha >= alpha]
     return " or ".join(row.name for row in rows if depth in row.depths) or "another type"
 
@@ -114,11 +115,11 @@ def _encode_tiff(image: Array, icc: bytes | None) -> bytes:
     lzw = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW)
     data = opencv.encode(".tiff", _bgr(image), lzw)
     directory = read_directory(data)
-    tags: dict[int, Entry] = {}
+    tags: dict[int, TagValues] = {}
     if image.ndim == 3 and image.shape[2] == 4:  # OpenCV leaves the fourth channel unexplained
         tags[Tag.EXTRA_SAMPLES] = directory.shorts(tiff.UNASSOCIATED_ALPHA)
     if icc is not None:
-        tags[Tag.ICC_PROFILE] = Entry(_TIFF_BYTES, len(icc), icc)
+        tags[Tag.ICC_PROFILE] = TagValues(_TIFF_BYTES, len(icc), icc)
     try:
         return rewritten(data, directory, tags)
     except OverflowError:
@@ -129,7 +130,7 @@ def _encode_exr(image: Array) -> bytes:
     if not opencv.has_openexr():
         raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a float TIFF instead")
     if image.ndim == 3 and image.shape[2] == 4:
-        image = np.dstack([image[..., :3] * image[..., 3:], image[..., 3]])
+        image = associated(image)
     return opencv.encode(".exr", _bgr(image))
 
 
@@ -141,7 +142,7 @@ def _encode_webp(image: Array, row: Format, icc: bytes | None, quality: int | No
 
 
 def _save(image: Array, row: Format, icc: bytes | None, **options: Any) -> bytes:
-    """Pillow's file: it embeds profiles of any size unchanged, and keeps unseen colours."""
+    """A file by Pillow, which embeds any profile unchanged and keeps colours under zero alpha."""
     stream = BytesIO()
     try:
         Image.fromarray(image).save(stream, row.name, icc_profile=icc, **options)

@@ -26,7 +26,7 @@ class Evaluation:
         sort_by: the metric that says which pictures are the worst.
         report: the account of the run, with the means.
         thumbs: prediction, truth and error map as WebP files by caption, for the worst pictures,
-            by their place in ``records``.
+            by their index in ``records``.
     """
 
     protocol: Protocol
@@ -42,7 +42,7 @@ class Evaluation:
 
     @property
     def worst_first(self) -> list[int]:
-        """Places in ``records`` of what was scored, the worst by ``sort_by`` first."""
+        """Indexes of the scored ``records``, the worst by ``sort_by`` first."""
         measure = self.protocol.measure(self.sort_by)
         scored = [place for place, record in enumerate(self.records) if record.scores]
         return sorted(
@@ -51,7 +51,7 @@ class Evaluation:
 
 
 def settings_of(protocol: Protocol) -> dict[str, object]:
-    """What the numbers of a protocol mean, for every output that can hold it."""
+    """Definitions and conventions of a protocol, to stand beside its numbers."""
     return {
         "protocol": protocol.name,
         "definitions": {measure.metric: measure.definition for measure in protocol.measures},

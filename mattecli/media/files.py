@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import secrets
 import stat
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from mattecli.errors import ImageReadError, ImageWriteError
 from mattecli.media.causes import read_words, write_words
+from mattecli.media.leftovers import lock, temporary_name
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.pipes import is_pipe, open_pipe
 from mattecli.media.stores.path import StorePath
 
-if sys.platform != "win32":
-    import fcntl
+__all__ = ["atomic_path", "read_file", "read_start", "write_atomically"]
 
-__all__ = ["atomic_path", "read_file", "read_start", "remove_leftovers", "write_atomically"]
-
-_MAX_NAME_BYTES = 255
 _PIPE_BYTES = 1 << 20
-_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
-_LEFTOVER_AGE = 60.0  # seconds; a younger file may belong to a run that has yet to lock it
 
 
 def read_file(
@@ -157,8 +148,8 @@ def write_atomically(path: Path, data: bytes, *, through_link: bool = True) -> N
 def atomic_path(path: Path, *, through_link: bool = True) -> Iterator[Path]:
     """A hidden, empty file in the folder of ``path`` that takes its name when the block ends well.
 
-    It is removed when the block raises. While the block runs it is locked, so that
-    ``remove_leftovers`` of any process leaves it alone.
+    It is removed when the block raises. While the block runs it is locked, by which
+    ``leftovers.remove_leftovers`` tells it from one whose process was killed.
 
     Args:
         path: the file that shall come to be; its folders are made.
@@ -181,10 +172,10 @@ def atomic_path(path: Path, *, through_link: bool = True) -> Iterator[Path]:
             )
         target = Path(os.path.realpath(path)) if through_link and path.is_symlink() else path
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(_temporary_name(target.name))
+        temporary = target.with_name(temporary_name(target.name))
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
-        _lock(descriptor)
+        lock(descriptor)
         yield temporary
         with _write_errors(path):
             _sync(descriptor)
@@ -207,45 +198,6 @@ def _uploaded(path: StorePath) -> Iterator[Path]:
             path.service.upload(path.key, temporary)
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove temporary files that killed runs left in a folder, and say which.
-
-    A file goes only if it bears our kind of name, is a minute old, and nobody holds its lock; the
-    system drops a lock with its process. Where files cannot be locked nothing is removed.
-    """
-    removed = []
-    for path in folder.iterdir():
-        if _LEFTOVER.fullmatch(path.name) and _is_abandoned(path):
-            with suppress(OSError):
-                path.unlink()
-                removed.append(path)
-    return removed
-
-
-def _is_abandoned(path: Path) -> bool:
-    try:
-        if time.time() - path.lstat().st_mtime < _LEFTOVER_AGE:
-            return False
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
-    except OSError:
-        return False
-    try:
-        return _lock(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock an open file without waiting; whether that worked."""
-    if sys.platform == "win32":
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 def _sync(descriptor: int) -> None:
     """Bring the bytes to the disk: some file systems report a full disk only now."""
     try:
@@ -253,13 +205,6 @@ def _sync(descriptor: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # this file system cannot
             raise
-
-
-def _temporary_name(name: str) -> str:
-    end = f".{secrets.token_hex(4)}.part"
-    while len(os.fsencode(name)) + 1 + len(end) > _MAX_NAME_BYTES:
-        name = name[:-1]
-    return f".{name}{end}"
 
 
 def _is_special(path: Path) -> bool:

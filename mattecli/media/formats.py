@@ -29,7 +29,10 @@ class Format:
     icc: bool = False
 
     def held(self, depth: int) -> int:
-        """Bits a channel for pixels of ``depth``: as many, else the most below, else above."""
+        """Bits a channel to write pixels of ``depth`` with.
+
+        The same if the format has them, else the next fewer, else the fewest that it has.
+        """
         if depth in self.depths or not self.depths:
             return depth
         return max((own for own in self.depths if own < depth), default=min(self.depths))

@@ -73,7 +73,7 @@ def sniff(head: bytes) -> str:
 
 
 def _sniff_boxes(head: bytes) -> str:
-    """AVIF among the formats that are boxes (ISO/IEC 14496-12), by its main and other brands."""
+    """Tell AVIF from other files made of boxes (ISO/IEC 14496-12), by their brands."""
     end = min(len(head), int.from_bytes(head[:4], "big"))
     brands = {head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)}
     if b"avif" in brands:

@@ -39,7 +39,7 @@ def probe(source: Path | bytes) -> Header:
     """What the file's header says, without decoding pixels.
 
     Raises:
-        ImageReadError: there is no such file, it is a pipe, cannot be read or is no sound image.
+        ImageReadError: there is no such file, it is a pipe, no image, damaged, or unreadable.
     """
     with _about(source):
         if isinstance(source, bytes):
@@ -138,7 +138,7 @@ def _content(source: Path | bytes, max_pixels: int) -> bytes:
 
 
 def _claimed_pixels(source: Path, max_pixels: int) -> int:
-    """Pixels that a large file's first bytes claim, if they tell, so that no more is read."""
+    """Pixels that a large file's header claims, where its start tells: a bound on what is read."""
     try:
         if is_stored(source) or source.stat().st_size <= _METADATA_BYTES:
             return max_pixels

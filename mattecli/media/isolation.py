@@ -37,6 +37,7 @@ __all__ = [
     "read_avif_header",
 ]
 
+_START = 150  # seconds that a child may take to get ready, on a machine that is busy
 _PATIENCE = 120  # seconds that one file may take
 _GRACE = 30  # by then its own alarm should have ended it
 
@@ -91,7 +92,12 @@ def _mapped(file: int, planes: list[Mapping[str, Any]]) -> list[Array]:
 
 
 class _Child:
-    """One decoding process."""
+    """One decoding process.
+
+    Raises:
+        OSError: it cannot be started.
+        ResourceError: it was started, but does not get ready.
+    """
 
     def __init__(self) -> None:
         mine, other = socket.socketpair()
@@ -110,9 +116,23 @@ class _Child:
                 mine.close()
                 raise
         self._connection = mine
-        mine.settimeout(_PATIENCE + _GRACE)
-        if receive(mine) is None:
+        try:
+            self._await_ready()
+        except BaseException:
             self.end()
+            raise
+        mine.settimeout(_PATIENCE + _GRACE)
+
+    def _await_ready(self) -> None:
+        self._connection.settimeout(_START)
+        try:
+            greeting = receive(self._connection)
+        except TimeoutError as error:
+            raise ResourceError(
+                f"the process that decodes this image was not ready after {_START} seconds",
+                remedy="use fewer --workers, or close other programs",
+            ) from error
+        if greeting is None:
             raise ResourceError(
                 "no process can be started to decode this image", remedy="run 'mattecli doctor'"
             )
@@ -150,25 +170,36 @@ _lock = threading.Lock()
 
 
 def _asked(task: str, data: bytes) -> Message:
-    with _lock:
-        child = _idle.pop() if _idle else None
+    child = _free_child()
     try:
-        child = child or _Child()
         answer = child.ask(task, data)
     except TimeoutError:
         answer = None
     except OSError as error:
-        if child is not None:
-            child.end()
+        child.end()
+        raise ResourceError(
+            f"this image cannot be handed to its decoder ({error.strerror})",
+            remedy="use fewer --workers",
+        ) from error
+    if answer is None:
+        raise _crashed(child.end())
+    with _lock:
+        _idle.append(child)
+    return _checked(answer)
+
+
+def _free_child() -> _Child:
+    """A child that waits for work, or a new one."""
+    with _lock:
+        if _idle:
+            return _idle.pop()
+    try:
+        return _Child()
+    except OSError as error:
         raise ResourceError(
             f"no process can be started to decode this image ({error.strerror})",
             remedy="use fewer --workers",
         ) from error
-    if child is None or answer is None:
-        raise _crashed(None if child is None else child.end())
-    with _lock:
-        _idle.append(child)
-    return _checked(answer)
 
 
 def _checked(answer: Message) -> Message:

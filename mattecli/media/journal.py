@@ -33,6 +33,7 @@ __all__ = [
     "open_writer",
     "read_entries",
     "require_journal",
+    "unusable_journal",
 ]
 
 FILE_NAME = ".mattecli-journal.jsonl"
@@ -99,6 +100,13 @@ def absolute(path: Path) -> str:
     return str(path) if isinstance(path, StorePath) else os.path.abspath(path)  # noqa: PTH100
 
 
+def unusable_journal(path: Path, error: OSError) -> UsageError:
+    """What is raised for a journal that cannot be read or written."""
+    return UsageError(
+        f"the journal cannot be used ({error.strerror})", path=path, remedy="name another"
+    )
+
+
 def read_entries(path: Path) -> Entries:
     """What is in a journal; lines that make no sense are passed over and counted.
 
@@ -120,9 +128,7 @@ def read_entries(path: Path) -> Entries:
     except FileNotFoundError:
         return Entries()
     except OSError as error:
-        raise UsageError(
-            f"the journal cannot be used ({error.strerror})", path=path, remedy="name another"
-        ) from error
+        raise unusable_journal(path, error) from error
     return Entries(entries, damaged)
 
 
@@ -139,9 +145,7 @@ def require_journal(path: Path) -> None:
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             return
-        raise UsageError(
-            f"the journal cannot be used ({error.strerror})", path=path, remedy="name another"
-        ) from error
+        raise unusable_journal(path, error) from error
     if some and not any(_entry(line) for line in some):
         raise UsageError("it is there, and is no journal", path=path, remedy="name another")
 

@@ -227,12 +227,12 @@ def _digest(text: str) -> str:
 
 
 def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """What file systems that ignore case, or how accents are composed, make of a path."""
+    """The path as file systems see it that ignore case or how accents are composed."""
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
 
 
 def refuse_overwriting(plans: Iterable[Mapping[str, Path | None]], read: Iterable[Path]) -> None:
-    """Fail if an output would take the place of a file that is read, by whatever name.
+    """Fail if an output would take the place of a file that is read, even by another name.
 
     Raises:
         UsageError: names both.
@@ -250,7 +250,7 @@ def refuse_overwriting(plans: Iterable[Mapping[str, Path | None]], read: Iterabl
 
 
 def _identity(path: Path) -> tuple[int, int] | str | None:
-    """What a file is by whatever name (link, case, way there); None where there is none."""
+    """What identifies a file under all its names (links, case, detours); None for no file."""
     if isinstance(path, StorePath):
         return str(path)
     with suppress(OSError, ValueError):

@@ -13,7 +13,8 @@ from mattecli.errors import PairingError, UsageError, shown_path
 from mattecli.media.earlier import KINDS
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder, is_there
-from mattecli.media.sources import Source, natural_key
+from mattecli.media.sources import Source
+from mattecli.media.walk import visible_entries
 
 __all__ = ["pair_companions"]
 
@@ -38,7 +39,7 @@ def pair_companions(
     One file is the companion of all. In a folder it is the image that is called like the source:
     ``<stem>-<what>``, ``<stem>_<what>``, else ``<stem>``; and where the source is an output
     itself (``photo-trimap``), like the photo it was made from; last, what was made from the photo's
-    matte or mask (``photo-alpha-trimap``). What lies in a subfolder of a
+    matte, mask or foreground (``photo-alpha-trimap``). What lies in a subfolder of a
     recursive input is looked for in the subfolder of that name. No source is its own companion.
 
     Args:
@@ -70,11 +71,11 @@ def _by_stem(folder: Path) -> Mapping[str, list[Path]]:
     """A folder's images by stem; empty where there is no such folder."""
     stems: dict[str, list[Path]] = defaultdict(list)
     try:
-        entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+        entries = visible_entries(folder)
     except OSError:
         return stems
     for entry in entries:
-        if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith("."):
+        if entry.suffix.lower() in EXTENSIONS:
             stems[_composed(entry.stem)].append(entry)
     return stems
 

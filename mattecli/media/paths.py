@@ -1,4 +1,4 @@
-"""What lies under a name, whoever made the name up: too long or forbidden ones lead nowhere."""
+"""What a path leads to. A name that the system refuses (too long, a NUL byte) leads nowhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_there(path: Path) -> bool:
 
 
 def _asked(path: Path, question: Callable[[], bool]) -> bool:
-    """The answer; no where the name itself is refused."""
+    """The answer to a question about a path; False where the name itself is refused."""
     try:
         return question()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Names with wildcards, and what a folder is by whatever name, here and in stores."""
+"""Names with wildcards, and the real names of folders, here and in stores."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from mattecli.media.stores.path import StorePath
 
-__all__ = ["is_pattern", "matches_of", "plain_start", "real_name"]
+__all__ = ["has_wildcards", "matches_of", "plain_start", "real_name"]
 
 _MAGIC = re.compile(r"[*?[]")
 
 
-def is_pattern(name: str) -> bool:
+def has_wildcards(name: str) -> bool:
     """Whether a name, or part of one, has wildcards."""
     return _MAGIC.search(name) is not None
 
 
 def real_name(folder: Path) -> str:
-    """What a folder is by whatever way."""
+    """A folder's name without links and detours: one name, by whatever path it was reached."""
     return str(folder) if isinstance(folder, StorePath) else os.path.realpath(folder)
 
 
@@ -34,5 +34,5 @@ def matches_of(pattern: Path) -> list[Path]:
 def plain_start(pattern: Path) -> Path:
     """The folder that a pattern's wildcards start in."""
     parts = pattern.parts
-    magic = next(index for index, part in enumerate(parts) if is_pattern(part))
+    magic = next(index for index, part in enumerate(parts) if has_wildcards(part))
     return type(pattern)(*parts[:magic])

@@ -1,4 +1,4 @@
-"""Pillow as a decoder, for what OpenCV does not read or bends.
+"""Pillow as a decoder, for what OpenCV does not read or would change.
 
 Its plugins are called one by one: ``Image.open`` would also try formats that are not wanted here
 (one starts Ghostscript), and has its own, global bound on the number of pixels.

@@ -1,4 +1,4 @@
-"""Whether an output of an earlier run is still the whole picture that it was: at a glance."""
+"""A quick check whether an output of an earlier run is still whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDS = {"png": b"\0\0\0\0IEND\xae\x42\x60\x82", "jpeg": b"\xff\xd9"}
 
 
 def is_sound(path: Path) -> bool:
-    """Whether there is anything in it; what is no ordinary file is not asked."""
+    """Whether a file is not empty; what is no ordinary file passes."""
     if isinstance(path, StorePath):
         return path.stat().st_size > 0
     return not is_ordinary_file(path) or path.stat().st_size > 0
@@ -54,7 +54,7 @@ def is_sound_image(path: Path) -> bool:
 
 
 def _holds(path: Path, end: bytes) -> bool:
-    """Whether what ends a picture comes before the end: others add to files what they like."""
+    """Whether the mark of a picture's end lies anywhere in a file: programs may append to it."""
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as m:
             return m.find(end) >= 0

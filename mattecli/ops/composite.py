@@ -16,6 +16,7 @@ from mattecli.records import Array, Size
 
 __all__ = [
     "Placed",
+    "associated",
     "blurred",
     "checkerboard",
     "composite",
@@ -287,3 +288,8 @@ def _encoded(light: Float32) -> Float32:
     """Linear light to sRGB values."""
     bright = 1.055 * np.power(np.maximum(light, 0), np.float32(1 / 2.4)) - 0.055
     return np.where(light <= 0.0031308, light * np.float32(12.92), bright.astype(np.float32))
+
+
+def associated(rgba: Array) -> Array:
+    """H,W,4 with its straight colours multiplied by its alpha, of the same type; levels rounded."""
+    return join_rgba(premultiplied(rgba[..., :3], rgba[..., 3]), rgba[..., 3])

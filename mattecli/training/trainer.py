@@ -13,7 +13,7 @@ from torch import nn
 
 from mattecli.engine.allocator import keep_freed_memory
 from mattecli.errors import CheckpointError, ResourceError, UsageError
-from mattecli.media.files import remove_leftovers
+from mattecli.media.leftovers import remove_leftovers
 from mattecli.models.checkpoint import Checkpoint
 from mattecli.training.average import WeightAverage
 from mattecli.training.checkpoint import (

@@ -66,7 +66,7 @@ def read_header(data: bytes) -> Header:
 
 
 def pixels_only(data: bytes) -> bytes:
-    """The file without EXIF, profiles and other metadata, after its end was seen to be there.
+    """The file without EXIF, profiles and other metadata, once its end has been found.
 
     Markers before the first scan may belong to thumbnails; inside it 0xFF is stuffed, so that the
     end-of-image marker cannot occur by chance. What follows that marker (padding, more pictures)

@@ -9,8 +9,8 @@ from mattecli.media.containers.header import Header, Mode, damaged, truncated, u
 from mattecli.media.containers.tiff_tags import (
     LIST_TAGS,
     Directory,
-    Entry,
     Tag,
+    TagValues,
     count_directories,
     read_directory,
     rewritten,
@@ -109,14 +109,14 @@ class StoredPixels:
 
 
 def pixels_only(data: bytes) -> StoredPixels:
-    """The file without metadata, after all its pixels were seen to be there.
+    """The file without metadata, once all its pixels have been found.
 
     Raises:
         ImageReadError: pixels are missing; decoders would leave them grey or black.
     """
     directory = without_metadata(read_directory(data))
     _check_complete(data, directory)
-    changes: dict[int, Entry] = {}
+    changes: dict[int, TagValues] = {}
     white_is_zero = directory.number(Tag.PHOTOMETRIC, -1) == _WHITE_IS_ZERO
     if white_is_zero:
         changes[Tag.PHOTOMETRIC] = directory.shorts(_BLACK_IS_ZERO)

@@ -18,8 +18,8 @@ from mattecli.media.containers.header import damaged, truncated
 __all__ = [
     "LIST_TAGS",
     "Directory",
-    "Entry",
     "Tag",
+    "TagValues",
     "count_directories",
     "exif_orientation",
     "read_directory",
@@ -72,7 +72,7 @@ LIST_TAGS = frozenset((320, 347, 529, 530, 532)) | {
     Tag.EXTRA_SAMPLES,
     Tag.SAMPLE_FORMAT,
 }
-"""Those of the tags that describe pixels that may have several values."""
+"""The tags among them that may have several values."""
 
 _KNOWN = _PIXEL_TAGS | frozenset(Tag)
 
@@ -84,7 +84,7 @@ _MAX_DIRECTORIES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TagValues:
     """One tag's values: TIFF type, number of values, and their bytes in the file's order."""
 
     kind: int
@@ -104,7 +104,7 @@ class Directory:
 
     order: str
     big: bool
-    entries: Mapping[int, Entry]
+    entries: Mapping[int, TagValues]
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """The tag's integers; empty where it is absent or not of integers."""
@@ -123,9 +123,9 @@ class Directory:
         value = self.number(Tag.ORIENTATION, 1)
         return value if 1 <= value <= 8 else 1
 
-    def shorts(self, *values: int) -> Entry:
-        """An entry of 16-bit integers for this directory."""
-        return Entry(_SHORT, len(values), struct.pack(f"{self.order}{len(values)}H", *values))
+    def shorts(self, *values: int) -> TagValues:
+        """16-bit integers as a tag's values in this directory."""
+        return TagValues(_SHORT, len(values), struct.pack(f"{self.order}{len(values)}H", *values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class _Layout:
 def read_directory(data: bytes) -> Directory:
     """The file's first directory.
 
-    Only tags that are used here are kept, and of those only such whose values lie inside the file.
+    Tags that are not used here, or whose values do not lie inside the file, are left out.
 
     Raises:
         ImageReadError: there is no whole directory.
@@ -183,13 +183,13 @@ def read_directory(data: bytes) -> Directory:
     layout = _layout(data)
     at = layout.number(layout.offset, data, layout.first_offset_at)
     rows = data[layout.rows(data, at)]
-    entries: dict[int, Entry] = {}
+    entries: dict[int, TagValues] = {}
     for tag, kind, values, inline in layout.entry.iter_unpack(rows):
         if tag in _KNOWN and tag not in entries:
             size = _VALUE_BYTES.get(kind, 0) * values
             raw = inline[:size] if size <= len(inline) else layout.value(data, inline, size)
             if size and len(raw) == size:
-                entries[tag] = Entry(kind, values, raw)
+                entries[tag] = TagValues(kind, values, raw)
     return Directory(layout.order, layout.big, entries)
 
 
@@ -216,7 +216,7 @@ def count_directories(data: bytes) -> int:
     return max(1, len(seen))
 
 
-def rewritten(data: bytes, directory: Directory, changes: Mapping[int, Entry]) -> bytes:
+def rewritten(data: bytes, directory: Directory, changes: Mapping[int, TagValues]) -> bytes:
     """The file with a new first and only directory, appended; pixels stay where they are.
 
     Args:

@@ -1,4 +1,4 @@
-"""The path of an object, with the questions that are put to a file's path."""
+"""Paths of objects in stores, which answer what is asked of the paths of files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path, PosixPath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mattecli.media.stores.service import Entry, Service
+    from mattecli.media.stores.service import ObjectInfo, Service
 
 __all__ = ["StorePath", "list_ahead"]
 
@@ -19,7 +19,7 @@ _WORTH_A_LISTING = 8  # names in one folder; one listing answers for a thousand
 
 
 class StorePath(PosixPath):
-    """An object, or what stands for a folder of them: a common beginning of names.
+    """An object, or a common beginning of objects' names, which stands for a folder.
 
     Its parts are ``s3:``, the bucket, and those of the key; as text it is a URL again. What cannot
     be asked of an object (locks, links, permissions) is not to be asked of this either.
@@ -47,17 +47,17 @@ class StorePath(PosixPath):
 
     def exists(self, **_: Any) -> bool:
         """Whether there is such an object, or any below it."""
-        return self._entry() is not None
+        return self._info() is not None
 
     def is_dir(self, **_: Any) -> bool:
         """Whether there are objects below it."""
-        entry = self._entry()
-        return entry is not None and entry.is_folder
+        info = self._info()
+        return info is not None and info.is_folder
 
     def is_file(self, **_: Any) -> bool:
         """Whether there is such an object."""
-        entry = self._entry()
-        return entry is not None and not entry.is_folder
+        info = self._info()
+        return info is not None and not info.is_folder
 
     def is_symlink(self) -> bool:
         """Never."""
@@ -72,15 +72,15 @@ class StorePath(PosixPath):
 
         Raises:
             FileNotFoundError: there is no such object.
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
-        entry = self.service.entry(self.key)
-        mode = stat.S_IFDIR | 0o755 if entry.is_folder else stat.S_IFREG | 0o644
+        info = self.service.info(self.key)
+        mode = stat.S_IFDIR | 0o755 if info.is_folder else stat.S_IFREG | 0o644
         number = int.from_bytes(hashlib.blake2b(os.fsencode(self), digest_size=6).digest(), "big")
-        seconds = entry.changed_ns // 10**9
+        seconds = info.changed_ns // 10**9
         return os.stat_result(
-            (mode, number, -1, 1, 0, 0, entry.size, seconds, seconds, seconds),
-            {"st_mtime_ns": entry.changed_ns},
+            (mode, number, -1, 1, 0, 0, info.size, seconds, seconds, seconds),
+            {"st_mtime_ns": info.changed_ns},
         )
 
     def iterdir(self) -> Iterator[StorePath]:  # type: ignore[override]  # its own kind
@@ -88,7 +88,7 @@ class StorePath(PosixPath):
 
         Raises:
             FileNotFoundError: nothing does.
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         return iter([self / name for name in self.service.listing(self.key)])
 
@@ -124,23 +124,23 @@ class StorePath(PosixPath):
         """The objects that it, as a pattern, stands for; their folders are listed for later.
 
         Raises:
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         found = [StorePath(self.parts[0], key) for key in self.service.match(self.key)]
         list_ahead(found)
         return iter(found)
 
-    def _entry(self) -> Entry | None:
+    def _info(self) -> ObjectInfo | None:
         try:
-            return self.service.entry(self.key)
+            return self.service.info(self.key)
         except FileNotFoundError:
             return None
 
 
 def list_ahead(paths: Iterable[Path]) -> None:
-    """Have what will be asked about many objects of one folder answered by one listing.
+    """List each folder of which many objects will be asked about: one request instead of many.
 
-    A folder that cannot be listed is asked about name by name.
+    In a folder that cannot be listed, each object is asked about by itself.
     """
     counts: dict[StorePath, int] = {}
     for path in paths:

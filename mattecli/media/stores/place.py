@@ -17,7 +17,7 @@ from mattecli.media.stores.schemes import SCHEMES
 __all__ = ["as_path", "is_stored"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
-# Of a path: that has lost a slash.
+# A URL after pathlib collapsed its double slash.
 _AS_PATH = re.compile(rf"({'|'.join(SCHEMES)}|file):/+(.*)", re.DOTALL | re.IGNORECASE)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from mattecli.errors import UsageError
 from mattecli.media.stores.schemes import SCHEMES
 
-__all__ = ["Entry", "Service", "StoreError", "forget_listings", "service_of"]
+__all__ = ["ObjectInfo", "Service", "StoreError", "forget_listings", "service_of"]
 
 _PART_BYTES = 50 << 20  # of a large upload
 
@@ -38,13 +38,13 @@ class _MissingError(StoreError, FileNotFoundError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ObjectInfo:
     """What a store tells of an object.
 
     Attributes:
         size: in bytes.
         changed_ns: when it was made, in nanoseconds since 1970.
-        is_folder: it is no object, but others' names begin so.
+        is_folder: it is no object, but the beginning of others' names.
     """
 
     size: int
@@ -61,15 +61,15 @@ class Service:
 
     def __init__(self, files: Any) -> None:
         self._files = files
-        self._known: dict[str, dict[str, Entry]] = {}  # by folder; what is not there, is not
+        self._known: dict[str, dict[str, ObjectInfo]] = {}  # listings, whole, by folder
         self._guard = threading.Lock()
 
-    def entry(self, key: str) -> Entry:
+    def info(self, key: str) -> ObjectInfo:
         """What there is under a name.
 
         Raises:
-            FileNotFoundError: nothing is.
-            OSError: the store does not tell.
+            FileNotFoundError: there is nothing.
+            OSError: the store refuses, or does not answer.
         """
         folder, _, name = key.rpartition("/")
         listed = self._known.get(folder)
@@ -78,16 +78,16 @@ class Service:
                 return listed[name]
             raise _MissingError(errno.ENOENT, "there is no such object")
         if key in self._known:
-            return Entry(0, 0, is_folder=True)
+            return ObjectInfo(0, 0, is_folder=True)
         with _as_os_error(key):
-            return _entry(self._files.info(key))
+            return _info_of(self._files.info(key))
 
     def listing(self, key: str) -> list[str]:
         """Names directly below a folder.
 
         Raises:
             FileNotFoundError: there is nothing.
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         if key not in self._known:
             with _as_os_error(key):
@@ -110,14 +110,14 @@ class Service:
         """Keys that a pattern with ``*``, ``?``, ``[]`` and ``**`` matches.
 
         Raises:
-            OSError: the store does not tell.
+            OSError: the store refuses, or does not answer.
         """
         with _as_os_error(pattern):
             found = self._files.glob(pattern, detail=True)
         return [key for key, info in found.items() if info["type"] == "file"]
 
     def forget(self) -> None:
-        """Ask anew from now on."""
+        """Forget what was listed."""
         self._files.invalidate_cache()
         self._known = {}
 
@@ -168,7 +168,7 @@ class Service:
         for info in found:
             name = str(info["name"]).rstrip("/").rpartition("/")[2]
             if str(info["name"]).rstrip("/") != key and name:  # it may list itself as a marker
-                names[name] = _entry(info)
+                names[name] = _info_of(info)
         with self._guard:
             self._known[key] = names
 
@@ -203,18 +203,18 @@ def _connected(scheme: str) -> Service:
 
 
 def forget_listings() -> None:
-    """Ask anew from now on: a run begins."""
+    """Forget what all stores have listed, when a run begins."""
     for service in _services.values():
         service.forget()
 
 
-def _entry(info: dict[str, Any]) -> Entry:
+def _info_of(info: dict[str, Any]) -> ObjectInfo:
     when = info.get("LastModified") or info.get("mtime") or info.get("updated") or 0
     if isinstance(when, str):
         when = datetime.fromisoformat(when)
     seconds = when.timestamp() if isinstance(when, datetime) else float(when)
     size = int(info.get("size") or 0)
-    return Entry(size, round(seconds * 1000) * 10**6, is_folder=info["type"] == "directory")
+    return ObjectInfo(size, round(seconds * 1000) * 10**6, is_folder=info["type"] == "directory")
 
 
 @contextmanager

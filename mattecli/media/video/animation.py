@@ -13,7 +13,7 @@ _GIF_RATE = 50  # viewers slow down what is faster than two hundredths of a seco
 
 
 def animate(folder: Path, target: str, plan: JoinPlan) -> None:
-    """Write ``target`` in ``folder`` out of the listed pieces; of a GIF the palette first.
+    """Write ``target`` in ``folder`` from the listed pieces; for a GIF after its palette.
 
     Raises:
         VideoWriteError: it could not be written.
@@ -43,7 +43,7 @@ def _is_too_fast(plan: JoinPlan) -> bool:
 
 
 def animation_notes(plan: JoinPlan) -> list[str]:
-    """What of the frames is left out or joined, for people."""
+    """Which frames are left out or merged, for people."""
     if _is_too_fast(plan):
         return [f".gif shows {_GIF_RATE} frames a second at most; the others are left out"]
     if plan.container.name == "webp":

@@ -1,7 +1,7 @@
 """Body of a child process that reads headers and packets of files nobody vouches for.
 
 Run as ``python -P -m mattecli.media.video.child probe|index FD``; the open file is inherited. Only
-this process maps the file's container into libav; it has a ceiling of memory and can be killed.
+this process opens the file with libav; its memory is limited, and it can be killed.
 
 ``probe`` prints one JSON object, ``index`` one line ``pts dts`` for each packet of the video
 stream that is meant to be shown, and at last ``end N`` with the number of all its packets.

@@ -15,7 +15,7 @@ __all__ = ["Clip"]
 
 
 class Clip:
-    """An open video file; what is done with it goes on if its name vanishes meanwhile.
+    """An open video file, which can be read on if its name is removed meanwhile.
 
     Args:
         path: the file.
@@ -57,7 +57,7 @@ class Clip:
         return self.info
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         os.close(self._descriptor)
 
     def __enter__(self) -> Clip:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -17,7 +16,6 @@ __all__ = [
     "Container",
     "check_codec",
     "choose_codec",
-    "container_of",
 ]
 
 CodecName: TypeAlias = Literal["auto", "prores", "vp9", "h264", "hevc", "ffv1"]
@@ -157,11 +155,6 @@ class Codec:
     pixels: str
 
 
-def container_of(path: Path | str) -> Container | None:
-    """The container that a file's name means, or None."""
-    return CONTAINERS.get(Path(path).suffix.lower().removeprefix("."))
-
-
 def choose_codec(
     container: Container,
     info: ClipInfo,
@@ -257,7 +250,7 @@ def _hevc(info: ClipInfo, content: str, crf: int | None) -> Codec:
 
 
 def _halved(info: ClipInfo) -> str:
-    """4:2:0, which every player knows; 4:4:4 for odd sides, which these encoders refuse else."""
+    """4:2:0, which every player knows; 4:4:4 for odd sides, which 4:2:0 cannot have."""
     chroma = "444" if info.size.width % 2 or info.size.height % 2 else "420"
     return f"yuv{chroma}p10le" if info.depth > 8 else f"yuv{chroma}p"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from mattecli.records import Array
 __all__ = ["ClipReader", "Damage"]
 
 _SEEK_MARGIN = 1  # seconds before the wanted frame that decoding begins
-_SIGN_OF_LIFE = 64  # frames of those that are skipped, of which one is passed on
+_SIGN_OF_LIFE = 64  # one of so many skipped frames is passed on, to show that work goes on
 _TURNS = {90: "transpose=1", 180: "hflip,vflip", 270: "transpose=2"}
 _NEAR_END = 1.0  # seconds: sound may go on after the pictures
 _SETTLE = 0.1  # seconds that ffmpeg's words may lag behind its pictures
@@ -36,7 +37,7 @@ class Damage:
 
     Attributes:
         repeated: frames that could not be decoded.
-        untimely: frames whose time had passed when they came; left out.
+        untimely: frames that were left out since one of a later time had come before them.
         errors: complaints of the decoder.
         is_cut_off: the file ends before it should.
         words: the last complaint.
@@ -82,31 +83,34 @@ class ClipReader:
         self._is_live = isinstance(clip, StreamClip) and not clip.is_whole
         self._is_deep = self.info.depth > 8 and form == "rgb"
         self._last: Frame | None = None
-        self._time: int | None = None  # of the frame before, or of what stands for it
+        self._time: int | None = None  # of the frame before, be it a repeated one
 
     def __iter__(self) -> Generator[Frame]:
-        source = self._clip.another()
-        promised = None if self._is_live else PacketTimes(self._clip.another())
-        aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
-        reading, writing = data_pipe()
-        try:
-            process = Ffmpeg(
+        with ExitStack() as stack:
+            promised = None
+            if not self._is_live:
+                promised = PacketTimes(self._clip.another())
+                stack.callback(promised.close)
+            reading, writing = data_pipe()
+            stack.callback(os.close, reading)
+            process = self._started(writing)
+            stack.callback(process.kill)
+            yield from self._frames(process, reading, promised)
+            self._end(process, promised)
+
+    def _started(self, writing: int) -> Ffmpeg:
+        """The decoder, at work; ``writing`` is its own from now on."""
+        with ExitStack() as stack:
+            stack.callback(os.close, writing)
+            source = self._clip.another()
+            stack.callback(os.close, source)
+            aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
+            return Ffmpeg(
                 "decoder",
                 self._arguments(source, writing),
                 files=[source, writing, *([aside[0]] if aside else [])],
                 patience=self._patience,
             )
-        finally:
-            os.close(writing)
-            os.close(source)
-        try:
-            yield from self._frames(process, reading, promised)
-            self._end(process, promised)
-        finally:
-            process.kill()
-            os.close(reading)
-            if promised is not None:
-                promised.close()
 
     def _arguments(self, source: int, writing: int) -> list[str]:
         info, start = self.info, self._span.start
@@ -134,7 +138,7 @@ class ClipReader:
         ]
 
     def _set_aside(self) -> list[str]:
-        """What else of a stream is kept while it passes."""
+        """Arguments that keep the sound and subtitles of a stream, which come by only once."""
         aside = self._clip.aside if isinstance(self._clip, StreamClip) else None
         if aside is None:
             return []
@@ -215,7 +219,7 @@ class ClipReader:
 
     @property
     def _bytes(self) -> int:
-        """Of a frame; one that is shorter was cut off with its sender."""
+        """Size of a frame; a shorter one was cut off when ffmpeg ended."""
         samples = self.info.size.pixels * (1 if self._form == "grey" else 3)
         return samples * (2 if self._is_deep else 1)
 
@@ -226,7 +230,7 @@ class ClipReader:
         return levels.reshape(size.height, size.width, *channels)
 
     def _raise_unless_clean(self, process: Ffmpeg) -> None:
-        """Pictures ended: because the file did, or because ffmpeg did?"""
+        """The frames have ended: raise, unless that is because the file has."""
         code = process.wait()
         if code < 0 or process.has_stalled:
             error = process.read_error(code)

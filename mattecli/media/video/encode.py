@@ -74,7 +74,7 @@ class EncoderPlan:
         return is_uneven(self.size, self.codec.pixels)
 
     def filled_up(self, image: Array) -> Array:
-        """A frame as stored, with sides that chroma samples divide; cut again in ffmpeg."""
+        """A frame as stored, padded to sides that chroma samples divide; ffmpeg crops it again."""
         if not self.is_uneven:
             return image
         if self.turn_back and self.info.rotation in _TURN_BACK:
@@ -125,6 +125,9 @@ class FrameEncoder:
         first: a frame of the kind that will come.
         target: name in ``folder``, or a descriptor to write to.
         folder: ffmpeg's current folder.
+
+    Raises:
+        ResourceError: ffmpeg cannot be started.
     """
 
     def __init__(
@@ -136,6 +139,8 @@ class FrameEncoder:
         self._plan = plan
         self._raw = raw_format(first)
         self._size = Size.of(plan.filled_up(first))
+        self._queue: queue.Queue[tuple[int, Array] | None] = queue.Queue(maxsize=_QUEUED)
+        self._error: MattecliError | None = None
         reading, self._writing = data_pipe()
         try:
             self._process = Ffmpeg(
@@ -145,10 +150,11 @@ class FrameEncoder:
                 patience=plan.patience,
                 ends=(reading, target if isinstance(target, int) else subprocess.DEVNULL),
             )
+        except BaseException:
+            os.close(self._writing)
+            raise
         finally:
             os.close(reading)
-        self._queue: queue.Queue[tuple[int, Array] | None] = queue.Queue(maxsize=_QUEUED)
-        self._error: MattecliError | None = None
         self._thread = threading.Thread(target=self._feed, name="encode", daemon=True)
         self._thread.start()
 
@@ -223,7 +229,9 @@ class FrameEncoder:
         refused: Exception | None = None
         try:
             self._mux()
-        except Exception as error:  # noqa: BLE001 - raised by whoever hands over the next frame
+        # Whatever it is (of libav, OpenCV, NumPy, memory): a thread that ended without telling
+        # would leave a file that is cut off and looks complete.
+        except Exception as error:  # noqa: BLE001 - raised where the next frame is handed over
             refused = error
         finally:
             with suppress(OSError):

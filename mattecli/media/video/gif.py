@@ -20,8 +20,8 @@ def restore_background(path: Path) -> None:
 
     ffmpeg leaves a frame that is opaque all over where it is, and so its pixels show through those
     of the frames that follow. Such a frame gets the others' transparent colour, too, since some
-    viewers clear to a colour else. The frames must be whole, not differences, and of one palette
-    that keeps an entry for transparency.
+    viewers would otherwise clear to a colour. The frames must be whole, not differences, and of one
+    palette that keeps an entry for transparency.
 
     Raises:
         VideoWriteError: it is no GIF.

@@ -48,8 +48,8 @@ def join(folder: Path, pieces: Sequence[str], target: str, plan: JoinPlan) -> No
 def _list_pieces(folder: Path, pieces: Sequence[str], kind: str) -> Fraction:
     """Write the list that ffmpeg joins by; seconds at which the first piece begins.
 
-    Each piece keeps its own clock: a piece's length in the list is the way from its beginning to
-    the next one's, so that all are shifted alike.
+    Pieces keep their timestamps: the length that is listed for a piece is the time from its
+    beginning to the next one's, so that all are shifted alike.
     """
     starts = [_start(folder / piece, kind) for piece in pieces]
     lines = ["ffconcat version 1.0"]
@@ -64,7 +64,7 @@ def _list_pieces(folder: Path, pieces: Sequence[str], kind: str) -> Fraction:
 def _start(piece: Path, kind: str) -> int:
     """Microseconds at which one of our own pieces begins.
 
-    The file is given, not its name, in which libraries may see an address.
+    The open file is given instead of its name, which libraries may take for an address.
     """
     try:
         with piece.open("rb") as file, av.open(file, "r", format=kind) as container:

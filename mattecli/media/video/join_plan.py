@@ -1,4 +1,4 @@
-"""What becomes of a clip's pieces, and one ffmpeg that does a part of it."""
+"""How a clip's pieces become one file, and a run of ffmpeg over them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIECES = "pieces.ffconcat"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinPlan:
-    """What becomes of a clip's pieces.
+    """How a clip's pieces become one file.
 
     Attributes:
         info: of the source.
@@ -53,7 +53,7 @@ def run_in(
     Raises:
         VideoWriteError: it failed.
     """
-    # Copying gigabytes shows no sign of life in between: patience is for each gigabyte.
+    # Copying shows no sign of life until it is done, so that patience grows with the size.
     patience = plan.patience + 60 * sum(p.stat().st_size for p in folder.iterdir()) / 1e9
     process = Ffmpeg(role, arguments, files=files, folder=folder, patience=patience)
     try:

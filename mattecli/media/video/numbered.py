@@ -19,7 +19,7 @@ from mattecli.media.video.outputs import CountedOutput, Stamp
 from mattecli.media.video.process import associates_alpha
 from mattecli.media.video.sequence import numbered, stem_of
 from mattecli.media.video.workfolder import WorkFolder
-from mattecli.ops.composite import join_rgba, premultiplied
+from mattecli.ops.composite import associated
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array
 
@@ -188,7 +188,7 @@ class ExrOutput(_NumberedOutput):
         self._first = 0
 
     def _put(self, stamp: Stamp, image: Array) -> None:
-        image = _associated(image)
+        image = _as_exr(image)
         if self._encoder is None:
             self._first = stamp.index
             self._encoder = FrameEncoder(self._plan, image, "part-%09d.exr", self._folder.path)
@@ -211,12 +211,11 @@ class ExrOutput(_NumberedOutput):
         super().abandon()
 
 
-def _associated(image: Array) -> Array:
+def _as_exr(image: Array) -> Array:
     """Colours multiplied with alpha, as OpenEXR wants them, unless ffmpeg does that itself."""
     if image.ndim == 2 or image.shape[2] == 3 or associates_alpha():
         return image
-    deep = to_levels(image, np.uint16)
-    return join_rgba(premultiplied(deep[..., :3], deep[..., 3]), deep[..., 3])
+    return associated(to_levels(image, np.uint16))
 
 
 def _numbers(line: str) -> tuple[int, int]:

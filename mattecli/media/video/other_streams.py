@@ -18,8 +18,8 @@ from mattecli.media.video.records import Chapter, ClipInfo, OtherStream
 __all__ = ["source_input", "stream_arguments", "stream_notes", "write_chapters"]
 
 _CHAPTERS = "chapters.ffmeta"
-_EARLIER = 10  # seconds before the beginning that streams are looked through from
-_LATER = 2
+_EARLIER = 10  # seconds before the wanted part at which reading begins
+_LATER = 2  # seconds after it at which reading ends
 _OF_ITS_CONTAINER = ("major_brand", "minor_version", "compatible_brands")
 _QUICKTIME = MappingProxyType(  # the one of a language's two codes that .mov has a number for
     {
@@ -127,7 +127,7 @@ def _codec(stream: OtherStream, container: Container) -> tuple[str, ...]:
 
 
 def _mapped(plan: JoinPlan, stream: OtherStream, place: str) -> list[str]:
-    """Tags have to be named one by one, since those of the pictures are."""
+    """A stream with its tags: as some are mapped, ffmpeg copies no others by itself."""
     tags = [f"-map_metadata:s:{place}", f"1:s:{stream.index}"]
     if stream.language:
         tags += [f"-metadata:s:{place}", f"language={_language(plan, stream.language)}"]

@@ -6,6 +6,7 @@ import heapq
 import os
 import subprocess
 
+from mattecli.errors import ResourceError
 from mattecli.media.child_process import child_environment
 from mattecli.media.video.clip import Clip
 from mattecli.media.video.probe import child_command
@@ -17,21 +18,31 @@ class PacketTimes:
     """The timestamps that a file's packets promise, read by the child while ffmpeg decodes.
 
     Args:
-        descriptor: the open file; belongs to this object from now on.
+        descriptor: the open file; belongs to this object from now on, also when it cannot be made.
+
+    Raises:
+        ResourceError: the child cannot be started.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._child = subprocess.Popen(
-            child_command("index", descriptor),
-            pass_fds=[descriptor],
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        try:
+            self._child = subprocess.Popen(
+                child_command("index", descriptor),
+                pass_fds=[descriptor],
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(descriptor)
+            raise ResourceError(
+                f"no process can be started to read this video ({error.strerror})",
+                remedy="use fewer --workers",
+            ) from error
         self._pending: list[int] = []
         self._ended = False
         self.packets = 0

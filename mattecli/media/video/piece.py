@@ -35,9 +35,9 @@ class Piece:
 
 
 def piece_of(entry: Any) -> Piece | None:
-    """The piece of a journal's line, or None if no run of ours wrote it so.
+    """The piece that a line of a journal describes; None if no run of ours can have written it.
 
-    A name is never taken for what it is not: no path, no option, no line of another file.
+    Names are checked, so that none can be a path, an option, or a line in another file.
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         return None

@@ -75,7 +75,7 @@ def associates_alpha() -> bool:
 
 
 def data_pipe() -> tuple[int, int]:
-    """A pipe's reading and writing end, as roomy as the system grants."""
+    """A pipe's reading and writing end, with as large a buffer as the system grants."""
     reading, writing = os.pipe()
     with suppress(OSError):
         fcntl.fcntl(writing, _F_SETPIPE_SZ, _PIPE_BYTES)
@@ -85,8 +85,8 @@ def data_pipe() -> tuple[int, int]:
 class Ffmpeg:
     """A running ffmpeg.
 
-    Its standard error is read all the time; the last lines are kept for messages. While
-    somebody waits for it (``awaited``), silence longer than ``patience`` kills it.
+    Its standard error is read all the time; the last lines are kept for messages. While somebody
+    waits for it (``awaited``) and it does nothing for longer than ``patience``, it is killed.
 
     Args:
         role: what it does, for messages: decoder, encoder ...
@@ -94,7 +94,10 @@ class Ffmpeg:
         files: descriptors that it inherits.
         folder: its current folder, where the names in ``arguments`` lie.
         patience: seconds.
-        stdin, stdout: descriptors in place of /dev/null.
+        ends: descriptors of its standard input and output, /dev/null by default.
+
+    Raises:
+        ResourceError: there is no ffmpeg, or it cannot be started.
     """
 
     def __init__(
@@ -116,15 +119,21 @@ class Ffmpeg:
         self._patience = patience
         self._waiting_since: float | None = None
         begin = ["-hide_banner", "-nostdin", "-loglevel", "repeat+level+warning", "-y"]
-        self._process = subprocess.Popen(
-            [ffmpeg_path(), *begin, *arguments],
-            stdin=ends[0],
-            stdout=ends[1],
-            stderr=subprocess.PIPE,
-            pass_fds=files,
-            cwd=folder,
-            start_new_session=True,  # the terminal's Ctrl-C is ours to handle
-        )
+        try:
+            self._process = subprocess.Popen(
+                [ffmpeg_path(), *begin, *arguments],
+                stdin=ends[0],
+                stdout=ends[1],
+                stderr=subprocess.PIPE,
+                pass_fds=files,
+                cwd=folder,
+                start_new_session=True,  # the terminal's Ctrl-C is ours to handle
+            )
+        except OSError as error:
+            raise ResourceError(
+                f"the {role} (ffmpeg) cannot be started ({error.strerror})",
+                remedy="use fewer --workers, or run 'mattecli doctor'",
+            ) from error
         self._reader = threading.Thread(target=self._listen, daemon=True, name=role)
         self._reader.start()
         threading.Thread(target=self._watch, daemon=True, name=f"watch {role}").start()
@@ -136,7 +145,7 @@ class Ffmpeg:
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """A block that only goes on when ffmpeg does."""
+        """A block that waits for ffmpeg, which is killed if that takes longer than ``patience``."""
         self._waiting_since = time.monotonic()
         try:
             yield

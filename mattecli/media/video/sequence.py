@@ -13,9 +13,9 @@ from mattecli.media.earlier import meant_among
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.images import read_levels, read_picture
 from mattecli.media.paths import is_folder
-from mattecli.media.sources import natural_key
 from mattecli.media.video.decode import Damage
 from mattecli.media.video.records import ClipInfo, Colour, Frame, Span
+from mattecli.media.walk import visible_entries
 from mattecli.ops.pixels import to_levels
 from mattecli.records import Array, Size
 
@@ -49,7 +49,7 @@ def numbered(pattern: Path, number: int) -> Path:
 
 
 def stem_of(pattern: Path) -> str:
-    """What comes before a pattern's number, without what joins them; may be empty."""
+    """What comes before a pattern's number, without the mark between them; may be empty."""
     return _NUMBER.split(pattern.name)[0].rstrip("-_.")
 
 
@@ -61,12 +61,12 @@ def list_images(path: Path) -> list[Path]:
     """
     folder = path if is_folder(path) else path.parent
     try:
-        entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
+        entries = visible_entries(folder)
     except OSError as error:
         raise VideoReadError(
             f"the folder cannot be read ({error.strerror})", path=folder, remedy="check the name"
         ) from error
-    found = [e for e in entries if e.suffix.lower() in EXTENSIONS and not e.name.startswith(".")]
+    found = [entry for entry in entries if entry.suffix.lower() in EXTENSIONS]
     if is_folder(path):
         names = [entry.name for entry in found]
         meant = set(meant_among(names, names, ()))  # no mattes beside their frames

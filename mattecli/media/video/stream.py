@@ -96,13 +96,18 @@ class StreamClip:
         return reading
 
     def _pour(self, writing: int) -> None:
-        with suppress(OSError):  # the decoder has had enough
-            self._head.seek(0)
-            while chunk := self._head.read(_CHUNK):
-                _write_all(writing, chunk)
-            while chunk := self._stream.read(_CHUNK):
-                _write_all(writing, chunk)
-        os.close(writing)
+        """Body of the thread: what was kept, then what still comes, into a pipe."""
+        try:
+            with suppress(
+                OSError, ValueError
+            ):  # the decoder has had enough, or ``close`` was called
+                self._head.seek(0)
+                while chunk := self._head.read(_CHUNK):
+                    _write_all(writing, chunk)
+                while chunk := self._stream.read(_CHUNK):
+                    _write_all(writing, chunk)
+        finally:  # whatever happened: the decoder waits for the end
+            os.close(writing)
 
     @property
     def aside(self) -> tuple[int, list[OtherStream]] | None:
@@ -129,7 +134,7 @@ class StreamClip:
         return self._aside.fileno() if self.aside else None
 
     def close(self) -> None:
-        """Let it go."""
+        """Close what was kept."""
         self._head.close()
         self._aside.close()
 

@@ -1,4 +1,4 @@
-"""SMPTE timecode: what a frame's label is, so many frames on."""
+"""SMPTE timecode: the label of a frame, counted from an earlier one's."""
 
 from __future__ import annotations
 

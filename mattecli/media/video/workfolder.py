@@ -36,7 +36,8 @@ class WorkFolder:
         resume: keep what an earlier run with this fingerprint completed.
         piece_frames: frames of a piece.
         keeps: what is complete stays for a later run when this one stops.
-        part: the first frame of a part that is made beside others; None for the run that joins.
+        part: the first frame of a part of the video that is made by itself; None for the run that
+            joins all parts.
 
     Raises:
         VideoWriteError: it cannot be made, or another run is at work in it.
@@ -70,13 +71,21 @@ class WorkFolder:
                 remedy="choose another output folder",
             ) from error
         self._lock()
+        try:
+            self._begin(resume)
+        except BaseException:
+            self._journal.close()
+            raise
+
+    def _begin(self, resume: bool) -> None:
+        """Find what an earlier run completed, or begin anew."""
         earlier = self._read() if resume else None
-        if earlier is not None and _fingerprint(earlier[0]) == fingerprint:
+        if earlier is not None and _fingerprint(earlier[0]) == self._fingerprint:
             self.pieces = self._sound(earlier[1:])
         else:
             self.was_other = bool(earlier and len(earlier) > 1)
             self._clear()
-            self._append({"fingerprint": fingerprint})
+            self._append({"fingerprint": self._fingerprint})
 
     @property
     def frames(self) -> int:
@@ -95,20 +104,50 @@ class WorkFolder:
                 self.add(piece)
 
     def add(self, piece: Piece) -> None:
-        """A piece is complete on disk."""
-        self.pieces.append(piece)
+        """A piece is complete on disk.
+
+        Raises:
+            VideoWriteError: the journal cannot be written.
+        """
         self._append(asdict(piece))
+        self.pieces.append(piece)
 
     def adopt(self) -> None:
-        """Take over the pieces of parts made elsewhere, as far as they follow each other."""
+        """Take over the pieces of parts made elsewhere, as far as they follow each other.
+
+        Raises:
+            VideoWriteError: the journal cannot be written; the piece stays with its part.
+        """
         for first in sorted(int(path.suffix[1:]) for path in self._parts()):
-            with suppress(VideoWriteError):  # its maker was given up and is at work still
-                part = WorkFolder(self.target, self._fingerprint, resume=True, part=first)
-                for piece in part.pieces:
-                    if piece.first == self.frames:
-                        (part.path / piece.name).replace(self.path / piece.name)
-                        self.add(piece)
-                part.remove()
+            part = self._part(first)
+            if part is not None:
+                self._take_over(part)
+
+    def _part(self, first: int) -> WorkFolder | None:
+        """The folder of a part; None while another run, given up meanwhile, is at work in it."""
+        try:
+            return WorkFolder(self.target, self._fingerprint, resume=True, part=first)
+        except VideoWriteError:
+            return None
+
+    def _take_over(self, part: WorkFolder) -> None:
+        try:
+            for piece in part.pieces:
+                if piece.first == self.frames:
+                    self._take(piece, part.path)
+        except BaseException:
+            part.close()
+            raise
+        part.remove()
+
+    def _take(self, piece: Piece, folder: Path) -> None:
+        """Move a piece here from another folder; it goes back if the journal cannot be written."""
+        (folder / piece.name).replace(self.path / piece.name)
+        try:
+            self.add(piece)
+        except VideoWriteError:
+            (self.path / piece.name).replace(folder / piece.name)
+            raise
 
     def complete(self, temporary: str) -> None:
         """Give the finished file its name."""
@@ -186,11 +225,16 @@ class WorkFolder:
         return entries or [{}]
 
     def _append(self, entry: dict[str, Any]) -> None:
+        """Write a line, or none of it; past the stream's buffer, which would try again later."""
+        file, line = self._journal.fileno(), f"{json.dumps(entry)}\n".encode("ascii")
+        size = os.fstat(file).st_size
         try:
-            self._journal.write(json.dumps(entry) + "\n")
-            self._journal.flush()
-            os.fsync(self._journal.fileno())
+            if os.write(file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file)
         except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(file, size)
             raise VideoWriteError(
                 f"the disk is full ({error.strerror})",
                 path=self.target,
@@ -214,7 +258,7 @@ def _place(target: Path, part: int | None) -> Path:
 
 
 def _opened(folder: Path) -> IO[str]:
-    """The journal of a folder, neither of them somewhere else by a link."""
+    """The journal of a folder; for neither of them a link is accepted."""
     own = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
