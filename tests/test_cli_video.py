@@ -207,3 +207,13 @@ def test_progress_in_a_log_says_rate_and_time_left(
     quiet = video_progress.VideoConsole(RunOptions(quiet=True))
     quiet.frames(Progress(source="a.mp4", done=1, total=2, seconds=1.0))
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command", ["video", "matte"])
+def test_a_dry_run_tells_of_a_folder_with_nothing_in_it(
+    command: str, cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    done = cli(command, "empty", "-o", "out/", "--dry-run")
+    assert done.code == 1
+    assert done.err.startswith("failed: empty: there is no ")

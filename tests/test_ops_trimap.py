@@ -19,10 +19,10 @@ from mattecli.ops.trimap import (
     TrimapOptions,
     check_trimap,
     make_trimap,
-    preview_trimap,
     repair_trimap,
     require_usable,
 )
+from mattecli.ops.trimap_preview import preview_trimap
 from mattecli.records import Size
 
 Levels = npt.NDArray[np.uint8]

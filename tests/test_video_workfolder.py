@@ -108,3 +108,20 @@ def test_a_full_disk_leaves_no_half_line_and_lets_the_folder_go(disk: Path) -> N
     assert folder.frames == 0
     folder.close()
     assert not folder.path.exists()
+
+
+def test_pieces_made_in_place_of_a_lost_one_are_found_again(tmp_path: Path) -> None:
+    target = tmp_path / "o.mov"
+    folder = WorkFolder(target, PRINT, resume=False)
+    for first in (0, 2, 4):
+        piece_in(folder, first, f"{first:09d}.mov")
+    folder.close()
+    (folder.path / "000000002.mov").unlink()
+    again = WorkFolder(target, PRINT, resume=True)
+    assert [piece.first for piece in again.pieces] == [0]
+    for first in (2, 4):
+        piece_in(again, first, f"{first:09d}.mov")
+    again.close()
+    third = WorkFolder(target, PRINT, resume=True)
+    assert [piece.first for piece in third.pieces] == [0, 2, 4]
+    third.remove()

@@ -230,9 +230,10 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
 
 
 def foreseen(task: Task) -> ItemRecord:
-    """What a run would come to, as far as it is known: what belongs to an input may be missing."""
-    missing = next((file for file in task.companions.values() if isinstance(file, Exception)), None)
-    return task.record("planned") if missing is None else task.failure(missing)
+    """What a run would come to, as far as it is known: something may be missing."""
+    missing = (file for file in task.companions.values() if isinstance(file, Exception))
+    error = task.source.error or next(missing, None)
+    return task.record("planned") if error is None else task.failure(error)
 
 
 def settle_here(

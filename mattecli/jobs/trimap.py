@@ -28,10 +28,10 @@ from mattecli.ops.trimap import (
     TrimapOptions,
     check_trimap,
     make_trimap,
-    preview_trimap,
     repair_trimap,
     require_usable,
 )
+from mattecli.ops.trimap_preview import preview_trimap
 from mattecli.records import Array, Report, Size
 from mattecli.settings import (
     MatteOptions,

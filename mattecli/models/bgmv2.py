@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the usual name
+from torch import Tensor
 
 from mattecli.errors import CheckpointError
 from mattecli.models.base import Estimate, MattingModel, ModelInput, load_strictly
 from mattecli.models.parts.aspp import ASPP
+from mattecli.models.parts.bgmv2_decoder import Decoder
 from mattecli.models.parts.bounded import bounded
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
 from mattecli.models.parts.precision import at_least_float32
-from mattecli.models.parts.pyramid import Pyramid
 from mattecli.models.parts.refine_options import (
     COARSE_FACTOR,
     RefineOptions,
@@ -31,7 +30,7 @@ from mattecli.models.parts.refine_options import (
 from mattecli.models.parts.refiner import Coarse, Refiner, Rows, resize
 from mattecli.models.parts.resnet import DilatedResNet
 
-__all__ = ["BGMv2", "BGMv2Output", "Decoder", "RefineOptions", "Rows", "Survey"]
+__all__ = ["BGMv2", "BGMv2Output", "RefineOptions", "Rows", "Survey"]
 
 Backbone = DilatedMobileNetV2 | DilatedResNet
 
@@ -73,41 +72,6 @@ class Survey:
 
     coarse: Coarse
     ref: Tensor
-
-
-class Decoder(nn.Module):
-    """Enlarges the deepest map step by step, with a shortcut at each (section 4.1).
-
-    Args:
-        in_channels: channels of the deepest map.
-        shortcuts: channels of the shortcuts at 1/8, 1/4, 1/2 and full size.
-        out_channels: channels of the result.
-    """
-
-    def __init__(
-        self, in_channels: int, shortcuts: tuple[int, int, int, int], out_channels: int
-    ) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels + shortcuts[0], 128, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(128)
-        self.conv2 = nn.Conv2d(128 + shortcuts[1], 64, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(64)
-        self.conv3 = nn.Conv2d(64 + shortcuts[2], 48, 3, padding=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(48)
-        self.conv4 = nn.Conv2d(48 + shortcuts[3], out_channels, 3, padding=1)
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor, maps: Pyramid, channels: int | None = None) -> Tensor:
-        """The deepest map and the shortcuts to N,out,H,W, or the first ``channels`` of out."""
-        x = self.relu(self.bn1(self.conv1(_join(x, maps.x3))))
-        x = self.relu(self.bn2(self.conv2(_join(x, maps.x2))))
-        x = self.relu(self.bn3(self.conv3(_join(x, maps.x1))))
-        last = _join(x, maps.x0)
-        if channels is None:
-            y: Tensor = self.conv4(last)
-            return y
-        weight, bias = self.conv4.weight[:channels], self.conv4.bias
-        return F.conv2d(last, weight, None if bias is None else bias[:channels], padding=1)
 
 
 class BGMv2(MattingModel):
@@ -294,11 +258,6 @@ class BGMv2(MattingModel):
 def _channels_last(grad: Tensor) -> Tensor:
     """In the order of the map it belongs to; else the convolution's gradient reorders all maps."""
     return grad.contiguous(memory_format=torch.channels_last)
-
-
-def _join(x: Tensor, shortcut: Tensor) -> Tensor:
-    height, width = shortcut.shape[-2:]
-    return torch.cat((resize(x, (height, width)), shortcut.to(x.dtype)), dim=1)
 
 
 def _backbone_of(state: Mapping[str, Tensor]) -> Backbone:

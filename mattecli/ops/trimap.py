@@ -27,7 +27,6 @@ __all__ = [
     "TrimapOptions",
     "check_trimap",
     "make_trimap",
-    "preview_trimap",
     "repair_trimap",
     "require_usable",
 ]
@@ -39,7 +38,6 @@ Counts = npt.NDArray[np.intp]
 Kernel: TypeAlias = Literal["disk", "ellipse", "rect", "cross"]
 
 _SHAPES = {"ellipse": cv2.MORPH_ELLIPSE, "rect": cv2.MORPH_RECT, "cross": cv2.MORPH_CROSS}
-_UNKNOWN_TINT = (255, 0, 128)  # rare in photos, and told from its surroundings by the colour-blind
 _SIDE = 256
 _COARSE = 512  # pixels; from here on OpenCV is too coarse, and differs with its threads
 
@@ -281,23 +279,3 @@ def repair_trimap(levels: Array) -> Levels8:
     table[:64], table[192:] = BACKGROUND, FOREGROUND
     repaired: Levels8 = table[to_levels(levels)]
     return repaired
-
-
-def preview_trimap(color: Array, trimap: Array) -> Levels8:
-    """The photo with its unknown band tinted and its background darkened.
-
-    Args:
-        color: H,W,3 RGB.
-        trimap: uint8 H,W of 0, 128, 255.
-
-    Returns:
-        uint8 H,W,3 RGB.
-    """
-    photo = to_levels(color)
-    shown: Levels8 = photo.copy()
-    own = np.arange(256)[:, None, None] + np.zeros(3)  # a curve for each channel
-    curves = {BACKGROUND: own / 3, UNKNOWN: (own + _UNKNOWN_TINT) / 2}
-    for level, curve in curves.items():
-        changed = cv2.LUT(photo, np.rint(curve).astype(np.uint8))
-        cv2.copyTo(changed, (trimap == level).view(np.uint8), shown)
-    return shown

@@ -81,7 +81,10 @@ class WorkFolder:
         """Find what an earlier run completed, or begin anew."""
         earlier = self._read() if resume else None
         if earlier is not None and _fingerprint(earlier[0]) == self._fingerprint:
-            self.pieces = self._sound(earlier[1:])
+            sound = self._sound(earlier[1:])
+            self.pieces = sound
+            if len(sound) < len(earlier) - 1:  # lines of lost pieces would hide those to come
+                self._rewrite(earlier[0], sound)
         else:
             self.was_other = bool(earlier and len(earlier) > 1)
             self._clear()
@@ -95,13 +98,14 @@ class WorkFolder:
     def keep(self, count: int) -> None:
         """Keep the first ``count`` pieces only."""
         if count < len(self.pieces):
-            kept = self.pieces[:count]
-            header = self._read()[0]
-            self._journal.truncate(0)
-            self._append(header)
-            self.pieces = []
-            for piece in kept:
-                self.add(piece)
+            self._rewrite(self._read()[0], self.pieces[:count])
+
+    def _rewrite(self, header: dict[str, Any], pieces: Sequence[Piece]) -> None:
+        self._journal.truncate(0)
+        self._append(header)
+        self.pieces = []
+        for piece in pieces:
+            self.add(piece)
 
     def add(self, piece: Piece) -> None:
         """A piece is complete on disk.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from mattecli.models.bgm import ResnetBlock
-from mattecli.models.bgmv2 import Decoder
 from mattecli.models.fused.convolution import Activation, FusedConv
+from mattecli.models.parts.bgmv2_decoder import Decoder
 from mattecli.models.parts.inverted_residual import InvertedResidual
 from mattecli.models.parts.mobilenetv2_dilated import InvertedResidual as DilatedInvertedResidual
 from mattecli.models.parts.refiner import Refiner
