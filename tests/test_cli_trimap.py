@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.conftest import Cli, load, outputs_in, photo, save
+from tests.conftest import PICTURES, Cli, load, outputs_in, photo, save
 
 Mask = npt.NDArray[np.uint8]
 
@@ -211,3 +211,23 @@ class TestFoldersOfPhotosWithTheirMasks:
         assert done.code == 1
         assert "there is no trimap for it" in done.err
         assert done.out.count(b'"status": "planned"') == 2
+
+
+def test_a_photo_that_was_taken_for_a_mask_is_told(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "photo.jpg", load(PICTURES / "photos" / "astronaut.jpg"))
+    grey = load(PICTURES / "masks" / "astronaut.png")
+    save(tmp_path / "mask.jpg", np.repeat(grey[..., None], 3, axis=2))  # grey, as a codec has it
+    told = cli("trimap", "photo.jpg", "mask.jpg")
+    assert told.code == 0, told.err
+    assert told.err.count("is in colour: its brightness counts as alpha") == 1
+    assert "photo.jpg: is in colour" in told.err
+
+
+def test_a_colour_picture_among_predictions_is_told(cli: Cli, tmp_path: Path) -> None:
+    grey = load(PICTURES / "masks" / "astronaut.png")
+    height, width = grey.shape
+    save(tmp_path / "truth" / "a.png", grey)
+    save(tmp_path / "pred" / "a.png", photo(width, height))
+    told = cli("evaluate", "pred", "truth")
+    assert told.code == 0, told.err
+    assert told.err.count("is in colour") == 1

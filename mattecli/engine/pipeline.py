@@ -1,4 +1,4 @@
-"""Bounded, ordered stages: the only place where threads are made.
+"""Bounded, ordered stages, and the threads that work in them.
 
 Items flow source -> stage -> stage -> outcomes. Each stage has its own worker threads and may
 take items one by one or in groups of one key (batches). How much is under way at once is bounded

@@ -11,14 +11,14 @@ from types import MappingProxyType
 import numpy as np
 
 from mattecli.engine.pipeline import Stage
-from mattecli.errors import InputError, MattecliError, TrimapError, UsageError
+from mattecli.errors import InputError, MattecliError, TrimapError, UsageError, shown_path
 from mattecli.jobs.evaluation_plan import EvaluationTask, plan_evaluation
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_tasks, worker_count
 from mattecli.jobs.worst import WorstCases
 from mattecli.media.evaluation import Evaluation, csv_text, json_lines, json_text, settings_of
 from mattecli.media.evaluation_html import html_evaluation
 from mattecli.media.files import write_atomically
-from mattecli.media.images import read_levels, read_picture
+from mattecli.media.images import read_levels, read_matte, read_picture
 from mattecli.media.stores.place import as_path
 from mattecli.media.thumbnails import THUMBNAIL_SIDE, fitted, thumbnail
 from mattecli.ops.error_map import error_map
@@ -159,11 +159,14 @@ class _Steps:
 
     def _alpha(self, task: EvaluationTask) -> ImagePair:
         truth = task.companion("truth")
-        pred = read_levels(task.source.content(), max_pixels=self._max_pixels)
-        known = read_levels(truth, max_pixels=self._max_pixels)
-        _require_alpha(pred, task.source.path)
-        _require_alpha(known, truth)
-        return ImagePair.of(pred, known)
+        pred = read_matte(task.source.content(), max_pixels=self._max_pixels)
+        known = read_matte(truth, max_pixels=self._max_pixels)
+        for found, path in ((pred, task.source.path), (known, truth)):
+            _require_alpha(found.values, path)
+            if found.is_colour:
+                note = f"{shown_path(path)} is in colour: its brightness counts as alpha"
+                task.notes += [note] if note not in task.notes else []
+        return ImagePair.of(pred.values, known.values)
 
     def _trimap(self, task: EvaluationTask) -> Mask | None:
         if not self._protocol.needs_trimap:

@@ -22,7 +22,7 @@ from mattecli.jobs.plan import (
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
-from mattecli.media.images import probe, read_levels, read_picture
+from mattecli.media.images import probe, read_matte, read_picture
 from mattecli.models.registry import find_spec
 from mattecli.ops.trimap import (
     TrimapOptions,
@@ -176,9 +176,11 @@ class _Steps:
         require_usable(levels, size, task.source.path)
 
     def _read(self, task: Task) -> Array:
-        levels = read_levels(task.source.content(), max_pixels=self._max_pixels)
-        task.size = Size.of(levels)
-        return levels
+        found = read_matte(task.source.content(), max_pixels=self._max_pixels)
+        task.size = Size.of(found.values)
+        if found.is_colour:
+            task.notes.append("is in colour: its brightness counts as alpha; --model is for photos")
+        return found.values
 
     def _preview(self, task: Task, levels: Array, trimap: Array) -> Array:
         if self._task.image is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,10 +22,17 @@ from mattecli.media.headers import SNIFFED_BYTES, read_header, sniff
 from mattecli.media.isolation import decode_apart, is_safe_here
 from mattecli.media.planes import Planes, luminance, upright
 from mattecli.media.stores.place import is_stored
-from mattecli.ops.pixels import white_of
+from mattecli.ops.pixels import to_float, white_of
 from mattecli.records import Array, Picture
 
-__all__ = ["DEFAULT_MAX_PIXELS", "probe", "read_levels", "read_picture"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "MatteFile",
+    "probe",
+    "read_levels",
+    "read_matte",
+    "read_picture",
+]
 
 DEFAULT_MAX_PIXELS = 512_000_000
 """Width times height beyond which an image is refused before memory is taken."""
@@ -33,6 +41,8 @@ _START_BYTES = 1 << 18
 _HEADER_FIRST = ("jpeg", "bmp", "exr")  # nothing that counts follows their pixels
 _MAX_BYTES_PER_PIXEL = 32  # four channels of 64-bit floats
 _METADATA_BYTES = 256 << 20
+_LOOKED_AT = 40_000  # pixels, spread over the picture
+_COLOURFUL = 0.05  # mean distance of the channels; codecs leave less of grey
 
 
 def probe(source: Path | bytes) -> Header:
@@ -95,6 +105,19 @@ def read_picture(
         return Picture(color=color, alpha=planes.alpha, icc=_rgb_profile(header), full=header.size)
 
 
+@dataclass(frozen=True, slots=True)
+class MatteFile:
+    """What a file says of alpha.
+
+    Attributes:
+        values: H,W; as ``read_levels`` gives them.
+        is_colour: they are the brightness of a picture in colour, which is hardly a matte.
+    """
+
+    values: Array
+    is_colour: bool = False
+
+
 def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Array:
     """The values of an alpha matte, mask or trimap: H,W, uint8, uint16 or float32, upright.
 
@@ -106,14 +129,19 @@ def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -
         ImageReadError: as for ``read_picture``.
         ResourceError: memory does not suffice.
     """
+    return read_matte(source, max_pixels=max_pixels).values
+
+
+def read_matte(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> MatteFile:
+    """As ``read_levels``, with what there is to say of the file."""
     with _about(source):
         data = _content(source, max_pixels)
         header = _checked_header(data, max_pixels)
         planes = decode_planes(data, header) if is_safe_here(header) else decode_apart(data)
         planes = _upright(planes, header)
         if planes.alpha is None or (_is_opaque(planes.alpha) and _is_grey(planes.color)):
-            return luminance(planes.color)
-        return planes.alpha
+            return MatteFile(luminance(planes.color), _is_colourful(planes.color))
+        return MatteFile(planes.alpha)
 
 
 @contextmanager
@@ -181,3 +209,12 @@ def _is_opaque(alpha: Array) -> bool:
 
 def _is_grey(color: Array) -> bool:
     return color.ndim == 2 or bool((color == color[..., :1]).all())
+
+
+def _is_colourful(color: Array) -> bool:
+    """Whether a picture is in colour, rather than grey with the traces of a codec."""
+    if color.ndim == 2:
+        return False
+    every = max(1, round((color.shape[0] * color.shape[1] / _LOOKED_AT) ** 0.5))
+    some = to_float(color[::every, ::every])
+    return bool((some.max(axis=2) - some.min(axis=2)).mean() > _COLOURFUL)

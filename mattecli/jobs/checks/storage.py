@@ -32,7 +32,7 @@ def _store_folder(folder: Path) -> Finding:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     named = "set by MATTECLI_HOME" if os.environ.get("MATTECLI_HOME") else "the default"
     detail = f"{shown_path(folder)} ({named})"
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+    if not _can_be_written(existing):
         return Finding(
             subject="weights folder",
             detail=f"{detail} cannot be written",
@@ -64,7 +64,7 @@ def _weights() -> Iterator[Finding]:
 def _room(subject: str, folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     detail = f"{shown_path(folder)}, {free / 1e9:.1f} GB free"
-    if not os.access(folder, os.W_OK):
+    if not _can_be_written(folder):
         # Only the temporary folder has to be writable: outputs may go elsewhere.
         needed = subject == "temporary files"
         return Finding(
@@ -76,3 +76,12 @@ def _room(subject: str, folder: Path) -> Finding:
     if free < _LITTLE:
         return Finding(subject=subject, detail=detail, verdict="note", remedy="free some space")
     return Finding(subject=subject, detail=detail)
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether a file can be made there; permissions alone do not tell, as of /proc."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
