@@ -74,7 +74,7 @@ def options(clips: Sequence[Path], out: Path, **changed: object) -> VideoOptions
     usual = VideoOptions(
         source=InputOptions(inputs=tuple(map(str, clips))),
         target=VideoOutputOptions(output=f"{out}/", format="mov"),
-        pixels=VideoPixelOptions(write=("alpha", "foreground")),
+        pixels=VideoPixelOptions(write=("alpha",)),
         clip=ClipOptions(piece_frames=20),
         model=ModelOptions(model="modnet", size=32),
     )
@@ -103,19 +103,29 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one run here makes of them."""
+    out = tmp_path_factory.mktemp("here")
+    matte_videos(options(clips, out))
+    return files(out)
+
+
 @pytest.mark.parametrize("smooth", ["off", "ofd", "flow"])
 def test_parts_are_joined_to_the_bytes_of_one_run(
     smooth: str, clips: list[Path], tmp_path: Path
 ) -> None:
     clip = ClipOptions(piece_frames=20, smooth=smooth)
-    here = matte_videos(options(clips, tmp_path / "here", clip=clip))
+    kinds = ("alpha", "foreground") if smooth == "off" else ("alpha",)
+    asked = {"clip": clip, "pixels": VideoPixelOptions(write=kinds)}
+    here = matte_videos(options(clips, tmp_path / "here", **asked))
     crew = Elsewhere()
-    away, watcher = in_parts(options(clips, tmp_path / "away", clip=clip), crew)
+    away, watcher = in_parts(options(clips, tmp_path / "away", **asked), crew)
     assert (here.done, away.done, away.failed) == (2, 2, 0)
     firsts = {first for name, first in crew.made if name == "long.mp4" and first is not None}
     assert firsts == {0, 20, 40, 60, 80}
     assert [first for name, first in crew.made if name == "short.mp4"] == [None]
-    assert len(files(tmp_path / "here")) == 4
+    assert len(files(tmp_path / "here")) == 2 * len(kinds)
     assert files(tmp_path / "away") == files(tmp_path / "here")
     left = {path.name for path in (tmp_path / "away").iterdir()} - {FILE_NAME}
     assert left == set(files(tmp_path / "here"))
@@ -146,21 +156,19 @@ def test_webm_and_mkv_with_a_trimap_for_each_frame(clips: list[Path], tmp_path: 
 
 
 def test_what_a_lost_worker_leaves_out_is_made_by_the_run_that_joins(
-    clips: list[Path], tmp_path: Path
+    clips: list[Path], undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    matte_videos(options(clips, tmp_path / "here"))
-    for lost in ((0,), (40,), (0, 20, 40, 60, 80)):
+    for lost in ((40,), (0, 20, 40, 60, 80)):
         away = tmp_path / f"away{len(lost)}{lost[0]}"
         report, _ = in_parts(options(clips, away), Elsewhere(lost))
         assert (report.done, report.failed) == (2, 0)
-        assert files(away) == files(tmp_path / "here")
-        assert len({path.name for path in away.iterdir()} - {FILE_NAME}) == 4
+        assert files(away) == undisturbed
+        assert len({path.name for path in away.iterdir()} - {FILE_NAME}) == 2
 
 
 def test_an_interrupted_run_goes_on_with_the_parts_that_are_there(
-    clips: list[Path], tmp_path: Path
+    clips: list[Path], undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    matte_videos(options(clips, tmp_path / "here"))
     stopped, told = in_parts(options(clips, tmp_path / "away"), Elsewhere(ends_after=3))
     assert stopped.interrupted
     assert told.notes == ["interrupted: completed pieces are kept; --resume goes on"]
@@ -174,7 +182,7 @@ def test_an_interrupted_run_goes_on_with_the_parts_that_are_there(
     assert {path: path.stat().st_ino for path in kept} == before
     report, _ = in_parts(options(clips, tmp_path / "away", target=again), Elsewhere())
     assert report.done == 2
-    assert files(tmp_path / "away") == files(tmp_path / "here")
+    assert files(tmp_path / "away") == undisturbed
 
 
 def test_a_damaged_video_is_told_about_as_in_one_run(clips: list[Path], tmp_path: Path) -> None:
