@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from mattecli.jobs.workspace import Workspace
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
+from mattecli.settings.key_value import parse_settings
 
 if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
@@ -23,7 +23,6 @@ __all__ = [
     "make_guide",
     "make_model",
     "needs_guide",
-    "parse_settings",
 ]
 
 
@@ -236,21 +235,6 @@ def _load(spec: ModelSpec, options: ModelOptions, settings: dict[str, str]) -> L
             raise
         load_network(spec, weights)  # raises what is wrong with the file itself
         raise UsageError(error.cause, remedy=error.remedy) from error
-
-
-def parse_settings(texts: Sequence[str]) -> dict[str, str]:
-    """``KEY=VALUE`` texts by key.
-
-    Raises:
-        UsageError: one of them is none.
-    """
-    settings: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise UsageError(f"--set {text!r} is no setting", remedy="give KEY=VALUE")
-        settings[name] = value
-    return settings
 
 
 def _facts(spec: ModelSpec, estimator: Estimator) -> dict[str, object]:

@@ -24,18 +24,15 @@ from mattecli.media.planes import Planes, luminance, upright
 from mattecli.media.stores.place import is_stored
 from mattecli.ops.pixels import to_float, white_of
 from mattecli.records import Array, Picture
+from mattecli.settings.common import DEFAULT_MAX_PIXELS
 
 __all__ = [
-    "DEFAULT_MAX_PIXELS",
     "MatteFile",
     "probe",
     "read_levels",
     "read_matte",
     "read_picture",
 ]
-
-DEFAULT_MAX_PIXELS = 512_000_000
-"""Width times height beyond which an image is refused before memory is taken."""
 
 _START_BYTES = 1 << 18
 _HEADER_FIRST = ("jpeg", "bmp", "exr")  # nothing that counts follows their pixels

@@ -19,11 +19,9 @@ from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
+from mattecli.settings.common import DEFAULT_TEMPLATE
 
-__all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs", "refuse_overwriting"]
-
-DEFAULT_TEMPLATE = "{dir}/{stem}-{kind}{ext}"
-"""How outputs are named."""
+__all__ = ["names_a_file", "plan_outputs", "refuse_overwriting"]
 
 _FIELDS = ("dir", "stem", "name", "kind", "ext", "index")
 _STDOUT = "-"
