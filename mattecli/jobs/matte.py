@@ -10,10 +10,11 @@ from mattecli.engine.memory import parse_bytes
 from mattecli.engine.sizes import sufficient_side
 from mattecli.errors import UsageError
 from mattecli.jobs.ahead import DecodedAhead
-from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.choice import choose_spec, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
+from mattecli.jobs.opening import open_models
 from mattecli.jobs.plan import (
     OutputRule,
     goes_to_one_place,
@@ -21,7 +22,7 @@ from mattecli.jobs.plan import (
     plan_tasks,
     refuse_overwriting_companions,
 )
-from mattecli.jobs.refining import make_refiner, refinement
+from mattecli.jobs.refining import refinement
 from mattecli.jobs.runner import Observer, Silent, run_recipe
 from mattecli.jobs.work import journalled_work
 from mattecli.jobs.workspace import Workspace
@@ -95,15 +96,12 @@ class MatteRecipe:
             # not follow from a photo's company.
             few = max(1, min(workers, len(waiting)))
             lanes = few if spec.kind == "classical" else workers
-            chosen = make_model(spec, options, workspace, lanes=lanes)
-            chosen.facts["refine"] = refinement(spec, options)
-            guide = make_guide(options) if needs_guide(spec, options.model) else None
-            refiner = make_refiner(spec, options, workspace)
-            steps = MatteSteps(chosen.estimator, guide, refiner, options, workspace, ahead)
+            models = open_models(spec, options, workspace, lanes)
+            steps = MatteSteps(models, options, workspace, ahead)
             ahead.stop()
             yield Workbench(
                 stages=steps.stages(workers),
-                facts=chosen.facts,
+                facts=models.facts,
                 pixels=workspace.pixels,
                 forecast=workspace.forecast,
             )

@@ -15,8 +15,8 @@ from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.network_stage import network_stage
+from mattecli.jobs.opening import OpenedModels
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.task import Task
@@ -41,11 +41,13 @@ class MatteTask(Task):
     Attributes:
         picture: as decoded.
         seen: its colours without transparency.
-        guide: what the portrait model is given, then its alpha.
-        trimap: the one that was used.
+        guide_input: what the portrait model is given, where one goes first.
+        guide: the alpha that it found, H,W, for the trimap or segmentation that is made of it.
+        trimap: the one that was used, H,W, given or made.
         prepared: what the model is given.
         matte: what it found.
-        band: what the model that refines is given, then what it found.
+        band_input: what the model that refines is given: the uncertain band's trimap and photo.
+        band: what it found there.
     """
 
     picture: Picture | None = None
@@ -68,9 +70,7 @@ class MatteSteps:
     """Decode, (guide, prepare,) network, finish, which encodes and writes too.
 
     Args:
-        estimator: the model.
-        guide: the portrait model, where a trimap or a segmentation has to be made first.
-        refiner: what gives a small alpha the photo's detail, or None.
+        models: what photos go through.
         options: all of the command's.
         workspace: where large arrays are kept.
         ahead: photos that have been decoded already.
@@ -78,21 +78,19 @@ class MatteSteps:
 
     def __init__(
         self,
-        estimator: Estimator,
-        guide: Estimator | None,
-        refiner: Refiner | None,
+        models: OpenedModels,
         options: MatteOptions,
         workspace: Workspace,
         ahead: DecodedAhead[MatteTask],
     ) -> None:
         self._ahead = ahead
         self._workspace = workspace
-        self._estimator = estimator
-        self._guide = guide
-        self._refiner = refiner
+        self._estimator = models.estimator
+        self._guide = models.guide
+        self._refiner = models.refiner
         self._options = options
         self._companions = Companions(options, workspace.place)
-        self._decontaminate = _decontaminator(estimator)
+        self._decontaminate = _decontaminator(models.estimator)
         self._fill = parse_fill(options.pixels.fill, max_pixels=options.source.max_pixels)
         self._needs_colours = needs_colours(options)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
