@@ -20,7 +20,7 @@ import threading
 import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import ray
 import ray.data
@@ -185,36 +185,69 @@ def _calm() -> None:
 def _in_order(
     tasks: Sequence[T], stream: _Stream, hold: Hold, facts: dict[str, object]
 ) -> Generator[T]:
-    """The tasks as their turn comes; what has ended before it waits, or is settled at the end."""
+    """The tasks as their turn comes; what ends early waits for it, or is settled at the end."""
     hold.on_request(lambda: stream.replies.put(_END))
-    early: dict[int, Answer] = {}
-    turn = 0
+    turns = _Turns(tasks)
     try:
         for size in (stream.largest(len(tasks)), 1):  # what a lost group leaves is tried alone
-            missing = [
-                (number, task)
-                for number, task in enumerate(tasks)
-                if task.settled is None and number not in early
-            ]
+            missing = turns.missing()
             if not missing:
                 break
             stream.send(missing, size)
             while (reply := stream.replies.get()) is not _END:
-                facts |= _accepted(reply, tasks, early)
-                while turn in early:
-                    take(tasks[turn], early.pop(turn))
-                    yield tasks[turn]
-                    turn += 1
+                facts |= _accepted(reply, tasks, turns.early)
+                yield from turns.due()
             if hold.requested:
                 return
-        while turn < len(tasks):
-            _settle(tasks[turn], early.pop(turn, None))
-            yield tasks[turn]
-            turn += 1
+        yield from turns.rest()
     finally:
         stream.stop()
-        for number, answer in early.items():
-            take(tasks[number], answer)
+        turns.close()
+
+
+class _Turns(Generic[T]):
+    """Tasks that are given back in their order, and answers that came before their turn.
+
+    Args:
+        tasks: all of them.
+
+    Attributes:
+        early: answers by their task's number.
+    """
+
+    def __init__(self, tasks: Sequence[T]) -> None:
+        self._tasks = tasks
+        self._turn = 0
+        self.early: dict[int, Answer] = {}
+
+    def missing(self) -> list[tuple[int, T]]:
+        """The numbered tasks that have no answer."""
+        return [
+            (number, task)
+            for number, task in enumerate(self._tasks)
+            if task.settled is None and number not in self.early
+        ]
+
+    def due(self) -> Generator[T]:
+        """The tasks whose turn has come and whose answers are here."""
+        while self._turn in self.early:
+            yield self._next()
+
+    def rest(self) -> Generator[T]:
+        """All tasks that are left; those without an answer have failed."""
+        while self._turn < len(self._tasks):
+            yield self._next()
+
+    def close(self) -> None:
+        """Settle what was answered and is not given back any more."""
+        for number, answer in self.early.items():
+            take(self._tasks[number], answer)
+
+    def _next(self) -> T:
+        task = self._tasks[self._turn]
+        _settle(task, self.early.pop(self._turn, None))
+        self._turn += 1
+        return task
 
 
 def _accepted(

@@ -26,7 +26,7 @@ from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
 from mattecli.ops.foreground import decontaminated
 from mattecli.records import Array, Picture, Report, Size
-from mattecli.settings import CompositeOptions
+from mattecli.settings import BlendOptions, CompositeOptions
 
 __all__ = ["composite_images"]
 
@@ -69,25 +69,8 @@ def composite_images(
     require_crew(options.engine, crew)
     blend = options.blend
     backgrounds = _backgrounds(options)
-    if blend.each_background and len(backgrounds) < 2:
-        raise UsageError(
-            "--each-background needs several backgrounds", remedy="give a folder as --background"
-        )
-    if blend.background == "blur" and blend.alpha is None:
-        raise UsageError(
-            "a cut-out has no background of its own to blur", remedy="give photos with --alpha"
-        )
-    tasks = (
-        _every_pair(options, backgrounds)
-        if blend.each_background
-        else _in_turn(options, backgrounds)
-    )
-    for task in tasks:
-        path = backgrounds[task.background].path
-        if path is not None:
-            task.companions["background"] = path
-    pair(tasks, "alpha", blend.alpha)
-    refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
+    _check_backgrounds(blend, backgrounds)
+    tasks = _plan(options, backgrounds)
     work = journalled_work(
         tasks,
         options,
@@ -132,7 +115,36 @@ def _backgrounds(options: CompositeOptions) -> list[Background]:
     return list_backgrounds(blend.background, blend.fit, options.source.max_pixels)
 
 
-def _plan(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_CompositeTask]:
+def _check_backgrounds(blend: BlendOptions, backgrounds: Sequence[Background]) -> None:
+    """Refuse what makes no sense.
+
+    Raises:
+        UsageError: one background for all pairs, or the blur of a background that is not there.
+    """
+    if blend.each_background and len(backgrounds) < 2:
+        raise UsageError(
+            "--each-background needs several backgrounds", remedy="give a folder as --background"
+        )
+    if blend.background == "blur" and blend.alpha is None:
+        raise UsageError(
+            "a cut-out has no background of its own to blur", remedy="give photos with --alpha"
+        )
+
+
+def _plan(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
+    """A task for each result, with the files that belong to it."""
+    every = options.blend.each_background
+    tasks = _every_pair(options, backgrounds) if every else _in_turn(options, backgrounds)
+    for task in tasks:
+        path = backgrounds[task.background].path
+        if path is not None:
+            task.companions["background"] = path
+    pair(tasks, "alpha", options.blend.alpha)
+    refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
+    return tasks
+
+
+def _named(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_CompositeTask]:
     return plan_tasks(
         _CompositeTask,
         options.source,
@@ -149,7 +161,7 @@ def _plan(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_Compos
 
 def _in_turn(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
     """The first cut-out over the first background, and so on; backgrounds are used again."""
-    tasks = _plan(options)
+    tasks = _named(options)
     for task in tasks:
         task.background = task.place % len(backgrounds)
     return tasks
@@ -160,7 +172,7 @@ def _every_pair(
 ) -> list[_CompositeTask]:
     """Every cut-out over every background; the name says which."""
     numbers = {background.label: number for number, background in enumerate(backgrounds)}
-    tasks = _plan(options, list(numbers))
+    tasks = _named(options, list(numbers))
     for task in tasks:
         task.background = numbers[task.source.label]
     return tasks

@@ -83,15 +83,18 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     if limit is not None and work.elsewhere is not None:
         raise UsageError("--timeout is for --engine local", remedy="leave it out")
     room = Room(work.tasks, run, observer.note)
-    with accounted(work, run, observer) as account:
+    with (
+        accounted(work, run, observer) as account,
+        Hold() as hold,
+        closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks,
+    ):
         share_cores(len(work.tasks))
-        with Hold() as hold, closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks:
-            for task in tasks:
-                account.add(task)
-                room.after(task)
-                failed = task.settled is not None and task.settled.status == "failed"
-                if hold.requested or (failed and run.fail_fast):
-                    break
+        for task in tasks:
+            account.add(task)
+            room.after(task)
+            failed = task.settled is not None and task.settled.status == "failed"
+            if hold.requested or (failed and run.fail_fast):
+                break
     return account.report
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from mattecli.errors import UsageError
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.video_bounds import VideoBounds
+from mattecli.jobs.video_codecs import check_kinds
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_span import check_span
-from mattecli.jobs.video_targets import check_kinds
 from mattecli.media.paths import is_there
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.media.video.sequence import is_pattern

@@ -50,9 +50,7 @@ class InParts:
         every = [part for one in split for part in one.parts]
         try:
             if every:
-                with closing(self._crew.settle(recipe, every, hold, facts)) as made:
-                    for _ in made:
-                        pass
+                _run_out(self._crew.settle(recipe, every, hold, facts))
             if hold.requested:
                 return
             for one in split:
@@ -61,6 +59,13 @@ class InParts:
         finally:
             if split and any(one.whole.settled is None for one in split):
                 self._note("interrupted: completed pieces are kept; --resume goes on")
+
+
+def _run_out(made: Generator[VideoTask]) -> None:
+    """Have all be made; each part is told itself what became of it."""
+    with closing(made):
+        for _ in made:
+            pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,14 +52,19 @@ def probe(source: Path | bytes) -> Header:
         if isinstance(source, bytes):
             return read_header(source)
         start = read_start(source, _START_BYTES)
-        is_whole = len(start) < _START_BYTES
-        if is_whole or sniff(start) in _HEADER_FIRST:
-            try:
-                return read_header(start)
-            except ImageReadError:
-                if is_whole:
-                    raise
-        return read_header(_content(source, DEFAULT_MAX_PIXELS))
+        if len(start) < _START_BYTES:  # that was all of it
+            return read_header(start)
+        return _header_in(start) or read_header(_content(source, DEFAULT_MAX_PIXELS))
+
+
+def _header_in(start: bytes) -> Header | None:
+    """The header of a file that begins like this; None where more of it has to be read."""
+    if sniff(start) not in _HEADER_FIRST:
+        return None
+    try:
+        return read_header(start)
+    except ImageReadError:
+        return None
 
 
 def read_picture(
