@@ -126,7 +126,7 @@ class _Stream:
         self.replies: queue.SimpleQueue[Reply | BaseException | None] = queue.SimpleQueue()
 
     def send(self, tasks: Sequence[tuple[int, Task]], size: int) -> None:
-        """Begin with tasks, in groups of at most ``size``; None ends their replies."""
+        """Send tasks to workers, in groups of at most ``size``; after their replies comes None."""
         rows = grouped(tasks, size)
         thread = threading.Thread(target=self._drain, args=(rows,), name="ray", daemon=True)
         thread.start()
@@ -155,7 +155,7 @@ class _Stream:
         room = self._room
         groups = ray.data.from_items(rows, override_num_blocks=len(rows))
         if not room.gpus:
-            with warnings.catch_warnings():  # no other way to bound them is there yet
+            with warnings.catch_warnings():  # Ray has no other way to bound retries yet
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return groups.map_batches(
                     work,
@@ -175,7 +175,7 @@ class _Stream:
 
 
 def _calm() -> None:
-    """Ray Data says nothing, and goes on when a group is lost for good."""
+    """Have Ray Data say nothing, and go on when a group is lost for good."""
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
@@ -253,7 +253,7 @@ class _Turns(Generic[T]):
 def _accepted(
     reply: Reply | BaseException, tasks: Sequence[Task], early: dict[int, Answer]
 ) -> dict[str, object]:
-    """Note the answers that are the first for their tasks; the worker's facts."""
+    """Keep the first answer for each task in ``early``; returns the worker's facts."""
     if isinstance(reply, MattecliError):
         raise reply
     if isinstance(reply, BaseException):
@@ -270,7 +270,7 @@ def _accepted(
 
 
 def _settle(task: Task, answer: Answer | None) -> None:
-    """What was answered, or that nothing came back."""
+    """Settle a task as was answered, or as failed where nothing came back."""
     if answer is not None:
         take(task, answer)
         return

@@ -74,10 +74,10 @@ def _fitting(options: ModelOptions) -> str:
 
 
 def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOptions) -> None:
-    """What is given and not used is an error, not a surprise."""
+    """Refuse options that the model would not use: an error now, no surprise later."""
     plate = "background" in spec.needs
     network = spec.kind == "network"
-    own_way = network and not options.reference  # not a solver's, not a script's
+    own_way = network and not options.reference  # neither a solver nor the authors' script
     tiled = not options.reference and (spec.reach > 0 or options.refine == "dim")
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
@@ -167,7 +167,7 @@ def make_model(
 def _network(
     spec: ModelSpec, options: MatteOptions, workspace: Workspace, lanes: int
 ) -> tuple[LoadedModel, Estimator]:
-    """A network's weights, and what runs it: its authors' script or ours."""
+    """A network's weights, and what runs it: its authors' script, or our own way."""
     from mattecli.engine.alternatives import ReferenceEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
     from mattecli.models.parts.refine_options import COARSE_FACTOR
@@ -191,7 +191,7 @@ def _network(
 
 
 def _settings(model: ModelOptions) -> dict[str, str]:
-    """What the user set of a network or script, ``--refine-mode`` too."""
+    """Settings of a network or script, out of ``--set`` and ``--refine-mode``."""
     settings = parse_settings(model.set)
     mode = model.refine_mode
     if mode != "auto" and settings.setdefault("mode", mode) != mode:
@@ -202,7 +202,7 @@ def _settings(model: ModelOptions) -> dict[str, str]:
 def _own_way(
     spec: ModelSpec, loaded: LoadedModel, options: MatteOptions, workspace: Workspace, lanes: int
 ) -> Estimator:
-    """What runs a network as we would: whole, in tiles or in bands."""
+    """What runs a network our own way: whole, in tiles or in bands."""
     from mattecli.engine.bands import BandEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.tiles import TileEstimator

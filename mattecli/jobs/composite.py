@@ -84,18 +84,19 @@ def composite_images(
         read=(blend.background,),
     )
     _check_format(work.tasks, blend.background)
-    steps = _Steps(options, backgrounds)  # options that make no sense are known before the work
+    steps = _Steps(options, backgrounds)  # refuses options before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
     return run_recipe(recipe, work, options.run, observer or Silent(), crew)
 
 
 @dataclass(frozen=True, slots=True)
 class CompositeRecipe:
-    """How cut-outs are composed, wherever it is done.
+    """How cut-outs are composed, here or elsewhere.
 
     Attributes:
         options: of the command.
-        steps: set up already, where they need not travel.
+        steps: what is done with a pair, set up already; None for a recipe that is sent elsewhere,
+            and sets them up there.
     """
 
     options: CompositeOptions
@@ -179,7 +180,7 @@ def _every_pair(
 
 
 def _check_format(tasks: Sequence[_CompositeTask], background: str) -> None:
-    """What a format cannot hold is known before the work.
+    """Refuse a format that cannot hold the results, before the work.
 
     Raises:
         UsageError: nothing is to stand behind the cut-outs, and the format has no alpha.

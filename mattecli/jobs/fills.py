@@ -30,7 +30,7 @@ class Fill(ABC):
 
         Args:
             color: the photo, H,W,3.
-            alpha: its alpha as its colours are mixed, H,W: where the subject is in it.
+            alpha: where the subject is in the photo, H,W, before its edge was changed.
             size: the size that is wanted.
 
         Returns:

@@ -69,17 +69,17 @@ def matte_images(
     )
     if options.model.model is None:
         work = replace(work, remark=f"model: {spec.name}")
-    # Named, since another machine may have other weights, and choose otherwise.
+    # The model is named, since a machine with other weights might choose another.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
     recipe = MatteRecipe(named)
     if options.device.max_memory is not None:
-        parse_bytes(options.device.max_memory)  # a dry run finds it too
+        parse_bytes(options.device.max_memory)  # so that a dry run refuses it too
     return run_recipe(recipe, work, options.run, observer, crew)
 
 
 @dataclass(frozen=True, slots=True)
 class MatteRecipe:
-    """How photos are matted, wherever it is done; the model is named."""
+    """How photos are matted, here or elsewhere; the options name the model."""
 
     options: MatteOptions
 
@@ -92,8 +92,8 @@ class MatteRecipe:
             Workspace(options.device.max_memory) as workspace,
             _ahead(spec, options, workspace, workers, waiting) as ahead,
         ):
-            # A network's lanes share the cores, and their number shows in the last digits: it must
-            # not follow from a photo's company.
+            # A network's lanes share the cores, and their number changes the last digits of a
+            # result: it must not depend on how many photos there are.
             few = max(1, min(workers, len(waiting)))
             lanes = few if spec.kind == "classical" else workers
             models = open_models(spec, options, workspace, lanes)
@@ -128,13 +128,16 @@ def _ahead(
         waiting,
         read,
         _probable_side(spec, options),
-        threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading takes a core itself
+        threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading keeps one busy
         pixels=min(workspace.pixels, PIXELS_UNDER_WAY) // 2,
     )
 
 
 def _probable_side(spec: ModelSpec, options: MatteOptions) -> int | None:
-    """What photos will be decoded down to, before the weights have told; None: not at all."""
+    """The short side that photos will probably be decoded to; None: in full.
+
+    Told before the weights are read, which may ask for another.
+    """
     needs_all = needs_colours(options) or refinement(spec, options) != "none"
     if needs_all or options.model.reference or needs_guide(spec, options.model):
         return None
@@ -167,7 +170,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
 
 
 def _check_format(tasks: Sequence[MatteTask], pixels: PixelOptions) -> None:
-    """What a format cannot hold is known before the night's work."""
+    """Refuse a format that cannot hold the results, before the night's work."""
     row = writable_format(tasks[0].format) if tasks else writable_format("png")
     if "foreground" in pixels.write and not (pixels.rgb or row.alpha):
         raise UsageError(

@@ -40,7 +40,7 @@ class MatteTask(Task):
 
     Attributes:
         picture: as decoded.
-        seen: its colours without transparency.
+        seen: its colours, over white where it is transparent.
         guide_input: what the portrait model is given, where one goes first.
         guide: the alpha that it found, H,W, for the trimap or segmentation that is made of it.
         trimap: the one that was used, H,W, given or made.
@@ -67,13 +67,16 @@ def needs_colours(options: MatteOptions) -> bool:
 
 
 class MatteSteps:
-    """Decode, (guide, prepare,) network, finish, which encodes and writes too.
+    """The stages: decode, (guide, prepare,) network, (band, refine,) finish.
+
+    Those in brackets are there only with a guide, or with a network that refines. Finishing encodes
+    and writes, too.
 
     Args:
         models: what photos go through.
         options: all of the command's.
         workspace: where large arrays are kept.
-        ahead: photos that have been decoded already.
+        ahead: gives photos, some of them decoded already.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class MatteSteps:
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
-        """Decoders and finishers have threads of their own; an estimator says how many."""
+        """The stages; those of estimators have as many threads as these say, others ``workers``."""
         network = network_stage(
             "network", self._estimator, self._estimate, lambda task: task.prepared
         )
@@ -222,7 +225,7 @@ class MatteSteps:
             task.show("composite", results.image("composite"))
 
     def _kept(self, matte: Matte) -> Matte:
-        """The matte where there is room for it."""
+        """The matte, in files where memory has no room for it."""
         colours = matte.foreground
         return Matte(
             alpha=self._workspace.keep(matte.alpha),
@@ -250,7 +253,7 @@ def _decontaminator(estimator: Estimator) -> Decontaminate:
 
 
 def _flattened(task: Task, picture: Picture) -> Array:
-    """What the network sees of a photo that is transparent in places: it over white."""
+    """The photo as the network sees it: over white where it is transparent."""
     if picture.alpha is None:
         return picture.color
     task.notes.append("its own transparency is kept; the network saw it over white")

@@ -110,7 +110,7 @@ def plan_tasks(
 
 
 def _sources(source: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
-    """The inputs that were found, without what is none for this job, once for each label."""
+    """The inputs, without those that earlier runs made of others, once for each label."""
     sources = _found(source, target, rule)
     if len(rule.wanted) == 1:
         sources = outputs_of_kind(sources, rule.wanted[0])
@@ -162,13 +162,13 @@ def goes_to_one_place(
 
 
 def pair(tasks: Sequence[Task], role: str, given: str | None, *, named: str | None = None) -> None:
-    """Find the file of each task that ``--trimap`` and the like give, if given.
+    """Find each task's file for an option such as ``--trimap``.
 
     Args:
         tasks: are told their file, under ``role``.
         role: what the file is to the job.
-        given: a file for all, or a folder.
-        named: what it holds, which says how it may be called; None: as ``role``.
+        given: a file for all, or a folder; None: the option was left out.
+        named: the kind of file, which says how it may be called; None: as ``role``.
     """
     if given is None:
         return
@@ -193,7 +193,7 @@ def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] 
 
 
 def files_read(source: InputOptions, *given: str | Path | None) -> list[Path]:
-    """Files that a command reads beside its inputs: the list of them, and what else is given."""
+    """Files that a command reads beside its inputs: ``--files-from``, and what else is given."""
     texts = [text for text in (source.files_from, *given) if text is not None and text != "-"]
     return [path for path in map(as_path, texts) if is_ordinary_file(path)]
 

@@ -133,10 +133,10 @@ def run_recipe(
 
     Args:
         recipe: sets up the stages.
-        work: without stages; its settings, a dict, are added to.
+        work: without stages; the bench's facts are added to its settings.
         run: how.
         observer: is told of each task as it ends.
-        crew: does it elsewhere.
+        crew: does it elsewhere; None: it is done here.
     """
     settings = {**work.settings}
     work = replace(work, settings=settings)
@@ -161,11 +161,11 @@ def _remark(work: Work[T], observer: Observer) -> None:
 
 
 def _say(bench: Workbench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:
-    """What there is to know of a bench."""
+    """Tell the observer what is known of a bench."""
     if bench.facts:
         known = ", ".join(f"{key} {value}" for key, value in bench.facts.items())
         observer.note(known, detail=True)
-    if run.verbose and bench.forecast is not None:  # it takes a look at every photo
+    if run.verbose and bench.forecast is not None:  # since it looks at every photo
         largest = max((task.source_pixels() for task in tasks), default=0)
         observer.note(f"memory: {bench.forecast(largest)}", detail=True)
 
@@ -233,7 +233,7 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
 
 
 def foreseen(task: Task) -> ItemRecord:
-    """What a run would come to, as far as it is known: something may be missing."""
+    """What a run would make of a task, as far as is known: a missing file fails it."""
     missing = (file for file in task.companions.values() if isinstance(file, Exception))
     error = task.source.error or next(missing, None)
     return task.record("planned") if error is None else task.failure(error)
@@ -250,8 +250,8 @@ def settle_here(
     Args:
         tasks: none of them settled.
         stages: one may settle a task itself.
-        pixels: of photos that may be under way at once.
-        control: a noted interrupt ends the tasks early; what had ended is settled all the same.
+        pixels: upper bound for pixels of photos in flight.
+        control: an interrupt ends the work early; tasks that have ended are settled all the same.
     """
     if not tasks:
         return

@@ -41,7 +41,7 @@ FOLDER = "mattes"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some frames of a video, made beside the others: from ``first`` on, before ``end``."""
+    """Frames made apart from the video's others: from ``first`` on, before ``end`` if any."""
 
     first: int
     end: int | None
@@ -61,9 +61,10 @@ class VideoTask(Task):
 
     Attributes:
         formats: container, or image format, of each kind of output.
-        is_staged: it is worked on in a folder that goes away.
-        part: the frames that are wanted, where the video is made in parts; None: join it.
-        earlier: of its parts, where it was made in parts; else None.
+        is_staged: it and its outputs lie in a temporary folder, since they belong in a store.
+        part: the frames to make, where this is one part of a video; None: the whole is made, of the
+            parts that there are and the rest.
+        earlier: what its parts told, where it was made in parts; else None.
     """
 
     formats: dict[str, str]
@@ -73,7 +74,7 @@ class VideoTask(Task):
 
     @property
     def can_resume(self) -> bool:
-        """Whether another run can go on where one stopped: not with a stream, nor elsewhere."""
+        """Whether another run can go on where one stopped: not with a stream or a staged video."""
         is_stream = self.source.is_stdin or None in self.outputs.values()
         return not is_stream and not self.is_staged
 
@@ -109,7 +110,11 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
 
 
 def names_a_video(out: str) -> bool:
-    """Whether ``-o`` names one video or numbered images, rather than a folder."""
+    """Whether ``-o`` names one video or numbered images, rather than a folder.
+
+    Raises:
+        UsageError: it names a file that no video can be written to.
+    """
     path = as_path(out)
     if out.endswith("/") or is_folder(path):
         return False

@@ -170,13 +170,13 @@ class _Plans:
 
 
 def _frames_until(start: int, info: ClipInfo) -> int:
-    """How many frames of an even clip come before a time; a tenth for what clocks round."""
+    """How many frames of a clip of constant rate come before a time, a tenth of one allowed."""
     begin = start * info.time_base - info.origin
     return max(0, math.ceil(begin * (info.rate or 1) - Fraction(1, 10)))
 
 
 def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:
-    """What of the source is not as an editor may think, for people."""
+    """Notes on what of the source is treated otherwise than an editor may think."""
     notes = []
     if info.has_alpha:
         notes.append("its own alpha is not looked at")
@@ -232,7 +232,7 @@ def _part_point(
 
 
 def _completed(folders: Mapping[str, WorkFolder]) -> ResumePoint:
-    """What is complete of all outputs: as many frames, after the last of which it goes on."""
+    """How far all outputs are complete; what single ones have beyond that is dropped."""
     complete = min((len(folder.pieces) for folder in folders.values()), default=0)
     for folder in folders.values():
         folder.keep(complete)

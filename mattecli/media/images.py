@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _START_BYTES = 1 << 18
-_HEADER_FIRST = ("jpeg", "bmp", "exr")  # nothing that counts follows their pixels
+_HEADER_FIRST = ("jpeg", "bmp", "exr")  # all metadata that counts comes before the pixels
 _MAX_BYTES_PER_PIXEL = 32  # four channels of 64-bit floats
 _METADATA_BYTES = 256 << 20
 _LOOKED_AT = 40_000  # pixels, spread over the picture
@@ -148,7 +148,7 @@ def read_matte(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
 
 @contextmanager
 def _about(source: Path | bytes) -> Iterator[None]:
-    """Errors name the file."""
+    """Have errors name the file."""
     path = None if isinstance(source, bytes) else source
     try:
         yield
