@@ -72,7 +72,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         catch_signals()
         command = typer.main.get_command(app)
-        usage_error = typer.BadParameter.__mro__[2]  # the parser's root, whichever Typer carries
+        # The root of the parser's errors, whichever parser this Typer has.
+        usage_error = typer.BadParameter.__mro__[2]
         return finish(
             lambda: command.main(list(arguments), prog_name="mattecli", standalone_mode=False),
             usage_error,
@@ -84,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _has_current_folder() -> bool:
-    """Whether relative names lead anywhere; libraries end the process where they do not."""
+    """Whether the current folder is there; without one some libraries end the process."""
     try:
         os.getcwd()  # noqa: PTH109 - Path.cwd() is the same call
     except OSError:

@@ -99,7 +99,7 @@ def run_learning(options: LearnOptions, learn: Learn) -> None:
 
 
 def _stop_after_the_step() -> Callable[[], bool]:
-    """Whether SIGINT or SIGTERM came; a second one ends the process at once."""
+    """Note SIGINT and SIGTERM, for the returned function to tell; a second ends the process."""
     came = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -156,8 +156,8 @@ def import_(
     ] = None,
 ) -> None:
     """Take over a weights file, as safetensors; nothing in it is executed. Prints the new path."""
-    from mattecli.jobs.choice import parse_settings
     from mattecli.jobs.importing import ImportOptions, import_weights
+    from mattecli.settings.key_value import parse_settings
 
     options = ImportOptions(name=name, output=output, options=parse_settings(settings or []))
     found = import_weights(file, options)

@@ -33,7 +33,7 @@ class _Leaf:
 
     @property
     def own_variable(self) -> str:
-        """What the environment calls it where no other command's option is meant by it, else ""."""
+        """The environment name reserved for this command's option; "" for the common name."""
         told = self.item.metadata["env"]
         return told if isinstance(told, str) else ""
 

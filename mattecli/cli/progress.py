@@ -60,13 +60,13 @@ class Meter:
     def moved(
         self, done: int, line: Callable[[], str], *, rates: str = "", now: bool = False
     ) -> None:
-        """``done`` are done.
+        """Show that ``done`` are done.
 
         Args:
-            done: all until now, those before this run too.
+            done: all until now, those from before this run included.
             line: what a log is told.
             rates: what stands behind the bar.
-            now: the log is told at once, however long it has been.
+            now: a log is told at once, without waiting for its interval.
         """
         if self._bar is not None:
             if rates:

@@ -162,7 +162,7 @@ def finish(command: Callable[[], object], usage_error: type[Exception], *, debug
         say("mattecli: interrupted")
         return 130
     except SystemExit as end:
-        if not isinstance(end.__context__, BrokenPipeError):  # which the parser keeps to itself
+        if not isinstance(end.__context__, BrokenPipeError):  # the parser made it this
             raise
         _silence_stdout()
         _explain("standard output was closed by its reader", debug=debug)

@@ -16,7 +16,7 @@ __all__ = ["VideoConsole"]
 
 
 class VideoConsole(Console):
-    """Frames of each video instead of videos."""
+    """Counts the frames of each video instead of the videos."""
 
     def __init__(self, run: RunOptions) -> None:
         super().__init__(run)

@@ -15,13 +15,13 @@ def crew_for(engine: EngineOptions, run: RunOptions) -> Crew | None:
     """Who does the work; None: this process.
 
     Raises:
-        UsageError: Ray is asked for and not installed, or a cluster is named that nobody asked for.
+        UsageError: Ray is asked for and not installed, or not asked for and an address is given.
     """
     if engine.engine == "local":
         if engine.ray_address is not None:
             raise UsageError("--ray-address is for --engine ray", remedy="add it")
         return None
-    # Read when Ray is imported: a thread that is late at the end shall not start it again.
+    # Read when Ray is imported; keeps a thread that outlives the run from starting Ray again.
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         from mattecli.cluster.ray_crew import RayCrew

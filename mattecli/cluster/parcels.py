@@ -20,11 +20,11 @@ class Order:
 
     Attributes:
         recipe: how tasks are done.
-        threads: of a stage.
+        threads: how many a stage has.
         folder: the driver's current folder, from which relative paths count.
         home: where weights lie, or "" for the usual place.
         version: of the driver's program.
-        keeps_memory: freed memory stays with the process.
+        keeps_memory: freed memory stays with the process, which is faster.
     """
 
     recipe: Any
@@ -56,7 +56,7 @@ class Reply:
 
     Attributes:
         answers: one for each task, unless the worker could not begin.
-        facts: of its bench.
+        facts: of the worker's bench.
         refusal: why it could not begin.
     """
 
@@ -78,7 +78,7 @@ def answer_of(index: int, task: Task) -> Answer:
 
 
 def _sendable(record: ItemRecord) -> ItemRecord:
-    """Without the exception where that cannot travel; its words do."""
+    """The record, without its exception where that cannot be pickled; the words remain."""
     try:
         pickle.loads(pickle.dumps(record.trouble))
     except Exception:  # noqa: BLE001 - whatever an exception's own pickling raises
@@ -87,6 +87,6 @@ def _sendable(record: ItemRecord) -> ItemRecord:
 
 
 def take(task: Task, answer: Answer) -> None:
-    """The driver's task has ended as the worker's has."""
+    """Settle the driver's task as the worker's was."""
     task.settled, task.thumbs = answer.record, dict(answer.thumbs)
     task.size = answer.record.size

@@ -20,7 +20,7 @@ import threading
 import warnings
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import ray
 import ray.data
@@ -126,7 +126,7 @@ class _Stream:
         self.replies: queue.SimpleQueue[Reply | BaseException | None] = queue.SimpleQueue()
 
     def send(self, tasks: Sequence[tuple[int, Task]], size: int) -> None:
-        """Begin with tasks, in groups of at most ``size``; None ends their replies."""
+        """Send tasks to workers, in groups of at most ``size``; after their replies comes None."""
         rows = grouped(tasks, size)
         thread = threading.Thread(target=self._drain, args=(rows,), name="ray", daemon=True)
         thread.start()
@@ -155,7 +155,7 @@ class _Stream:
         room = self._room
         groups = ray.data.from_items(rows, override_num_blocks=len(rows))
         if not room.gpus:
-            with warnings.catch_warnings():  # no other way to bound them is there yet
+            with warnings.catch_warnings():  # Ray has no other way to bound retries yet
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return groups.map_batches(
                     work,
@@ -175,7 +175,7 @@ class _Stream:
 
 
 def _calm() -> None:
-    """Ray Data says nothing, and goes on when a group is lost for good."""
+    """Have Ray Data say nothing, and go on when a group is lost for good."""
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
@@ -185,42 +185,75 @@ def _calm() -> None:
 def _in_order(
     tasks: Sequence[T], stream: _Stream, hold: Hold, facts: dict[str, object]
 ) -> Generator[T]:
-    """The tasks as their turn comes; what has ended before it waits, or is settled at the end."""
+    """The tasks as their turn comes; what ends early waits for it, or is settled at the end."""
     hold.on_request(lambda: stream.replies.put(_END))
-    early: dict[int, Answer] = {}
-    turn = 0
+    turns = _Turns(tasks)
     try:
         for size in (stream.largest(len(tasks)), 1):  # what a lost group leaves is tried alone
-            missing = [
-                (number, task)
-                for number, task in enumerate(tasks)
-                if task.settled is None and number not in early
-            ]
+            missing = turns.missing()
             if not missing:
                 break
             stream.send(missing, size)
             while (reply := stream.replies.get()) is not _END:
-                facts |= _accepted(reply, tasks, early)
-                while turn in early:
-                    take(tasks[turn], early.pop(turn))
-                    yield tasks[turn]
-                    turn += 1
+                facts |= _accepted(reply, tasks, turns.early)
+                yield from turns.due()
             if hold.requested:
                 return
-        while turn < len(tasks):
-            _settle(tasks[turn], early.pop(turn, None))
-            yield tasks[turn]
-            turn += 1
+        yield from turns.rest()
     finally:
         stream.stop()
-        for number, answer in early.items():
-            take(tasks[number], answer)
+        turns.close()
+
+
+class _Turns(Generic[T]):
+    """Tasks that are given back in their order, and answers that came before their turn.
+
+    Args:
+        tasks: all of them.
+
+    Attributes:
+        early: answers by their task's number.
+    """
+
+    def __init__(self, tasks: Sequence[T]) -> None:
+        self._tasks = tasks
+        self._turn = 0
+        self.early: dict[int, Answer] = {}
+
+    def missing(self) -> list[tuple[int, T]]:
+        """The numbered tasks that have no answer."""
+        return [
+            (number, task)
+            for number, task in enumerate(self._tasks)
+            if task.settled is None and number not in self.early
+        ]
+
+    def due(self) -> Generator[T]:
+        """The tasks whose turn has come and whose answers are here."""
+        while self._turn in self.early:
+            yield self._next()
+
+    def rest(self) -> Generator[T]:
+        """All tasks that are left; those without an answer have failed."""
+        while self._turn < len(self._tasks):
+            yield self._next()
+
+    def close(self) -> None:
+        """Settle what was answered and is not given back any more."""
+        for number, answer in self.early.items():
+            take(self._tasks[number], answer)
+
+    def _next(self) -> T:
+        task = self._tasks[self._turn]
+        _settle(task, self.early.pop(self._turn, None))
+        self._turn += 1
+        return task
 
 
 def _accepted(
     reply: Reply | BaseException, tasks: Sequence[Task], early: dict[int, Answer]
 ) -> dict[str, object]:
-    """Note the answers that are the first for their tasks; the worker's facts."""
+    """Keep the first answer for each task in ``early``; returns the worker's facts."""
     if isinstance(reply, MattecliError):
         raise reply
     if isinstance(reply, BaseException):
@@ -237,7 +270,7 @@ def _accepted(
 
 
 def _settle(task: Task, answer: Answer | None) -> None:
-    """What was answered, or that nothing came back."""
+    """Settle a task as was answered, or as failed where nothing came back."""
     if answer is not None:
         take(task, answer)
         return

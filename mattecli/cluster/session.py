@@ -17,11 +17,11 @@ from mattecli.errors import UsageError
 
 __all__ = ["Places", "connected", "places"]
 
-_STORE_BYTES = 256 << 20  # names and records alone lie in it
-_PATIENCE = 10.0  # seconds until a cluster answers
+_STORE_BYTES = 256 << 20  # only names and records lie in it
+_PATIENCE = 10.0  # seconds that a cluster has to answer
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is sent to anybody
-    "RAY_worker_niceness": "0",  # workers get what the program itself would
+    "RAY_worker_niceness": "0",  # workers run at the program's own priority
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # CPU workers see the GPUs that they do not use
 }
 
@@ -114,7 +114,7 @@ def places(workers: int, *, wants_gpu: bool) -> Places:
     """What the cluster has room for: a worker for each GPU, or for each core.
 
     Args:
-        workers: threads of a worker, which are as many cores of it; 0 is the usual number.
+        workers: threads of a worker, each of which takes a core; 0 is the usual number.
         wants_gpu: workers use GPUs where the cluster has them.
 
     Raises:

@@ -23,7 +23,7 @@ from mattecli.jobs.task import Task
 
 __all__ = ["Worker", "work"]
 
-_MANY = 1 << 30  # tasks: photos side by side keep the cores busy
+_MANY = 1 << 30  # tasks, more than cores: OpenCV then has one thread for each
 
 
 _here: dict[bytes, Worker] = {}  # this process's, by order
@@ -88,7 +88,7 @@ class Worker:
                 f"a worker has mattecli {__version__}, the driver {order.version}",
                 remedy="install the same on all machines",
             )
-        with suppress(OSError):  # then relative paths say themselves that they are not there
+        with suppress(OSError):  # tasks with relative paths then fail by themselves
             os.chdir(order.folder)
         if order.home:
             os.environ["MATTECLI_HOME"] = order.home

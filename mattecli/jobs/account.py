@@ -62,14 +62,14 @@ class Work(Generic[T]):
 
     Attributes:
         tasks: in the order of the report.
-        stages: what is done with those that are not settled by the plan already.
+        stages: what tasks go through that the plan has not settled already.
         settings: what every item is done with, for the report.
-        pixels: of photos that may be under way at once, if memory has no room for the usual number.
+        pixels: upper bound for pixels in flight; lower than the default when memory is short.
         means: called at the end: the means of the items' scores, for the report.
         journal: is told of each item, for later runs.
-        read: files that are read beside the tasks' own, so that no report takes their place.
-        elsewhere: does the tasks in place of the stages, and gives them back settled, in order.
-        remark: what the user should know of what was chosen.
+        read: other files that the run reads; no report may take their place.
+        elsewhere: does the tasks in place of the stages, and yields them settled, in order.
+        remark: a note for the user on what was chosen, such as the model; "" for none.
     """
 
     tasks: Sequence[T]
@@ -88,7 +88,7 @@ class Account:
 
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
         self.report = Report(settings={}, total=len(work.tasks))
-        self._settings = work.settings  # known in full when the first task has ended
+        self._settings = work.settings  # a crew adds to it until the first task has ended
         self._observer = observer
         self._means = work.means
         self._journal = work.journal
@@ -151,7 +151,7 @@ class Account:
 def accounted(work: Work[T], run: RunOptions, observer: Observer) -> Iterator[Account]:
     """The account of a run, closed when the block is left, by SIGINT or SIGTERM too.
 
-    Whatever had ended by then, or was known before, is in it.
+    Tasks that have ended by then, or were settled by the plan, are in it.
 
     Raises:
         UsageError: a report's name makes no sense.

@@ -1,4 +1,4 @@
-"""Photos decoded while a model is being loaded, which keeps one core busy at most."""
+"""Decodes the first photos while a model is being loaded, which keeps only one core busy."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ _GRACE = 1.0  # seconds
 
 T = TypeVar("T", bound=Task)
 Read = Callable[[T, int | None], Picture]
-"""A task's photo, decoded down to a short side that suffices, if there is one."""
+"""Decodes a task's photo; with a short side, as small as that allows."""
 
 
 class DecodedAhead(Generic[T]):
-    """Decodes the first photos in threads of its own; a context, after which they begin no more.
+    """Decodes the first photos in threads of its own.
+
+    A context manager: on leaving it the threads begin no further photo.
 
     Args:
         tasks: in their order.
         read: decodes one.
-        short_side: what ``read`` will probably be asked for.
+        short_side: what ``take`` will probably be asked for; another means decoding again.
         threads: how many.
-        pixels: of decoded photos that may lie ready, beside the one that goes over it; a photo of
-            more is left alone.
+        pixels: decoding ahead ends once so many pixels were decoded (the last photo may exceed
+            it); a single larger photo is never decoded ahead.
     """
 
     def __init__(
@@ -47,7 +49,8 @@ class DecodedAhead(Generic[T]):
         self._read = read
         self._short_side = short_side
         self._most = self._room = pixels
-        self._pictures: dict[int, tuple[T, Future[Picture]]] = {}  # by the living task's identity
+        # By id(task); the task is kept too, so that no other gets its id.
+        self._pictures: dict[int, tuple[T, Future[Picture]]] = {}
         self._lock = threading.Lock()
         self._is_open = True
         self._threads = [
@@ -66,7 +69,7 @@ class DecodedAhead(Generic[T]):
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        for thread in self._threads:  # nobody waits for a decoder that takes its time
+        for thread in self._threads:  # but a slow decoder is not waited for
             thread.join(_GRACE / len(self._threads))
         with self._lock:
             self._pictures.clear()
@@ -77,7 +80,7 @@ class DecodedAhead(Generic[T]):
             self._is_open = False
 
     def take(self, task: T, short_side: int | None) -> Picture:
-        """The task's photo, decoded now if it was not.
+        """The task's photo; decoded now if it was not decoded ahead.
 
         Raises:
             ImageReadError: it cannot be read.
@@ -94,7 +97,7 @@ class DecodedAhead(Generic[T]):
             task, pixels, promise = begun
             try:
                 picture = self._read(task, self._short_side)
-            except BaseException as error:  # noqa: BLE001 - whoever takes it is told
+            except BaseException as error:  # noqa: BLE001 - raised again by take()
                 promise.set_exception(error)
                 continue
             with self._lock:  # it may have been decoded smaller
@@ -102,7 +105,7 @@ class DecodedAhead(Generic[T]):
             promise.set_result(picture)
 
     def _next(self) -> tuple[T, int, Future[Picture]] | None:
-        """The next photo and its pixels."""
+        """The next task, its photo's pixels, and a promise of the picture; None: that was all."""
         with self._lock:
             while self._is_open and self._room > 0:
                 task = next(self._tasks, None)
@@ -118,7 +121,7 @@ class DecodedAhead(Generic[T]):
 
 
 def _pixels_at_hand(task: Task) -> int:
-    """Pixels of a photo in a file here; 0 for others, since a pipe or a store may let one wait."""
+    """Pixels of a photo in a local file; 0 for others: pipes and stores may keep us waiting."""
     source = task.source
     if source.error is not None or is_stored(source.path) or not is_ordinary_file(source.path):
         return 0

@@ -23,8 +23,8 @@ class Background:
 
     Attributes:
         label: goes into the name of a composite.
-        given: a background for all; None together with ``path`` None: transparent.
-        path: the picture of a folder.
+        given: the one background for all.
+        path: the picture of a folder. Both None: the background is transparent.
         max_pixels: the largest picture that is read.
     """
 

@@ -1,4 +1,7 @@
-"""The job behind ``mattecli bench``: each stage apart, and all together, against their floors."""
+"""The job behind ``mattecli bench``: each stage by itself, and all together.
+
+A stage is held against its floor: the least time that it could take here.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,7 @@ class _Measurement:
         self._stages.append(StageTime(name, seconds, floor, reason))
 
     def _decode(self, estimator: NetworkEstimator) -> Picture:
-        """Both ways: as small as the network allows, and whole."""
+        """Both ways: as small as the network allows, and in full."""
         if estimator.short_side is not None:
             self._decode_to(estimator.short_side)
         self._decode_to(None)
@@ -183,7 +186,7 @@ class _Measurement:
         picture: Picture,
         ceilings: Ceilings,
     ) -> None:
-        """With the scene's own alpha: random weights would make noise that no encoder sees."""
+        """Uses the scene's own alpha: random weights give noise, which no encoder is given."""
         found = estimator.estimate([prepared])[0]
         soft = cv2.resize(make_scene(self._task.megapixels).mask, Size.of(found.alpha))
         matte = Matte(alpha=to_float(soft), box=found.box)

@@ -1,4 +1,4 @@
-"""Photos to measure with: made, so that anybody measures with the same."""
+"""Photos to measure with, made by the program so that everybody measures with the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mattecli.records import Array
 __all__ = ["Scene", "make_scene", "write_scenes"]
 
 _JPEG_QUALITY = 92
-_GRAIN = 3.0  # levels: what a camera leaves
+_GRAIN = 3.0  # levels of noise, about what a camera leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def make_scene(megapixels: float, seed: int = 0) -> Scene:
 
 
 def write_scenes(folder: Path, megapixels: float, count: int) -> None:
-    """``photos``, ``backgrounds``, ``trimaps`` and ``masks`` of as many scenes."""
+    """``photos``, ``backgrounds``, ``trimaps`` and ``masks`` of ``count`` scenes."""
     for kind in ("photos", "backgrounds", "trimaps", "masks"):
         (folder / kind).mkdir()
     for number in range(count):

@@ -17,7 +17,7 @@ class StageTime:
     Attributes:
         name: of the stage.
         seconds: median.
-        floor: seconds that it takes at best; None where nothing tells.
+        floor: seconds that it takes at best; None where there is nothing to tell it by.
         reason: what the floor is.
     """
 
@@ -57,8 +57,8 @@ class Bench:
         device, precision: where and how the network ran.
         size: of the photos.
         seen: what the network saw.
-        cores: that this process may use.
-        gflop: of one estimate, in the authors' layers.
+        cores: how many this process may use.
+        gflop: arithmetic of one estimate, by the authors' layers.
         ceilings: of one core in this precision, or of the GPU.
         stages: each apart.
         wholes: all together.

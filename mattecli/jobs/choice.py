@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from mattecli.jobs.workspace import Workspace
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
+from mattecli.settings.key_value import parse_settings
 
 if TYPE_CHECKING:
     from mattecli.engine.estimator import Estimator
@@ -23,7 +23,6 @@ __all__ = [
     "make_guide",
     "make_model",
     "needs_guide",
-    "parse_settings",
 ]
 
 
@@ -75,10 +74,10 @@ def _fitting(options: ModelOptions) -> str:
 
 
 def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOptions) -> None:
-    """What is given and not used is an error, not a surprise."""
+    """Refuse options that the model would not use: an error now, no surprise later."""
     plate = "background" in spec.needs
     network = spec.kind == "network"
-    own_way = network and not options.reference  # not a solver's, not a script's
+    own_way = network and not options.reference  # neither a solver nor the authors' script
     tiled = not options.reference and (spec.reach > 0 or options.refine == "dim")
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
@@ -168,7 +167,7 @@ def make_model(
 def _network(
     spec: ModelSpec, options: MatteOptions, workspace: Workspace, lanes: int
 ) -> tuple[LoadedModel, Estimator]:
-    """A network's weights, and what runs it: its authors' script or ours."""
+    """A network's weights, and what runs it: its authors' script, or our own way."""
     from mattecli.engine.alternatives import ReferenceEstimator
     from mattecli.engine.reference import SCRIPT_SETTINGS, find_reference
     from mattecli.models.parts.refine_options import COARSE_FACTOR
@@ -192,7 +191,7 @@ def _network(
 
 
 def _settings(model: ModelOptions) -> dict[str, str]:
-    """What the user set of a network or script, ``--refine-mode`` too."""
+    """Settings of a network or script, out of ``--set`` and ``--refine-mode``."""
     settings = parse_settings(model.set)
     mode = model.refine_mode
     if mode != "auto" and settings.setdefault("mode", mode) != mode:
@@ -203,7 +202,7 @@ def _settings(model: ModelOptions) -> dict[str, str]:
 def _own_way(
     spec: ModelSpec, loaded: LoadedModel, options: MatteOptions, workspace: Workspace, lanes: int
 ) -> Estimator:
-    """What runs a network as we would: whole, in tiles or in bands."""
+    """What runs a network our own way: whole, in tiles or in bands."""
     from mattecli.engine.bands import BandEstimator
     from mattecli.engine.predict import NetworkEstimator
     from mattecli.engine.tiles import TileEstimator
@@ -236,21 +235,6 @@ def _load(spec: ModelSpec, options: ModelOptions, settings: dict[str, str]) -> L
             raise
         load_network(spec, weights)  # raises what is wrong with the file itself
         raise UsageError(error.cause, remedy=error.remedy) from error
-
-
-def parse_settings(texts: Sequence[str]) -> dict[str, str]:
-    """``KEY=VALUE`` texts by key.
-
-    Raises:
-        UsageError: one of them is none.
-    """
-    settings: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise UsageError(f"--set {text!r} is no setting", remedy="give KEY=VALUE")
-        settings[name] = value
-    return settings
 
 
 def _facts(spec: ModelSpec, estimator: Estimator) -> dict[str, object]:

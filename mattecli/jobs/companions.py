@@ -26,7 +26,7 @@ class Companions:
 
     Args:
         options: what was given, and the shape of made trimaps.
-        place: where large plates are put.
+        place: asked for an array to put a large plate into.
     """
 
     def __init__(self, options: MatteOptions, place: Place = lambda _shape: None) -> None:

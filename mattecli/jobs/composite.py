@@ -26,7 +26,7 @@ from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
 from mattecli.ops.foreground import decontaminated
 from mattecli.records import Array, Picture, Report, Size
-from mattecli.settings import CompositeOptions
+from mattecli.settings import BlendOptions, CompositeOptions
 
 __all__ = ["composite_images"]
 
@@ -69,25 +69,8 @@ def composite_images(
     require_crew(options.engine, crew)
     blend = options.blend
     backgrounds = _backgrounds(options)
-    if blend.each_background and len(backgrounds) < 2:
-        raise UsageError(
-            "--each-background needs several backgrounds", remedy="give a folder as --background"
-        )
-    if blend.background == "blur" and blend.alpha is None:
-        raise UsageError(
-            "a cut-out has no background of its own to blur", remedy="give photos with --alpha"
-        )
-    tasks = (
-        _every_pair(options, backgrounds)
-        if blend.each_background
-        else _in_turn(options, backgrounds)
-    )
-    for task in tasks:
-        path = backgrounds[task.background].path
-        if path is not None:
-            task.companions["background"] = path
-    pair(tasks, "alpha", blend.alpha)
-    refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
+    _check_backgrounds(blend, backgrounds)
+    tasks = _plan(options, backgrounds)
     work = journalled_work(
         tasks,
         options,
@@ -101,18 +84,19 @@ def composite_images(
         read=(blend.background,),
     )
     _check_format(work.tasks, blend.background)
-    steps = _Steps(options, backgrounds)  # options that make no sense are known before the work
+    steps = _Steps(options, backgrounds)  # refuses options before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
     return run_recipe(recipe, work, options.run, observer or Silent(), crew)
 
 
 @dataclass(frozen=True, slots=True)
 class CompositeRecipe:
-    """How cut-outs are composed, wherever it is done.
+    """How cut-outs are composed, here or elsewhere.
 
     Attributes:
         options: of the command.
-        steps: set up already, where they need not travel.
+        steps: what is done with a pair, set up already; None for a recipe that is sent elsewhere,
+            and sets them up there.
     """
 
     options: CompositeOptions
@@ -132,7 +116,36 @@ def _backgrounds(options: CompositeOptions) -> list[Background]:
     return list_backgrounds(blend.background, blend.fit, options.source.max_pixels)
 
 
-def _plan(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_CompositeTask]:
+def _check_backgrounds(blend: BlendOptions, backgrounds: Sequence[Background]) -> None:
+    """Refuse what makes no sense.
+
+    Raises:
+        UsageError: one background for all pairs, or the blur of a background that is not there.
+    """
+    if blend.each_background and len(backgrounds) < 2:
+        raise UsageError(
+            "--each-background needs several backgrounds", remedy="give a folder as --background"
+        )
+    if blend.background == "blur" and blend.alpha is None:
+        raise UsageError(
+            "a cut-out has no background of its own to blur", remedy="give photos with --alpha"
+        )
+
+
+def _plan(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
+    """A task for each result, with the files that belong to it."""
+    every = options.blend.each_background
+    tasks = _every_pair(options, backgrounds) if every else _in_turn(options, backgrounds)
+    for task in tasks:
+        path = backgrounds[task.background].path
+        if path is not None:
+            task.companions["background"] = path
+    pair(tasks, "alpha", options.blend.alpha)
+    refuse_overwriting_companions(tasks, [item.path for item in backgrounds if item.path])
+    return tasks
+
+
+def _named(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_CompositeTask]:
     return plan_tasks(
         _CompositeTask,
         options.source,
@@ -149,7 +162,7 @@ def _plan(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_Compos
 
 def _in_turn(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
     """The first cut-out over the first background, and so on; backgrounds are used again."""
-    tasks = _plan(options)
+    tasks = _named(options)
     for task in tasks:
         task.background = task.place % len(backgrounds)
     return tasks
@@ -160,14 +173,14 @@ def _every_pair(
 ) -> list[_CompositeTask]:
     """Every cut-out over every background; the name says which."""
     numbers = {background.label: number for number, background in enumerate(backgrounds)}
-    tasks = _plan(options, list(numbers))
+    tasks = _named(options, list(numbers))
     for task in tasks:
         task.background = numbers[task.source.label]
     return tasks
 
 
 def _check_format(tasks: Sequence[_CompositeTask], background: str) -> None:
-    """What a format cannot hold is known before the work.
+    """Refuse a format that cannot hold the results, before the work.
 
     Raises:
         UsageError: nothing is to stand behind the cut-outs, and the format has no alpha.

@@ -18,18 +18,18 @@ __all__ = ["PIXELS_UNDER_WAY", "Crew", "CrewFor", "WorkRecipe", "Workbench", "re
 T = TypeVar("T", bound=Task)
 
 PIXELS_UNDER_WAY = 64_000_000
-"""Of photos that may be under way at once, at most."""
+"""The usual upper bound for pixels of photos in flight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workbench(Generic[T]):
-    """What a recipe needs to work: models are loaded, backgrounds are read.
+    """What a recipe has set up to work with: models are loaded, backgrounds are read.
 
     Attributes:
         stages: what tasks go through.
-        facts: what a report says of what is there: model, device, weights.
-        pixels: of photos that may be under way at once.
-        forecast: what a photo of so many pixels will take of memory, for people.
+        facts: what a report says of it: model, device, weights.
+        pixels: upper bound for pixels of photos in flight.
+        forecast: says how much memory a photo of so many pixels will take, for people.
     """
 
     stages: Sequence[Stage[T]]
@@ -39,14 +39,14 @@ class Workbench(Generic[T]):
 
 
 class WorkRecipe(Protocol[T]):
-    """How a job's tasks are done: data that can be sent, and that sets up a bench anywhere."""
+    """How a job's tasks are done: data that can be sent to a process and sets up a bench there."""
 
     def open(self, workers: int, waiting: Sequence[T]) -> AbstractContextManager[Workbench[T]]:
         """Set up.
 
         Args:
             workers: threads of a stage.
-            waiting: the tasks, as far as they are known; work on them may begin.
+            waiting: the tasks that are known already; their photos may be decoded ahead.
 
         Raises:
             UsageError: the options make no sense there.
@@ -65,8 +65,8 @@ class Crew(Protocol):
         Args:
             recipe: sent to where the work is done.
             tasks: none of them settled.
-            hold: a noted interrupt ends the tasks early.
-            facts: filled with those of the first bench, before the first task is given back.
+            hold: an interrupt that it has noted ends the work early.
+            facts: filled with the first bench's facts before the first task is given back.
         """
 
 
@@ -83,7 +83,7 @@ def require_crew(engine: EngineOptions, crew: Crew | None) -> None:
     """Refuse to do here what was to be done elsewhere.
 
     Raises:
-        UsageError: another engine is asked for, and nobody for it was given.
+        UsageError: another engine is asked for, and no crew for it was given.
     """
     if engine.engine != "local" and crew is None:
         raise UsageError(

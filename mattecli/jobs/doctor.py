@@ -44,7 +44,7 @@ def _of(look: Callable[[], Iterator[Finding]], title: str, remedy: str) -> Itera
     """What ``look`` finds, or that the package which it imports cannot be imported."""
     try:
         findings = look()
-    except (ImportError, OSError) as error:  # a shared library that is missing is either
+    except (ImportError, OSError) as error:  # a missing shared library raises either
         cause = " ".join(str(error).split())
         detail = f"cannot be imported ({cause})"
         yield Finding(subject=title, detail=detail, verdict="problem", remedy=remedy)

@@ -13,28 +13,29 @@ from mattecli.media.stores.path import StorePath
 
 __all__ = ["without_made"]
 
-_SLACK = 2.0  # seconds: the journal's times are whole ones
+_SLACK = 2.0  # seconds: the journal's times are whole seconds
 
 
 def without_made(
     sources: Sequence[Source], folder: Path, journal: Path | None, wanted: Sequence[str]
 ) -> list[Source]:
-    """Inputs without what was made, whatever it is called, from another one of them.
+    """The inputs without files that the journal says were made from another input of this run.
 
-    What was named itself stays.
+    Where a file of a wanted kind was made from an input, that file stays and the input goes. Inputs
+    that the user named themselves always stay.
 
     Args:
         sources: inputs, in order.
         folder: where outputs go.
-        journal: of the runs that made them; None: that of the folder.
-        wanted: kinds of output that are meant instead of what they were made from, best first.
+        journal: of the runs that made files; None: the folder's own.
+        wanted: kinds of output that this command takes as inputs, most preferred first.
     """
     if isinstance(folder, StorePath) or not _reach_into(folder, sources):
         return list(sources)
     places = {absolute(source.path) for source in sources if source.is_found}
     try:
         entries = read_entries(journal or folder / FILE_NAME).last.values()
-    except UsageError:  # whoever writes to it will say so
+    except UsageError:  # said when it is opened for this run
         return list(sources)
     dropped: set[str] = set()
     for entry in entries:
@@ -49,7 +50,7 @@ def without_made(
 
 
 def _reach_into(folder: Path, sources: Sequence[Source]) -> bool:
-    """Whether inputs that were found lie in a folder, or below it."""
+    """Whether found inputs lie in or below a folder."""
     top = Path(absolute(folder))
     parents = {source.path.parent for source in sources if source.is_found}
     places = [Path(absolute(parent)) for parent in parents]
@@ -57,7 +58,7 @@ def _reach_into(folder: Path, sources: Sequence[Source]) -> bool:
 
 
 def _is_of(path: str, entry: Entry) -> bool:
-    """Whether a file is still the one that a run left, and nobody's that took its name later."""
+    """Whether a file is still the one that the run wrote, and no later one of its name."""
     try:
         left = datetime.fromisoformat(entry.time).timestamp()
         return Path(path).stat().st_mtime <= left + _SLACK

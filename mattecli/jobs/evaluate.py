@@ -35,7 +35,7 @@ __all__ = ["evaluate_mattes"]
 _WRITERS: Mapping[str, Callable[[Evaluation], str]] = MappingProxyType(
     {".csv": csv_text, ".json": json_text, ".jsonl": json_lines, ".html": html_evaluation}
 )
-_SLACK = 0.01  # of floats beyond 0 and 1, as filters leave them
+_SLACK = 0.01  # that floats may lie beyond 0 and 1, as filters leave them
 _PICTURED = 200  # worst cases that the page shows in pictures, at about 10 kB each
 
 
@@ -70,7 +70,7 @@ def evaluate_mattes(options: EvaluateOptions, observer: Observer | None = None) 
         means=lambda: _means(tasks, protocol),
     )
     report = run_tasks(work, replace(options.run, report=()), observer or Silent())
-    # What the report counts: after an interrupt, all that had ended or was known.
+    # Those that the report counts; after an interrupt, only what had ended or was settled before.
     reached = [(task.place, task.settled) for task in tasks if task.settled is not None]
     thumbs = worst.thumbs()
     evaluation = Evaluation(
@@ -206,10 +206,10 @@ class _Steps:
 
 
 def _require_alpha(image: Array, path: Path) -> None:
-    """Floats are 0..1, as a network gives them; others were written without being divided.
+    """Refuse floats that are not 0..1: they were written without being divided by their white.
 
     Raises:
-        InputError: they are not.
+        InputError: these are such.
     """
     if image.dtype.kind == "f" and not (image.min() >= -_SLACK and image.max() <= 1 + _SLACK):
         raise InputError(

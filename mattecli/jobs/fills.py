@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mattecli.errors import UsageError
-from mattecli.media.images import DEFAULT_MAX_PIXELS, read_picture
+from mattecli.media.images import read_picture
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path
 from mattecli.ops.colours import parse_colour
 from mattecli.ops.composite import blurred, fit_background
 from mattecli.ops.pixels import as_type
 from mattecli.records import Array, Size
+from mattecli.settings.common import DEFAULT_MAX_PIXELS
 from mattecli.settings.composite import Fit
 
 __all__ = ["BlurFill", "ColourFill", "Fill", "PictureFill", "parse_fill"]
@@ -29,7 +30,7 @@ class Fill(ABC):
 
         Args:
             color: the photo, H,W,3.
-            alpha: its alpha as its colours are mixed, H,W: where the subject is in it.
+            alpha: where the subject is in the photo, H,W, before its edge was changed.
             size: the size that is wanted.
 
         Returns:

@@ -1,4 +1,4 @@
-"""From a found alpha to the cut-out that is written."""
+"""From the alpha that a model found to the cut-out that is written."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Finisher:
         trimap: Array | None,
         foreground: Float32 | None,
     ) -> Cutout:
-        """The photo with its finished alpha; the task is told of its box and its screen.
+        """The photo with its finished alpha; sets the task's crop, and notes a screen found in it.
 
         Args:
             task: the photo's.
             picture: as decoded.
             alpha: as found, H,W, 0..1.
-            own: the photo's own alpha, H,W, 0..1, or None: what it leaves open stays open.
+            own: the photo's own alpha, H,W, 0..1, or None; what it leaves transparent stays so.
             trimap: the one that was given, H,W, or None.
             foreground: the model's own colours, H,W,3, or None.
 
@@ -109,10 +109,11 @@ class Finisher:
 
 
 def _beside_own(alpha: Float32, own: Float32) -> Float32:
-    """What of a found alpha is not the photo's own transparency, which the network saw, too.
+    """The found alpha without the photo's own transparency: divided by ``own``, at most 1.
 
-    A photo's colours are straight: nothing shines through them where it is transparent. With
-    ``own`` once more the alpha is the lesser of the two, so that a cut-out's edge stays as it is.
+    The network saw the photo over white, so its alpha holds that transparency too; the photo's
+    colours are straight and have nothing of it. Multiplied by ``own`` again this gives the lesser
+    of the two, so that the edge of a cut-out stays as it is.
     """
     share = np.divide(alpha, own, out=np.zeros_like(alpha), where=own > 0)
     return np.minimum(share, np.float32(1), out=share)

@@ -59,10 +59,13 @@ class Journal:
         self._stamps: dict[Key, str] = {}
 
     def applied(self, tasks: Sequence[T], target: AnyOutputOptions) -> list[T]:
-        """The tasks that are left, each settled only if it is complete with these settings.
+        """The tasks of this run: with ``--retry-failed`` only those whose last try failed.
+
+        A task that the plan has skipped is unsettled, and done again, where the journal says that
+        it failed last time, or was made with other settings or from other files.
 
         Args:
-            tasks: as planned; those whose outputs exist are settled where these are to be kept.
+            tasks: as planned, settled as skipped where outputs exist and are to be kept.
             target: whether to keep outputs, or to do only what failed.
 
         Raises:
@@ -82,7 +85,7 @@ class Journal:
         return list(tasks)
 
     def open(self) -> None:
-        """The run begins. The journal of a folder is made when something has ended.
+        """Begin the run. A journal that the user named is made now, others with the first entry.
 
         Raises:
             UsageError: the user asked for it, and it cannot be written.
@@ -96,7 +99,7 @@ class Journal:
             raise unusable_journal(self.path, error) from error
 
     def add(self, task: Task, record: ItemRecord) -> None:
-        """One input has ended. A journal that cannot be written costs no output."""
+        """One input has ended. If the journal cannot be written, the run goes on without it."""
         key = _key(task)
         if record.status not in ("done", "failed") or key not in self._stamps or self.trouble:
             return
@@ -152,11 +155,12 @@ def open_journal(
     Args:
         target: outputs of the run.
         folder: where they go when the user says nothing.
-        made_with: tells all that outputs depend on beside their inputs, where there is a journal.
+        made_with: tells all that outputs depend on beside their inputs; asked only where there is a
+            journal.
         one_place: they go to one file or to standard output, not to a folder.
 
     Raises:
-        UsageError: what failed is to be done, and nothing could tell what that is.
+        UsageError: ``--retry-failed`` is given, and there is no journal to tell what failed.
     """
     if target.journal == _NONE or (target.journal is None and one_place):
         if target.retry_failed:

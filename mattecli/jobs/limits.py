@@ -25,7 +25,7 @@ __all__ = [
 
 T = TypeVar("T", bound=Task)
 
-_FIRST_LOOK = 20  # inputs, whose outputs tell what the rest will take
+_FIRST_LOOK = 20  # inputs: the size of their outputs tells what the rest will take
 _LONGEST = 1e7  # seconds; a third of a year
 
 
@@ -66,7 +66,7 @@ def time_limit(run: RunOptions) -> Limit[T] | None:
 
 
 def checked_first(stages: Sequence[Stage[T]]) -> list[Stage[T]]:
-    """Stages of which the first refuses a task whose outputs have no place: no work is wasted."""
+    """Stages of which the first refuses tasks whose outputs cannot be written, before any work."""
     if not stages:
         return []
     first, *rest = stages
@@ -97,11 +97,11 @@ class Room:
     Args:
         tasks: of the run.
         run: says how much has to stay free.
-        tell: is told once when the disk will not do.
+        tell: told once, when the disk will be full before the end.
 
     Raises:
-        UsageError: what has to stay free is no size.
-        ResourceError: there is less already.
+        UsageError: ``--min-free`` is no size.
+        ResourceError: less than that is free already.
     """
 
     def __init__(self, tasks: Sequence[Task], run: RunOptions, tell: Callable[[str], None]) -> None:

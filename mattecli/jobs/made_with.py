@@ -15,7 +15,7 @@ from mattecli.settings import MatteOptions, ModelOptions
 
 __all__ = ["fill_digest", "made_with"]
 
-# Where files lie does not matter; what is in them is compared by digest, or by size and time.
+# Where these lie does not matter; their content is compared, by digest or by size and time.
 _PLACES = frozenset({"model", "weights", "trimap", "background", "segmentation"})
 
 
@@ -78,7 +78,7 @@ def _weights_and_record(path: Path) -> str:
 
 
 def fill_digest(fill: str) -> str:
-    """That of a composite's background, where it is a picture; else ""."""
+    """The digest of a composite's background, where it is a picture; else ""."""
     from mattecli.models.store import file_digest
 
     return file_digest(as_path(fill)) if is_ordinary_file(as_path(fill)) else ""

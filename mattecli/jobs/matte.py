@@ -10,10 +10,11 @@ from mattecli.engine.memory import parse_bytes
 from mattecli.engine.sizes import sufficient_side
 from mattecli.errors import UsageError
 from mattecli.jobs.ahead import DecodedAhead
-from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.choice import choose_spec, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
+from mattecli.jobs.opening import open_models
 from mattecli.jobs.plan import (
     OutputRule,
     goes_to_one_place,
@@ -21,7 +22,7 @@ from mattecli.jobs.plan import (
     plan_tasks,
     refuse_overwriting_companions,
 )
-from mattecli.jobs.refining import make_refiner, refinement
+from mattecli.jobs.refining import refinement
 from mattecli.jobs.runner import Observer, Silent, run_recipe
 from mattecli.jobs.work import journalled_work
 from mattecli.jobs.workspace import Workspace
@@ -68,17 +69,17 @@ def matte_images(
     )
     if options.model.model is None:
         work = replace(work, remark=f"model: {spec.name}")
-    # Named, since another machine may have other weights, and choose otherwise.
+    # The model is named, since a machine with other weights might choose another.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
     recipe = MatteRecipe(named)
     if options.device.max_memory is not None:
-        parse_bytes(options.device.max_memory)  # a dry run finds it too
+        parse_bytes(options.device.max_memory)  # so that a dry run refuses it too
     return run_recipe(recipe, work, options.run, observer, crew)
 
 
 @dataclass(frozen=True, slots=True)
 class MatteRecipe:
-    """How photos are matted, wherever it is done; the model is named."""
+    """How photos are matted, here or elsewhere; the options name the model."""
 
     options: MatteOptions
 
@@ -91,19 +92,16 @@ class MatteRecipe:
             Workspace(options.device.max_memory) as workspace,
             _ahead(spec, options, workspace, workers, waiting) as ahead,
         ):
-            # A network's lanes share the cores, and their number shows in the last digits: it must
-            # not follow from a photo's company.
+            # A network's lanes share the cores, and their number changes the last digits of a
+            # result: it must not depend on how many photos there are.
             few = max(1, min(workers, len(waiting)))
             lanes = few if spec.kind == "classical" else workers
-            chosen = make_model(spec, options, workspace, lanes=lanes)
-            chosen.facts["refine"] = refinement(spec, options)
-            guide = make_guide(options) if needs_guide(spec, options.model) else None
-            refiner = make_refiner(spec, options, workspace)
-            steps = MatteSteps(chosen.estimator, guide, refiner, options, workspace, ahead)
+            models = open_models(spec, options, workspace, lanes)
+            steps = MatteSteps(models, options, workspace, ahead)
             ahead.stop()
             yield Workbench(
                 stages=steps.stages(workers),
-                facts=chosen.facts,
+                facts=models.facts,
                 pixels=workspace.pixels,
                 forecast=workspace.forecast,
             )
@@ -130,13 +128,16 @@ def _ahead(
         waiting,
         read,
         _probable_side(spec, options),
-        threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading takes a core itself
+        threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading keeps one busy
         pixels=min(workspace.pixels, PIXELS_UNDER_WAY) // 2,
     )
 
 
 def _probable_side(spec: ModelSpec, options: MatteOptions) -> int | None:
-    """What photos will be decoded down to, before the weights have told; None: not at all."""
+    """The short side that photos will probably be decoded to; None: in full.
+
+    Told before the weights are read, which may ask for another.
+    """
     needs_all = needs_colours(options) or refinement(spec, options) != "none"
     if needs_all or options.model.reference or needs_guide(spec, options.model):
         return None
@@ -169,7 +170,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
 
 
 def _check_format(tasks: Sequence[MatteTask], pixels: PixelOptions) -> None:
-    """What a format cannot hold is known before the night's work."""
+    """Refuse a format that cannot hold the results, before the night's work."""
     row = writable_format(tasks[0].format) if tasks else writable_format("png")
     if "foreground" in pixels.write and not (pixels.rgb or row.alpha):
         raise UsageError(

@@ -15,8 +15,8 @@ from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.network_stage import network_stage
+from mattecli.jobs.opening import OpenedModels
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.task import Task
@@ -40,12 +40,14 @@ class MatteTask(Task):
 
     Attributes:
         picture: as decoded.
-        seen: its colours without transparency.
-        guide: what the portrait model is given, then its alpha.
-        trimap: the one that was used.
+        seen: its colours, over white where it is transparent.
+        guide_input: what the portrait model is given, where one goes first.
+        guide: the alpha that it found, H,W, for the trimap or segmentation that is made of it.
+        trimap: the one that was used, H,W, given or made.
         prepared: what the model is given.
         matte: what it found.
-        band: what the model that refines is given, then what it found.
+        band_input: what the model that refines is given: the uncertain band's trimap and photo.
+        band: what it found there.
     """
 
     picture: Picture | None = None
@@ -65,40 +67,39 @@ def needs_colours(options: MatteOptions) -> bool:
 
 
 class MatteSteps:
-    """Decode, (guide, prepare,) network, finish, which encodes and writes too.
+    """The stages: decode, (guide, prepare,) network, (band, refine,) finish.
+
+    Those in brackets are there only with a guide, or with a network that refines. Finishing encodes
+    and writes, too.
 
     Args:
-        estimator: the model.
-        guide: the portrait model, where a trimap or a segmentation has to be made first.
-        refiner: what gives a small alpha the photo's detail, or None.
+        models: what photos go through.
         options: all of the command's.
         workspace: where large arrays are kept.
-        ahead: photos that have been decoded already.
+        ahead: gives photos, some of them decoded already.
     """
 
     def __init__(
         self,
-        estimator: Estimator,
-        guide: Estimator | None,
-        refiner: Refiner | None,
+        models: OpenedModels,
         options: MatteOptions,
         workspace: Workspace,
         ahead: DecodedAhead[MatteTask],
     ) -> None:
         self._ahead = ahead
         self._workspace = workspace
-        self._estimator = estimator
-        self._guide = guide
-        self._refiner = refiner
+        self._estimator = models.estimator
+        self._guide = models.guide
+        self._refiner = models.refiner
         self._options = options
         self._companions = Companions(options, workspace.place)
-        self._decontaminate = _decontaminator(estimator)
+        self._decontaminate = _decontaminator(models.estimator)
         self._fill = parse_fill(options.pixels.fill, max_pixels=options.source.max_pixels)
         self._needs_colours = needs_colours(options)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
-        """Decoders and finishers have threads of their own; an estimator says how many."""
+        """The stages; those of estimators have as many threads as these say, others ``workers``."""
         network = network_stage(
             "network", self._estimator, self._estimate, lambda task: task.prepared
         )
@@ -224,7 +225,7 @@ class MatteSteps:
             task.show("composite", results.image("composite"))
 
     def _kept(self, matte: Matte) -> Matte:
-        """The matte where there is room for it."""
+        """The matte, in files where memory has no room for it."""
         colours = matte.foreground
         return Matte(
             alpha=self._workspace.keep(matte.alpha),
@@ -252,7 +253,7 @@ def _decontaminator(estimator: Estimator) -> Decontaminate:
 
 
 def _flattened(task: Task, picture: Picture) -> Array:
-    """What the network sees of a photo that is transparent in places: it over white."""
+    """The photo as the network sees it: over white where it is transparent."""
     if picture.alpha is None:
         return picture.color
     task.notes.append("its own transparency is kept; the network saw it over white")

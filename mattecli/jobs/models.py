@@ -177,8 +177,8 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
 
     Args:
         names: models or published files; none: all that the store has a record of. One whose
-            file is missing, or whose record is damaged, gives a verdict like the others. For one
-            that comes along its card says the digest.
+            file is missing, or whose record is damaged, gives a verdict like the others. Weights
+            inside the package are held against the digest on their model card.
 
     Raises:
         ModelUnavailableError: one that is named is not here.
@@ -221,7 +221,7 @@ def remove_weights(
 
 
 def _verdict(name: str, store: Store) -> Verdict | None:
-    """What is to be said about the weights that the store has recorded; None: there are none."""
+    """The verdict on the weights that the store has recorded; None: there are none."""
     try:
         stored = store.pin(name)
     except ModelUnavailableError as error:
@@ -237,7 +237,7 @@ def _verdict(name: str, store: Store) -> Verdict | None:
 
 
 def _verdict_on_built_in(name: str, store: Store) -> Verdict:
-    path = weights_path(name, store)  # says it where there are none at all
+    path = weights_path(name, store)  # raises where there are none at all
     digest = file_digest(path)
     known = digest in model_card(find_target(name).spec)
     problem = "" if known else "has changed: install the program again"
@@ -256,7 +256,8 @@ def _availability(target: Target, store: Store) -> tuple[Availability, Path | No
         return "here", store.path(stored)
     built_in = _built_in(target)
     if built_in is not None:
-        gone = store.pin(target.name) is not None  # and what takes their place must be chosen
+        # Recorded, but its file is missing: the user is to choose what takes its place.
+        gone = store.pin(target.name) is not None
         return ("damaged", None) if gone else ("built in", built_in)
     if published is None:
         return "import", None
@@ -276,7 +277,7 @@ def _commercial(target: Target, licence: str, weights: Availability) -> bool | N
 
 
 def _licence(target: Target, stored: StoredWeights | None, weights: Availability) -> str:
-    """Of the weights here, which may be the user's own, else of those that are meant."""
+    """The licence of the weights that are here, else of those that the name stands for."""
     if weights == "built in":
         return OWN_LICENCE
     if stored is not None:

@@ -25,8 +25,8 @@ _COLOUR_KINDS = {"foreground", "composite", "preview"}
 def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: bytes | None) -> None:
     """Make, encode and write each output of a task.
 
-    Pixels of more bits than the format holds are rounded. All are encoded before the first is
-    written, so that a task that fails leaves none behind.
+    Pixels of more bits than the format holds are rounded. All are encoded first, so that an
+    encoding failure writes nothing.
 
     Args:
         task: with its planned outputs.

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from mattecli.errors import ImageWriteError, MattecliError, UsageError, shown_path
+from mattecli.errors import ImageWriteError, MattecliError, UsageError
 from mattecli.jobs.earlier import without_made
+from mattecli.jobs.existing import Look, settle_existing
 from mattecli.jobs.task import Task
 from mattecli.media.earlier import outputs_of_kind
 from mattecli.media.formats import EXTENSIONS, Format, writable_format
@@ -38,6 +39,13 @@ __all__ = [
 S = TypeVar("S")
 T = TypeVar("T", bound="Task")
 
+_IMAGES = Look(
+    is_made=is_there,
+    is_sound=is_sound_image,
+    first=lambda path: path if is_there(path) else None,
+    error=ImageWriteError,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRule:
@@ -47,8 +55,9 @@ class OutputRule:
         kinds: outputs of each input.
         folder: where they go when the user says nothing.
         protected: further files that are read, so that no output may take their place.
-        wanted: kinds of output that are meant where an input folder holds those of an earlier run,
-            best first; where there is but one, no other is taken from a folder that holds it.
+        wanted: kinds of earlier mattecli outputs that this command takes as inputs, most preferred
+            first; empty: outputs are skipped. With exactly one kind, other kinds are ignored in
+            folders that hold it.
         labels: each input is used once with each of these, which tells the outputs apart.
     """
 
@@ -74,12 +83,6 @@ def plan_tasks(
         UsageError: no inputs, or outputs that make no sense.
     """
     sources = _sources(source, target, rule)
-    if len(rule.wanted) == 1:
-        sources = outputs_of_kind(sources, rule.wanted[0])
-    folder = as_path(target.output or rule.folder)
-    sources = without_made(sources, folder, _journal(target), rule.wanted)
-    if rule.labels:
-        sources = [replace(item, label=label) for label in rule.labels for item in sources]
     out = target.output
     if out is None:
         out = "-" if any(item.is_stdin for item in sources) else rule.folder + os.sep
@@ -92,20 +95,30 @@ def plan_tasks(
         ext=row.suffixes[0],
         protected=[as_path(text) for text in rule.protected if text is not None],
     )
-    # All inputs are named before the shard is cut out: no two shards write the same name.
     root = None if out == "-" or names_a_file(out) else as_path(out)
-    tasks = shard_part(
-        [
-            make(source=item, outputs=outputs, format=row.name, root=root, place=place)
-            for place, (item, outputs) in enumerate(zip(sources, planned, strict=True))
-        ],
-        source.shard,
-    )
+    every = [
+        make(source=item, outputs=outputs, format=row.name, root=root, place=place)
+        for place, (item, outputs) in enumerate(zip(sources, planned, strict=True))
+    ]
+    # Cut out after all inputs were named, so that no two shards write the same name.
+    tasks = shard_part(every, source.shard)
     if target.existing != "overwrite":
         list_ahead(path for task in tasks for path in task.outputs.values() if path is not None)
     for task in tasks:
-        _settle_existing(task, target)
+        settle_existing(task, target.existing, _IMAGES)
     return tasks
+
+
+def _sources(source: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
+    """The inputs, without those that earlier runs made of others, once for each label."""
+    sources = _found(source, target, rule)
+    if len(rule.wanted) == 1:
+        sources = outputs_of_kind(sources, rule.wanted[0])
+    folder = as_path(target.output or rule.folder)
+    sources = without_made(sources, folder, _journal(target), rule.wanted)
+    if not rule.labels:
+        return sources
+    return [replace(item, label=label) for label in rule.labels for item in sources]
 
 
 def _journal(target: OutputOptions) -> Path | None:
@@ -149,13 +162,13 @@ def goes_to_one_place(
 
 
 def pair(tasks: Sequence[Task], role: str, given: str | None, *, named: str | None = None) -> None:
-    """Find the file of each task that ``--trimap`` and the like give, if given.
+    """Find each task's file for an option such as ``--trimap``.
 
     Args:
         tasks: are told their file, under ``role``.
         role: what the file is to the job.
-        given: a file for all, or a folder.
-        named: what it holds, which says how it may be called; None: as ``role``.
+        given: a file for all, or a folder; None: the option was left out.
+        named: the kind of file, which says how it may be called; None: as ``role``.
     """
     if given is None:
         return
@@ -180,12 +193,12 @@ def refuse_overwriting_companions(tasks: Sequence[Task], others: Sequence[Path] 
 
 
 def files_read(source: InputOptions, *given: str | Path | None) -> list[Path]:
-    """Files that a command reads beside its inputs: the list of them, and what else is given."""
+    """Files that a command reads beside its inputs: ``--files-from``, and what else is given."""
     texts = [text for text in (source.files_from, *given) if text is not None and text != "-"]
     return [path for path in map(as_path, texts) if is_ordinary_file(path)]
 
 
-def _sources(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
+def _found(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
     paths = options.inputs
     if not paths and options.files_from is None:
         if not is_piped():
@@ -224,20 +237,3 @@ def shard_part(items: list[S], shard: str | None) -> list[S]:
     if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
         raise UsageError(f"--shard {shard!r} is no part", remedy="give i/n with i from 0 to n-1")
     return items[int(index) :: int(count)]
-
-
-def _settle_existing(task: Task, target: OutputOptions) -> None:
-    """Outputs appear whole, so one that is there is complete, unless it was damaged since."""
-    if target.existing == "overwrite" or not task.outputs:
-        return
-    there = [path for path in task.outputs.values() if path is not None and is_there(path)]
-    if target.existing == "skip":
-        damaged = [path for path in there if not is_sound_image(path)]
-        task.notes += [f"{shown_path(path)} was damaged, and is made again" for path in damaged]
-        if len(there) - len(damaged) == len(task.outputs):
-            task.settled = task.record("skipped")
-    if target.existing == "error" and there:
-        error = ImageWriteError(
-            "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
-        )
-        task.settled = task.failure(error)

@@ -78,7 +78,7 @@ def _sound(name: str, store: Store, on_damage: Callable[[str], None]) -> StoredW
     """The weights in the store, if they are what they were when they were put there.
 
     Args:
-        on_damage: told that their record is damaged, which is as if there were none.
+        on_damage: told where their record is damaged, which counts as none.
     """
     try:
         here = store.find(name)

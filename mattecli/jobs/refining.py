@@ -23,9 +23,10 @@ Refinement: TypeAlias = Literal["none", "guided", "closed-form", "dim"]
 
 
 def refinement(spec: ModelSpec, options: MatteOptions) -> Refinement:
-    """What refines the model's alphas: as asked, or the best that costs less than the network.
+    """How the model's alphas are refined: as asked, or ``guided`` where it saw a smaller photo.
 
-    ``guided`` is that: a quarter of a second for 12 megapixels, and less error than the others.
+    That is the best way of those that cost less than the network: a quarter of a second for 12
+    megapixels.
     """
     if options.model.refine == "auto":
         own_size = spec.kind == "classical" or spec.size_rule == "full"
@@ -69,7 +70,7 @@ class Refiner:
     Args:
         way: how.
         estimator: the trimap model that does it, for ``dim``.
-        zeros: makes the array of the alpha, where there is room for it.
+        zeros: makes the alpha's array: in memory, or in a file where that has no room.
     """
 
     def __init__(
@@ -145,5 +146,5 @@ def _region(color: Array, matte: Matte) -> Array:
 
 
 def _is_small(matte: Matte, full: Size) -> bool:
-    """Whether the network saw less than there is to see."""
+    """Whether a matte is smaller than its photo."""
     return min(full) > min(Size.of(matte.alpha))

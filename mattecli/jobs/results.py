@@ -39,7 +39,8 @@ class Cutout:
     Attributes:
         picture: at full size if anything but alpha, trimap and mask is wanted.
         alpha: H,W, 0..1, at the photo's full size, as it is written.
-        mixing: alpha as the photo mixes its colours, for their estimation; None: as written.
+        mixing: alpha before its edge was changed (choke and the like), by which the photo mixes
+            foreground and background: for estimating colours; None: as ``alpha``.
         trimap: H,W of 0, 128, 255: the one that was given, or None.
         foreground: H,W,3 RGB, 0..1 or levels: the model's own colours, or None.
         screen: the screen behind the subject, whose light is taken off its colours, or None.
@@ -56,7 +57,7 @@ class Cutout:
 
     @property
     def mixture(self) -> Float32:
-        """Alpha as the photo mixes its colours, H,W."""
+        """``mixing``, or ``alpha`` where that is the same, H,W."""
         return self.alpha if self.mixing is None else self.mixing
 
 
@@ -68,7 +69,7 @@ class Results:
         options: bit depth, kind of colours, premultiplication, shape of the trimap.
         fill: the composite's background.
         decontaminate: estimates foreground colours.
-        keep: puts a large array where there is room for it.
+        keep: moves a large array to a file where memory has no room for it.
     """
 
     def __init__(

@@ -83,15 +83,18 @@ def run_tasks(work: Work[T], run: RunOptions, observer: Observer) -> Report:
     if limit is not None and work.elsewhere is not None:
         raise UsageError("--timeout is for --engine local", remedy="leave it out")
     room = Room(work.tasks, run, observer.note)
-    with accounted(work, run, observer) as account:
+    with (
+        accounted(work, run, observer) as account,
+        Hold() as hold,
+        closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks,
+    ):
         share_cores(len(work.tasks))
-        with Hold() as hold, closing(_settled(work, run, Control(hold=hold, limit=limit))) as tasks:
-            for task in tasks:
-                account.add(task)
-                room.after(task)
-                failed = task.settled is not None and task.settled.status == "failed"
-                if hold.requested or (failed and run.fail_fast):
-                    break
+        for task in tasks:
+            account.add(task)
+            room.after(task)
+            failed = task.settled is not None and task.settled.status == "failed"
+            if hold.requested or (failed and run.fail_fast):
+                break
     return account.report
 
 
@@ -130,10 +133,10 @@ def run_recipe(
 
     Args:
         recipe: sets up the stages.
-        work: without stages; its settings, a dict, are added to.
+        work: without stages; the bench's facts are added to its settings.
         run: how.
         observer: is told of each task as it ends.
-        crew: does it elsewhere.
+        crew: does it elsewhere; None: it is done here.
     """
     settings = {**work.settings}
     work = replace(work, settings=settings)
@@ -158,11 +161,11 @@ def _remark(work: Work[T], observer: Observer) -> None:
 
 
 def _say(bench: Workbench[T], tasks: Sequence[T], run: RunOptions, observer: Observer) -> None:
-    """What there is to know of a bench."""
+    """Tell the observer what is known of a bench."""
     if bench.facts:
         known = ", ".join(f"{key} {value}" for key, value in bench.facts.items())
         observer.note(known, detail=True)
-    if run.verbose and bench.forecast is not None:  # it takes a look at every photo
+    if run.verbose and bench.forecast is not None:  # since it looks at every photo
         largest = max((task.source_pixels() for task in tasks), default=0)
         observer.note(f"memory: {bench.forecast(largest)}", detail=True)
 
@@ -230,7 +233,7 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
 
 
 def foreseen(task: Task) -> ItemRecord:
-    """What a run would come to, as far as it is known: something may be missing."""
+    """What a run would make of a task, as far as is known: a missing file fails it."""
     missing = (file for file in task.companions.values() if isinstance(file, Exception))
     error = task.source.error or next(missing, None)
     return task.record("planned") if error is None else task.failure(error)
@@ -247,8 +250,8 @@ def settle_here(
     Args:
         tasks: none of them settled.
         stages: one may settle a task itself.
-        pixels: of photos that may be under way at once.
-        control: a noted interrupt ends the tasks early; what had ended is settled all the same.
+        pixels: upper bound for pixels of photos in flight.
+        control: an interrupt ends the work early; tasks that have ended are settled all the same.
     """
     if not tasks:
         return

@@ -22,7 +22,7 @@ from mattecli.records import Array, ItemRecord, Size, Status
 
 __all__ = ["Task"]
 
-_TURN = threading.Lock()  # of all tasks, which may be sent to other processes
+_TURN = threading.Lock()  # one for all tasks: with one of its own a task could not be pickled
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -91,7 +91,7 @@ class Task:
             self.thumbs[caption] = thumbnail(np.asarray(image))
 
     def give_up(self) -> bool:
-        """Nothing of it shall be written any more; False if it is being written already."""
+        """Forbid that its outputs are written; False if they are being written already."""
         with _TURN:
             if self._fate == "open":
                 self._fate = "given up"
@@ -109,7 +109,7 @@ class Task:
             self._fate = "written"
 
     def source_pixels(self) -> int:
-        """The photo's pixels, as far as its header tells before it is its turn to fail."""
+        """The photo's pixels by its header; 0 where that cannot be read, which fails it later."""
         if self.source.is_stdin or self.source.error is not None:
             return 0
         try:

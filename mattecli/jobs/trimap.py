@@ -48,7 +48,10 @@ _FOLDER = "trimaps"  # for outputs, when the user says nothing
 
 
 def trimap_options(shape: TrimapShape) -> TrimapOptions:
-    """The numbers of a trimap, from a command's options."""
+    """A command's options as ``make_trimap`` takes them.
+
+    ``settings`` cannot make them itself: it imports no numpy, which ``ops.trimap`` needs.
+    """
     return TrimapOptions(
         dilate=shape.dilate,
         erode=shape.erode,
@@ -100,7 +103,7 @@ def make_trimaps(
 
 @dataclass(frozen=True, slots=True)
 class TrimapRecipe:
-    """How trimaps are made or checked, wherever it is done."""
+    """How trimaps are made or checked, here or elsewhere."""
 
     options: TrimapCommandOptions
 

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from mattecli.engine.estimator import Estimator
 from mattecli.engine.pipeline import Stage
 from mattecli.errors import MattecliError
-from mattecli.jobs.choice import choose_spec, make_guide, make_model, needs_guide
+from mattecli.jobs.choice import choose_spec
 from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.limits import require_place
+from mattecli.jobs.opening import OpenedModels, open_models
 from mattecli.jobs.plan import files_read
-from mattecli.jobs.refining import Refiner, make_refiner
 from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.video_bounds import VideoBounds
@@ -26,7 +26,7 @@ from mattecli.jobs.video_sources import Footage
 from mattecli.jobs.video_span import parse_span
 from mattecli.jobs.video_steps import FrameSteps, as_matte_options
 from mattecli.jobs.video_stored import by_way_of_here, refuse_unstorable
-from mattecli.jobs.video_targets import open_targets
+from mattecli.jobs.video_targets import Targets, open_targets
 from mattecli.jobs.video_watch import Progress, SilentVideo, VideoObserver
 from mattecli.jobs.workspace import Workspace
 from mattecli.records import ItemRecord, Report
@@ -59,12 +59,9 @@ def matte_videos(
     observer = observer or SilentVideo()
     require_crew(options.engine, crew)
     check_options(options)
-    tasks = plan_videos(options)
-    check_tasks(tasks, options)
-    refuse_unstorable(tasks, options)
-    journal = None
-    if estimator is None:  # nothing else can be told of
-        journal = open_video_journal(options)
+    tasks = _plan(options)
+    # A journal tells models apart by their weights; of a caller's own estimator it knows nothing.
+    journal = open_video_journal(options) if estimator is None else None
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
     if options.run.dry_run:
@@ -73,18 +70,41 @@ def matte_videos(
     read = files_read(options.source, options.model.weights, options.pixels.background_fill)
     work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
     if crew is not None:
-        name = options.model.model or choose_spec(options.model, options.device).name
-        work = replace(work, remark="" if options.model.model else f"model: {name}")
-        named = replace(options, model=replace(options.model, model=name))
-        crew_of_parts = InParts(crew, named, observer.note)
-        return run_recipe(VideoRecipe(named), work, options.run, observer, crew_of_parts)
+        return _run_elsewhere(work, options, observer, crew)
+    return _run_here(work, options, observer, estimator)
+
+
+def _plan(options: VideoOptions) -> list[VideoTask]:
+    tasks = plan_videos(options)
+    check_tasks(tasks, options)
+    refuse_unstorable(tasks, options)
+    return tasks
+
+
+def _run_elsewhere(
+    work: Work[VideoTask], options: VideoOptions, observer: VideoObserver, crew: Crew
+) -> Report:
+    name = options.model.model or choose_spec(options.model, options.device).name
+    work = replace(work, remark="" if options.model.model else f"model: {name}")
+    named = replace(options, model=replace(options.model, model=name))
+    crew_of_parts = InParts(crew, named, observer.note)
+    return run_recipe(VideoRecipe(named), work, options.run, observer, crew_of_parts)
+
+
+def _run_here(
+    work: Work[VideoTask],
+    options: VideoOptions,
+    observer: VideoObserver,
+    estimator: Estimator | None,
+) -> Report:
     with Workspace(options.device.max_memory) as workspace:
-        facts, models = _opened(options, workspace, estimator)
+        models = _opened(options, workspace, estimator)
+        facts = models.facts
         if options.model.model is None and estimator is None:
             observer.note(f"model: {facts['model']}")
         observer.note(", ".join(f"{key} {value}" for key, value in facts.items()), detail=True)
-        job = _Job(options, observer, models, facts)
-        work = replace(work, settings={**facts, **settings})
+        job = _Job(options, observer, models)
+        work = replace(work, settings={**facts, **work.settings})
         return run_in_turn(work, options.run, observer, by_way_of_here(job.do))
 
 
@@ -99,57 +119,39 @@ class VideoRecipe:
         """As ``WorkRecipe.open``."""
         options = replace(self.options, run=replace(self.options.run, workers=workers))
         with Workspace(options.device.max_memory) as workspace:
-            facts, models = _opened(options, workspace)
-            do = by_way_of_here(_Job(options, SilentVideo(), models, facts).do)
+            models = _opened(options, workspace)
+            do = by_way_of_here(_Job(options, SilentVideo(), models).do)
 
             def settle(task: VideoTask) -> None:
                 task.settled = do(task)
 
-            yield Workbench(stages=[Stage(name="video", work=each(settle))], facts=facts)
+            yield Workbench(stages=[Stage(name="video", work=each(settle))], facts=models.facts)
 
 
 def _opened(
     options: VideoOptions, workspace: Workspace, estimator: Estimator | None = None
-) -> tuple[dict[str, object], _Models]:
-    """What frames go through, and what a report says of it."""
+) -> OpenedModels:
+    """What frames go through: the options' models, or a caller's own estimator."""
     if estimator is not None:
-        return {}, _Models(estimator, None, None)
+        return OpenedModels(estimator=estimator)
     stills = as_matte_options(options)
     spec = choose_spec(options.model, options.device)
-    chosen = make_model(spec, stills, workspace, worker_count(options.run))
-    chosen.facts["refine"] = stills.model.refine
-    guide = make_guide(stills) if needs_guide(spec, options.model) else None
-    refiner = make_refiner(spec, stills, workspace)
-    return chosen.facts, _Models(chosen.estimator, guide, refiner)
+    return open_models(spec, stills, workspace, worker_count(options.run))
 
 
 def _never(_task: VideoTask) -> ItemRecord:
     raise AssertionError("a dry run does nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class _Models:
-    """What frames go through."""
-
-    estimator: Estimator
-    guide: Estimator | None
-    refiner: Refiner | None
-
-
 class _Job:
     """Does one video after the other."""
 
     def __init__(
-        self,
-        options: VideoOptions,
-        observer: VideoObserver,
-        models: _Models,
-        facts: dict[str, object],
+        self, options: VideoOptions, observer: VideoObserver, models: OpenedModels
     ) -> None:
         self._options = options
         self._observer = observer
         self._models = models
-        self._facts = facts
         # More would hold more frames, and wait for the one decoder.
         self._workers = options.run.workers or min(worker_count(options.run), _MOST_WORKERS)
 
@@ -163,7 +165,7 @@ class _Job:
             bounds = VideoBounds(self._options)
             bounds.check_before(task, footage.info.frames)
             span = parse_span(self._options.clip, footage)
-            targets = open_targets(task, footage, span, self._facts, self._options)
+            targets = open_targets(task, footage, span, self._models.facts, self._options)
             task.notes += targets.notes if task.part is None else []
             run = VideoRun(task, footage, span, targets, self._options, bounds)
             steps = FrameSteps(
@@ -176,21 +178,30 @@ class _Job:
             try:
                 return run.through(steps, self._observer, stack)
             except KeyboardInterrupt:
-                for left in [output.stop() for output in targets.outputs.values()]:
-                    if left and not task.is_staged:
-                        then = "; --resume goes on" if task.can_resume else ""
-                        self._observer.note(f"interrupted: {left}{then}")
+                self._stop(task, targets)
                 raise
             except BaseException as error:
-                for output in targets.outputs.values():
-                    output.abandon()
-                    if output.left:
-                        task.notes.append(f"{output.left} for --resume")
+                _abandon(task, targets)
                 if isinstance(error, MattecliError) and not task.can_resume:
                     error.remedy = _without_resume(error.remedy)
                 raise
 
+    def _stop(self, task: VideoTask, targets: Targets) -> None:
+        """An interrupt: end the outputs in good order, and say what is left of them."""
+        for left in [output.stop() for output in targets.outputs.values()]:
+            if left and not task.is_staged:
+                then = "; --resume goes on" if task.can_resume else ""
+                self._observer.note(f"interrupted: {left}{then}")
+
+
+def _abandon(task: VideoTask, targets: Targets) -> None:
+    """A failure: end the outputs at once, and note what another run can use."""
+    for output in targets.outputs.values():
+        output.abandon()
+        if output.left:
+            task.notes.append(f"{output.left} for --resume")
+
 
 def _without_resume(remedy: str) -> str:
-    """The remedy for a stream, which cannot be gone on with."""
+    """The remedy where another run cannot go on: who raises it deep in media does not know that."""
     return remedy.replace(" with --resume", "").replace(" without --resume", "")

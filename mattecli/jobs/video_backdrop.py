@@ -50,7 +50,7 @@ class StillBackdrop(Backdrop):
         self._fill = fill
 
     def at(self, seconds: Fraction) -> Fill | None:
-        """The same as ever."""
+        """The same at all times."""
         return self._fill
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class MovingBackdrop(Backdrop):
 
 
 def _reshaped(image: Array, stretch: Fraction) -> Array:
-    """A picture with samples of the clip's shape: anamorphic ones are not square."""
+    """A picture stretched sideways, for clips whose pixels are not square."""
     if stretch == 1:
         return image
     height, width = image.shape[:2]

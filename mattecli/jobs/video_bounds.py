@@ -45,7 +45,7 @@ class VideoBounds:
         self._check_room(task)
 
     def check_frame(self, task: VideoTask, number: int, begin: float) -> None:
-        """Refuse to go on.
+        """Refuse to go on with a video beyond the bounds.
 
         Args:
             task: the video.

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from mattecli.errors import UsageError
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.video_bounds import VideoBounds
+from mattecli.jobs.video_codecs import check_kinds
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_span import check_span
-from mattecli.jobs.video_targets import check_kinds
 from mattecli.media.paths import is_there
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.media.video.sequence import is_pattern
@@ -19,7 +19,7 @@ __all__ = ["check_options", "check_tasks"]
 
 
 def check_options(options: VideoOptions) -> None:
-    """Numbers and times that make no sense.
+    """Refuse numbers and times that make no sense, and companions that are not there.
 
     Raises:
         UsageError: there are such.
@@ -37,7 +37,7 @@ def check_options(options: VideoOptions) -> None:
 
 
 def _check_companions(options: VideoOptions) -> None:
-    """What belongs to videos must be there."""
+    """Refuse trimaps, plates, masks and backgrounds that are not there."""
     model, fill = options.model, options.pixels.background_fill
     given = {"background": model.background, "segmentation": model.segmentation}
     if model.trimap != "auto":
@@ -54,10 +54,10 @@ def _check_companions(options: VideoOptions) -> None:
 
 
 def check_tasks(tasks: Sequence[VideoTask], options: VideoOptions) -> None:
-    """What is to be written can be, and can be gone on with where that is asked for.
+    """Refuse outputs that cannot be written, or with ``--resume`` not gone on with.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: there are such.
     """
     for task in tasks:
         check_kinds(task.formats, options)

@@ -32,7 +32,7 @@ def fingerprint_of(
     facts: Mapping[str, object],
     options: VideoOptions,
 ) -> str:
-    """Of all that decides what frames look like: settings, model, and the files that are read."""
+    """A digest of all that decides what frames look like: settings, model, files that are read."""
     told = {
         "version": __version__,
         "source": identity(footage.path),

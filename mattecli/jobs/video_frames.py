@@ -38,7 +38,7 @@ class FrameItem:
         plate: H,W,3.
         mask: H,W, above 0 is subject.
         fill: what stands behind the composite.
-        guide_input, guide: what the portrait model is given, and its alpha.
+        guide_input, guide: what the portrait model is given, and the alpha it finds.
         prepared: what the model is given.
         seen: the frame as the model saw it, for smoothing.
         matte: what it found.
@@ -66,12 +66,12 @@ class ResumePoint:
 
     Attributes:
         done: frames that are complete already.
-        context: timestamps of the frames before, which have to be seen again.
-        shots: timestamps at which the shots of those begin.
+        context: timestamps of the last of those, which have to be seen again.
+        shots: timestamps at which the shots of the context's frames begin.
         skipped: frames of the source before its first wanted one.
         origin: ticks of the result's zero.
         end: index of the first frame that is not wanted; None: all are.
-        ahead: frames after that which have to be seen.
+        ahead: how many frames from ``end`` on have to be seen, for their neighbours' sake.
     """
 
     done: int = 0
@@ -117,7 +117,7 @@ class FrameSource:
     Args:
         footage: the clip.
         frames: its frames from ``point.first`` on.
-        tracks: companions, standing at the same frame.
+        tracks: companions, which begin at the same frame.
         backdrop: of the composite, or None.
         point: where the run begins.
         align: the plate is registered at the beginning of each shot.
@@ -192,7 +192,7 @@ class FrameSource:
         """Whether the plate has to be looked at anew: a shot begins, or the run."""
         begins = self._shots.begins(frame.color)
         known = self._point.shots
-        if number < len(known):  # seen by the run before, with more to go by
+        if number < len(known):  # told by the earlier run, which saw more frames before it
             begins = known[number] != self._shot
             self._shot = known[number]
         elif begins:

@@ -20,7 +20,7 @@ def open_video_journal(options: VideoOptions) -> Journal | None:
     """As ``open_journal``, for the options of ``mattecli video``.
 
     Raises:
-        UsageError: what failed is to be done, and nothing could tell what that is.
+        UsageError: ``--retry-failed`` is given, and there is no journal to tell what failed.
         ModelUnavailableError: there are no weights for the model.
     """
     one_place = goes_to_one_place(options.source, options.target.output, names_a_video)

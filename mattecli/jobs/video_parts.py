@@ -25,7 +25,7 @@ _MOST_PARTS = 64  # of a video: each begins with decoding from the key frame bef
 class InParts:
     """Has parts of long videos made first, in any order, and then each video joined.
 
-    The run that joins goes on where parts are missing, as a resumed one does: it is the same work.
+    Joining is a resumed run: it makes the parts that are missing, and then the whole.
 
     Args:
         crew: does the work.
@@ -50,9 +50,7 @@ class InParts:
         every = [part for one in split for part in one.parts]
         try:
             if every:
-                with closing(self._crew.settle(recipe, every, hold, facts)) as made:
-                    for _ in made:
-                        pass
+                _run_out(self._crew.settle(recipe, every, hold, facts))
             if hold.requested:
                 return
             for one in split:
@@ -61,6 +59,13 @@ class InParts:
         finally:
             if split and any(one.whole.settled is None for one in split):
                 self._note("interrupted: completed pieces are kept; --resume goes on")
+
+
+def _run_out(made: Generator[VideoTask]) -> None:
+    """Have all be made; each part is told itself what became of it."""
+    with closing(made):
+        for _ in made:
+            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,11 @@ def _parts(task: VideoTask, options: VideoOptions) -> list[VideoTask]:
 
 
 def _can_be_split(task: VideoTask, options: VideoOptions) -> bool:
-    """Plates are registered shot by shot, and pieces lie beside the result until it is joined."""
+    """Whether a video can be made in parts.
+
+    Not where plates are registered, which is done shot by shot, nor for a part of a video, an
+    animation, or a result beside which no pieces can lie until they are joined.
+    """
     clip = options.clip
     if options.model.align or clip.start is not None or clip.end is not None:
         return False
@@ -114,7 +123,7 @@ def _can_be_split(task: VideoTask, options: VideoOptions) -> bool:
 
 
 def _frames(task: VideoTask, options: VideoOptions) -> int:
-    """About how many frames there are; 0 where that is not to be known here."""
+    """About how many frames there are; 0 where that cannot be known here."""
     try:
         footage = Footage.open(task.source, options)
     except MattecliError:  # said by the worker that opens it

@@ -9,12 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mattecli.errors import (
-    UsageError,
-    VideoReadError,
-    VideoWriteError,
-    shown_path,
-)
+from mattecli.errors import UsageError, VideoReadError, VideoWriteError
+from mattecli.jobs.existing import Look, settle_existing
 from mattecli.jobs.plan import shard_part
 from mattecli.jobs.task import Task
 from mattecli.jobs.video_inputs import find_videos
@@ -45,7 +41,7 @@ FOLDER = "mattes"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some frames of a video, made beside the others: from ``first`` on, before ``end``."""
+    """Frames made apart from the video's others: from ``first`` on, before ``end`` if any."""
 
     first: int
     end: int | None
@@ -53,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What parts of a video, made before it is joined, leave to tell."""
+    """Notes and stage times of the parts encoded before this join."""
 
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
@@ -65,9 +61,10 @@ class VideoTask(Task):
 
     Attributes:
         formats: container, or image format, of each kind of output.
-        is_staged: it is worked on in a folder that goes away.
-        part: the frames that are wanted, where the video is made in parts; None: join it.
-        earlier: what parts that have been made of it leave to tell; None: there are none.
+        is_staged: it and its outputs lie in a temporary folder, since they belong in a store.
+        part: the frames to make, where this is one part of a video; None: the whole is made, of the
+            parts that there are and the rest.
+        earlier: what its parts told, where it was made in parts; else None.
     """
 
     formats: dict[str, str]
@@ -77,7 +74,7 @@ class VideoTask(Task):
 
     @property
     def can_resume(self) -> bool:
-        """Whether another run can go on where one stopped: not with a stream, nor elsewhere."""
+        """Whether another run can go on where one stopped: not with a stream or a staged video."""
         is_stream = self.source.is_stdin or None in self.outputs.values()
         return not is_stream and not self.is_staged
 
@@ -108,12 +105,16 @@ def plan_videos(options: VideoOptions) -> list[VideoTask]:
     ]
     tasks = shard_part(tasks, options.source.shard)
     for task in tasks:
-        _settle_existing(task, options)
+        settle_existing(task, target.existing, _VIDEOS)
     return tasks
 
 
 def names_a_video(out: str) -> bool:
-    """Whether ``-o`` names one video or numbered images, rather than a folder."""
+    """Whether ``-o`` names one video or numbered images, rather than a folder.
+
+    Raises:
+        UsageError: it names a file that no video can be written to.
+    """
     path = as_path(out)
     if out.endswith("/") or is_folder(path):
         return False
@@ -238,30 +239,18 @@ def _is_made(path: Path) -> bool:
     return are_there(path) if is_pattern(path) else is_there(path)
 
 
-def _existing(path: Path) -> list[Path]:
-    """What there is of an output, of numbered images the first."""
+def _is_sound(path: Path) -> bool:
+    """Whether an output that is there is whole; numbered images are not looked into."""
+    return is_pattern(path) or is_whole_video(path)
+
+
+def _first(path: Path) -> Path | None:
+    """An output that is there, of numbered images the first; None: nothing is."""
     if not is_pattern(path):
-        return [path] if is_there(path) else []
+        return path if is_there(path) else None
     with suppress(VideoReadError):
-        return list_images(path)[:1]
-    return []
+        return next(iter(list_images(path)), None)
+    return None
 
 
-def _settle_existing(task: VideoTask, options: VideoOptions) -> None:
-    """Outputs appear whole, so one that is there is complete, unless it was damaged since."""
-    existing = options.target.existing
-    if existing == "overwrite" or not task.outputs:
-        return
-    places = [path for path in task.outputs.values() if path is not None]
-    if existing == "skip" and len(places) == len(task.outputs):
-        files = [path for path in places if not is_pattern(path) and is_there(path)]
-        damaged = [path for path in files if not is_whole_video(path)]
-        task.notes += [f"{shown_path(path)} was damaged, and is made again" for path in damaged]
-        if not damaged and all(map(_is_made, places)):
-            task.settled = task.record("skipped")
-    there = [one for path in places for one in _existing(path)]
-    if existing == "error" and there:
-        error = VideoWriteError(
-            "exists already", path=there[0], remedy="remove it, or use --existing overwrite or skip"
-        )
-        task.settled = task.failure(error)
+_VIDEOS = Look(is_made=_is_made, is_sound=_is_sound, first=_first, error=VideoWriteError)

@@ -63,7 +63,7 @@ class VideoRun:
                 self._tell(observer, steps, reader)
         if self._task.part is None:
             self._require_frames()
-        elif reader.damage.is_any:  # one run over all of it gives a true account
+        elif reader.damage.is_any:  # only a run over all of it can tell truly
             raise VideoReadError("it is damaged", path=self._task.source.path)
         outputs = self._targets.outputs.values()
         for output in outputs:
@@ -184,7 +184,7 @@ class VideoRun:
 
 
 def total_seconds(runs: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """What stages took in all runs."""
+    """Seconds by stage, of all runs together."""
     total: Counter[str] = Counter()
     for seconds in runs:
         total.update(seconds)

@@ -31,7 +31,7 @@ __all__ = ["Footage", "Reader", "Track", "companion_path", "is_moving"]
 Reader: TypeAlias = ClipReader | SequenceReader
 
 _DEFAULT_RATE = Fraction(25)
-_ANIMATED = (".gif", ".webp", ".avif")  # may be either
+_ANIMATED = (".gif", ".webp", ".avif")  # may be pictures or videos
 
 
 def is_moving(path: Path) -> bool:
@@ -70,11 +70,11 @@ class Footage:
     """An open source of frames.
 
     Attributes:
-        path: what it was opened by.
+        path: what it was opened by: a file, a folder or a pattern.
         clip: the open file, or None for images.
         info: what is known of it.
         options: of the command.
-        beside: the images that images belong to.
+        beside: of companion images: the clip's own images, whose numbers they follow.
     """
 
     path: Path
@@ -100,7 +100,7 @@ class Footage:
 
     @classmethod
     def at(cls, path: Path, options: VideoOptions, beside: Path | None = None) -> Footage:
-        """Open a file, a folder of images or a pattern; ``beside`` are images they belong to."""
+        """Open a file, a folder of images or a pattern; ``beside``: see the attribute."""
         limit = options.source.max_pixels
         if is_folder(path) or is_pattern(path):
             rate = parse_rate(options.clip.fps)

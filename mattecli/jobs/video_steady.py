@@ -1,4 +1,4 @@
-"""Alpha steadied over time: each frame by its raw neighbours."""
+"""Alpha steadied over time: each frame by the raw alphas of its neighbours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def smoothing_radius(smooth: Smoothing) -> int:
 
 
 def steadied_frames(items: Iterator[FrameItem], smooth: Smoothing) -> Iterator[FrameItem]:
-    """The frames that are written, each steadied by its raw neighbours."""
+    """The frames that are written, each steadied by the raw alphas of its neighbours."""
     radius = smoothing_radius(smooth)
     window: deque[FrameItem] = deque()
     waiting = 0  # frames at the window's end that have not been passed on

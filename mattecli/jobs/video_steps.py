@@ -56,14 +56,14 @@ def as_matte_options(options: VideoOptions) -> MatteOptions:
 
 
 class FrameSteps:
-    """Prepare, (guide,) network, steady, finish: frames in, frames with finished pictures out.
+    """(Guide,) prepare, network, steady, finish: frames in, frames with finished pictures out.
 
     Args:
         estimator: the model.
         guide: the portrait model, where a trimap or a segmentation has to be made first.
         options: all of the command's.
         workers: threads that prepare, and as many that finish.
-        refiner: what gives a small alpha the frame's detail, or None; works without a network.
+        refiner: gives a small alpha the frame's detail, without a network of its own; or None.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ __all__ = ["by_way_of_here", "refuse_unstorable"]
 
 
 def refuse_unstorable(tasks: Sequence[VideoTask], options: VideoOptions) -> None:
-    """What videos cannot do with a store is known before the night's work.
+    """Refuse what videos cannot do with a store, before the night's work.
 
     Raises:
         UsageError: numbered images in a store, companions there, or a run to be gone on with.

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
 
-from mattecli.errors import UsageError, VideoReadError
+from mattecli.errors import VideoReadError
+from mattecli.jobs.video_codecs import CONTENT, MUXERS, codecs_of
 from mattecli.jobs.video_fingerprint import fingerprint_of
 from mattecli.jobs.video_frames import ResumePoint
 from mattecli.jobs.video_plan import Part, VideoTask
@@ -17,7 +17,7 @@ from mattecli.jobs.video_steady import smoothing_radius
 from mattecli.media.formats import writable_format
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.animation import animation_notes
-from mattecli.media.video.containers import CONTAINERS, Codec, check_codec, choose_codec
+from mattecli.media.video.containers import CONTAINERS, Codec
 from mattecli.media.video.encode import EncoderPlan
 from mattecli.media.video.file_output import FileOutput, PartOutput
 from mattecli.media.video.join_plan import JoinPlan
@@ -29,15 +29,9 @@ from mattecli.media.video.timecode import advanced
 from mattecli.media.video.workfolder import WorkFolder
 from mattecli.settings.video import VideoOptions
 
-__all__ = ["Targets", "check_kinds", "open_targets"]
+__all__ = ["Targets", "open_targets"]
 
-_CONTENT: dict[str, Literal["rgba", "rgb", "grey"]] = {
-    "foreground": "rgba",
-    "alpha": "grey",
-    "fill": "rgb",
-    "composite": "rgb",
-}
-_MUXERS = {"nut": "nut", "y4m": "yuv4mpegpipe"}
+_FLOATS = {"rgba": "gbrapf32le", "rgb": "gbrpf32le", "grey": "grayf32le"}
 
 
 @dataclass(slots=True)
@@ -55,66 +49,6 @@ class Targets:
     notes: list[str]
 
 
-def check_kinds(formats: Mapping[str, str], options: VideoOptions) -> None:
-    """Whether what is to be written can be.
-
-    Args:
-        formats: container, or image format, of each kind of output.
-
-    Raises:
-        UsageError: a container cannot hold it.
-    """
-    target = options.target
-    for kind, name in formats.items():
-        content = _CONTENT[kind]
-        if name == "y4m" and content == "rgba":
-            raise UsageError("y4m cannot hold alpha", remedy="use --format nut, or --write alpha")
-        if name in CONTAINERS:
-            check_codec(CONTAINERS[name], content, target.codec, target.crf)
-        elif name not in _MUXERS:
-            _check_image_format(name, content)
-
-
-def _codecs(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[str, Codec]:
-    """The codec of each kind of output that ``check_kinds`` found possible; none for images."""
-    codecs, target = {}, options.target
-    for kind, name in task.formats.items():
-        content = _CONTENT[kind]
-        if name in _MUXERS:
-            codecs[kind] = _raw(name, content, info)
-        elif name in CONTAINERS:
-            codecs[kind] = choose_codec(CONTAINERS[name], info, content, target.codec, target.crf)
-    return codecs
-
-
-def _check_image_format(name: str, content: str) -> None:
-    row = writable_format(name)
-    if content == "rgba" and not row.alpha:
-        raise UsageError(
-            f"{row.name} images cannot hold alpha",
-            remedy="use png, tiff or exr, or --write alpha,fill",
-        )
-    if row.name not in ("png", "tiff", "exr"):
-        raise UsageError(
-            f"frames are not written as {row.name}", remedy="use png, tiff or exr, or a video"
-        )
-
-
-def _raw(name: str, content: str, info: ClipInfo) -> Codec:
-    deep = info.depth > 8
-    if name == "nut":
-        layouts = {
-            "rgba": "rgba64le" if deep else "rgba",
-            "rgb": "rgb48le" if deep else "rgb24",
-            "grey": "gray16le" if deep else "gray",
-        }
-        return Codec(name="raw", arguments=("rawvideo",), pixels=layouts[content])
-    grey = "gray10le" if deep else "gray"
-    colour = "yuv444p10le" if deep else "yuv444p"
-    pixels = grey if content == "grey" else colour
-    return Codec(name="raw", arguments=("wrapped_avframe", "-strict", "-1"), pixels=pixels)
-
-
 def open_targets(
     task: VideoTask,
     footage: Footage,
@@ -129,8 +63,34 @@ def open_targets(
         VideoWriteError: a folder cannot be made.
     """
     info = footage.info
-    codecs = _codecs(task, info, options)
-    fingerprint = fingerprint_of(task, footage, span, facts, options)
+    codecs = codecs_of(task, info, options)
+    folders = _folders(task, fingerprint_of(task, footage, span, facts, options), options)
+    notes = _source_notes(info, codecs)
+    if any(folder.was_other for folder in folders.values()):
+        notes.append("what an earlier run left was made otherwise; begun anew")
+    if task.part is None:
+        point = _resume_point(folders, footage, span, options)
+    else:
+        point = _part_point(folders, footage, task.part, options)
+    plans = _Plans(footage, span, point, options)
+    outputs: dict[str, Output] = {}
+    for kind, name in task.formats.items():
+        if kind not in folders:
+            outputs[kind] = StreamOutput(plans.encoding(codecs[kind], MUXERS[name], False))
+        elif name in CONTAINERS:
+            container = CONTAINERS[name]
+            encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
+            joining = plans.joining(name, CONTENT[kind])
+            file = FileOutput if task.part is None else PartOutput
+            outputs[kind] = file(folders[kind], encoding, joining)
+            notes += plans.notes(name, joining)
+        else:
+            outputs[kind] = _images(folders[kind], name, plans, CONTENT[kind])
+    return Targets(outputs, point, list(dict.fromkeys(notes)))
+
+
+def _folders(task: VideoTask, fingerprint: str, options: VideoOptions) -> dict[str, WorkFolder]:
+    """The work folders of outputs that are files, with what parts have left for them."""
     folders = {
         kind: WorkFolder(
             path,
@@ -146,35 +106,7 @@ def open_targets(
     if task.earlier is not None or (options.target.resume and task.part is None):
         for folder in folders.values():
             folder.adopt()
-    notes = _source_notes(info, codecs)
-    if any(folder.was_other for folder in folders.values()):
-        notes.append("what an earlier run left was made otherwise; begun anew")
-    given = (options.model.trimap, options.model.background, options.model.segmentation)
-    counts = any(text and text != "auto" and is_moving(as_path(text)) for text in given)
-    if task.part is None:
-        point = _resume_point(folders, footage, span, counts=counts)
-    else:
-        point = _part_point(folders, footage, task.part, options)
-    plans = _Plans(footage, span, point, options)
-    outputs: dict[str, Output] = {}
-    for kind, name in task.formats.items():
-        if kind not in folders:
-            outputs[kind] = StreamOutput(plans.encoding(codecs[kind], _MUXERS[name], False))
-        elif name in CONTAINERS:
-            container = CONTAINERS[name]
-            encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
-            joining = plans.joining(name, _CONTENT[kind])
-            file = FileOutput if task.part is None else PartOutput
-            outputs[kind] = file(folders[kind], encoding, joining)
-            notes += [*stream_notes(plans.joined, container), *animation_notes(joining)]
-            if container.resolution and info.time_base.denominator > 1000:
-                notes.append(f".{name} keeps times to {container.resolution} only")
-        else:
-            outputs[kind] = _images(folders[kind], name, plans, _CONTENT[kind])
-    return Targets(outputs, point, list(dict.fromkeys(notes)))
-
-
-_FLOATS = {"rgba": "gbrapf32le", "rgb": "gbrpf32le", "grey": "grayf32le"}
+    return folders
 
 
 def _images(folder: WorkFolder, name: str, plans: _Plans, content: str) -> Output:
@@ -195,7 +127,7 @@ class _Plans:
     ) -> None:
         self._info = footage.info
         self._clip = footage.clip
-        self.joined = footage.info if footage.clip is None else footage.clip.joined_info
+        self._joined = footage.info if footage.clip is None else footage.clip.joined_info
         self._span = span
         self._point = point
         self._patience = options.clip.stall_timeout
@@ -217,7 +149,7 @@ class _Plans:
         turns = container.turns and not info.is_flipped
         late = 0 if span.start is None else _frames_until(span.start, info)
         return JoinPlan(
-            info=replace(self.joined, timecode=advanced(info.timecode, late, info.rate)),
+            info=replace(self._joined, timecode=advanced(info.timecode, late, info.rate)),
             container=container,
             source=self._clip,
             start=None if span.start is None else self._point.origin * info.time_base,
@@ -228,15 +160,23 @@ class _Plans:
             patience=self._patience,
         )
 
+    def notes(self, name: str, joining: JoinPlan) -> list[str]:
+        """What the container of that name cannot keep, for people."""
+        container = CONTAINERS[name]
+        notes = [*stream_notes(self._joined, container), *animation_notes(joining)]
+        if container.resolution and self._info.time_base.denominator > 1000:
+            notes.append(f".{name} keeps times to {container.resolution} only")
+        return notes
+
 
 def _frames_until(start: int, info: ClipInfo) -> int:
-    """How many frames of an even clip come before a time; a tenth for what clocks round."""
+    """How many frames of a clip of constant rate come before a time, a tenth of one allowed."""
     begin = start * info.time_base - info.origin
     return max(0, math.ceil(begin * (info.rate or 1) - Fraction(1, 10)))
 
 
 def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:
-    """What of the source is not as an editor may think, for people."""
+    """Notes on what of the source is treated otherwise than an editor may think."""
     notes = []
     if info.has_alpha:
         notes.append("its own alpha is not looked at")
@@ -252,16 +192,23 @@ def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:
 
 
 def _resume_point(
-    folders: Mapping[str, WorkFolder], footage: Footage, span: Span, *, counts: bool
+    folders: Mapping[str, WorkFolder], footage: Footage, span: Span, options: VideoOptions
 ) -> ResumePoint:
+    """Where a run begins: at the wanted span's start, or where an earlier run ended."""
     info = footage.info
     origin = round(info.origin / info.time_base)
     skipped = 0
     if span.start is not None:
         origin = span.start
-        if counts:
+        if _has_tracks(options):
             skipped = footage.frames_before(span.start)
     return replace(_completed(folders), origin=origin, skipped=skipped)
+
+
+def _has_tracks(options: VideoOptions) -> bool:
+    """Whether a trimap, plate or mask goes frame by frame, so that frames have to be counted."""
+    given = (options.model.trimap, options.model.background, options.model.segmentation)
+    return any(text and text != "auto" and is_moving(as_path(text)) for text in given)
 
 
 def _part_point(
@@ -285,7 +232,7 @@ def _part_point(
 
 
 def _completed(folders: Mapping[str, WorkFolder]) -> ResumePoint:
-    """What is complete of all outputs: as many frames, after the last of which it goes on."""
+    """How far all outputs are complete; what single ones have beyond that is dropped."""
     complete = min((len(folder.pieces) for folder in folders.values()), default=0)
     for folder in folders.values():
         folder.keep(complete)

@@ -36,7 +36,7 @@ def journalled_work(
     settings: Mapping[str, object],
     read: Sequence[str | Path | None] = (),
 ) -> Work[T]:
-    """The tasks that the journal leaves to do, for a recipe.
+    """The work for a recipe: the planned tasks, as the journal leaves them.
 
     Args:
         tasks: as planned.
@@ -44,7 +44,7 @@ def journalled_work(
         folder: where outputs go when the user says nothing.
         made_with: tells all that outputs depend on beside their inputs.
         settings: what every item is done with, for the report.
-        read: what the command reads beside its inputs, as the user gave it.
+        read: files that the command reads beside its inputs, as the user gave them.
 
     Raises:
         UsageError: the journal cannot be read, or is needed and there is none.

@@ -20,14 +20,14 @@ _PIXEL_BYTES = 26
 out: photo, alpha, foreground, and the file that is made of them."""
 
 _PROGRAM = 480_000_000  # what Python, PyTorch and a small network take
-_NETWORK = 100_000_000  # of it what a small network works with at its own size
-_USUAL_PIXELS = 2_000_000  # of a photo under way, for which each lane needs room, too
-_FILL = 0.85  # of what may be held: then files' pages are given up
+_NETWORK = 100_000_000  # of that: what a small network works with at its own size
+_USUAL_PIXELS = 2_000_000  # of a photo in flight, for which each lane needs room, too
+_FILL = 0.85  # of what may be held; beyond it scratch files leave memory
 _SMALL = 4 << 20
 
 
 class Workspace:
-    """The memory of one run; a context.
+    """The memory of one run; a context manager.
 
     Args:
         max_memory: as given by the user, or None: what is free.
@@ -56,7 +56,7 @@ class Workspace:
         self._scratch.__exit__(kind, error, trace)
 
     def reserve(self, each: int, lanes: int, short_side: int | None) -> int:
-        """Leave a network's part to it.
+        """Set memory aside for a network.
 
         Args:
             each: what a photo, or a batch of them, takes while it is in the network, bytes.
@@ -64,7 +64,7 @@ class Workspace:
             short_side: at which it sees them.
 
         Returns:
-            How many there is room for beside photos; no more than ``lanes``, and at least one.
+            How many lanes there is room for beside photos: at most ``lanes``, at least one.
 
         Raises:
             UsageError: the user's limit does not allow one.
@@ -85,7 +85,7 @@ class Workspace:
 
     @property
     def pixels(self) -> int:
-        """How many pixels of photos may be under way at once."""
+        """Upper bound for pixels of photos in flight."""
         return max((self._most - _PROGRAM - self._reserved) // _PIXEL_BYTES, 1)
 
     def forecast(self, pixels: int) -> str:
@@ -108,7 +108,7 @@ class Workspace:
         return self._scratch.zeros(shape, np.uint8)
 
     def zeros(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Array:
-        """Zeros, likewise."""
+        """Zeros, in a file if their photo is too large for memory."""
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if shape[0] * shape[1] <= self.pixels or size < _SMALL:
             return np.zeros(shape, dtype)

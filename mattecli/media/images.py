@@ -24,9 +24,9 @@ from mattecli.media.planes import Planes, luminance, upright
 from mattecli.media.stores.place import is_stored
 from mattecli.ops.pixels import to_float, white_of
 from mattecli.records import Array, Picture
+from mattecli.settings.common import DEFAULT_MAX_PIXELS
 
 __all__ = [
-    "DEFAULT_MAX_PIXELS",
     "MatteFile",
     "probe",
     "read_levels",
@@ -34,11 +34,8 @@ __all__ = [
     "read_picture",
 ]
 
-DEFAULT_MAX_PIXELS = 512_000_000
-"""Width times height beyond which an image is refused before memory is taken."""
-
 _START_BYTES = 1 << 18
-_HEADER_FIRST = ("jpeg", "bmp", "exr")  # nothing that counts follows their pixels
+_HEADER_FIRST = ("jpeg", "bmp", "exr")  # all metadata that counts comes before the pixels
 _MAX_BYTES_PER_PIXEL = 32  # four channels of 64-bit floats
 _METADATA_BYTES = 256 << 20
 _LOOKED_AT = 40_000  # pixels, spread over the picture
@@ -55,14 +52,19 @@ def probe(source: Path | bytes) -> Header:
         if isinstance(source, bytes):
             return read_header(source)
         start = read_start(source, _START_BYTES)
-        is_whole = len(start) < _START_BYTES
-        if is_whole or sniff(start) in _HEADER_FIRST:
-            try:
-                return read_header(start)
-            except ImageReadError:
-                if is_whole:
-                    raise
-        return read_header(_content(source, DEFAULT_MAX_PIXELS))
+        if len(start) < _START_BYTES:  # that was all of it
+            return read_header(start)
+        return _header_in(start) or read_header(_content(source, DEFAULT_MAX_PIXELS))
+
+
+def _header_in(start: bytes) -> Header | None:
+    """The header of a file that begins like this; None where more of it has to be read."""
+    if sniff(start) not in _HEADER_FIRST:
+        return None
+    try:
+        return read_header(start)
+    except ImageReadError:
+        return None
 
 
 def read_picture(
@@ -146,7 +148,7 @@ def read_matte(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
 
 @contextmanager
 def _about(source: Path | bytes) -> Iterator[None]:
-    """Errors name the file."""
+    """Have errors name the file."""
     path = None if isinstance(source, bytes) else source
     try:
         yield

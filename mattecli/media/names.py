@@ -19,11 +19,9 @@ from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
+from mattecli.settings.common import DEFAULT_TEMPLATE
 
-__all__ = ["DEFAULT_TEMPLATE", "names_a_file", "plan_outputs", "refuse_overwriting"]
-
-DEFAULT_TEMPLATE = "{dir}/{stem}-{kind}{ext}"
-"""How outputs are named."""
+__all__ = ["names_a_file", "plan_outputs", "refuse_overwriting"]
 
 _FIELDS = ("dir", "stem", "name", "kind", "ext", "index")
 _STDOUT = "-"
@@ -42,10 +40,6 @@ def plan_outputs(
     protected: Iterable[Path] = (),
 ) -> list[dict[str, Path | None]]:
     """Where each kind of output of each source goes.
-
-    Sources whose outputs would share a name (also where only case differs) are all named more
-    precisely: by their suffix (``a_jpg`` and ``a_png``), and where that is not enough by a digest
-    of their path. A name of more than 255 bytes is shortened and ends in a digest of the whole.
 
     Args:
         sources: the inputs, all of the run: names depend on nothing else.
@@ -68,14 +62,9 @@ def plan_outputs(
     """
     readable = [source for source in sources if source.error is None]
     if os.fspath(out) == _STDOUT or names_a_file(out):
-        _require_one(readable, kinds, out)
-        target = None if os.fspath(out) == _STDOUT else as_path(out)
-        plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, target) for _ in readable]
+        plans = _in_one_place(readable, kinds, out)
     else:
-        _check_template(template)
-        planned = _distinct(readable, _Rule(template, tuple(kinds), ext))
-        folder = as_path(out)
-        plans = [{k: folder.joinpath(*parts) for k, parts in plan.items()} for plan in planned]
+        plans = _in_folder(readable, _Rule(template, tuple(kinds), ext), as_path(out))
     given = [source.path for source in readable if not source.is_stdin]
     refuse_overwriting(plans, [*given, *protected])
     remaining = iter(plans)
@@ -93,6 +82,22 @@ def names_a_file(out: str | Path) -> bool:
     if is_there(path):
         raise UsageError("it is a file, not a folder", path=path, remedy="choose another -o")
     return False
+
+
+def _in_one_place(
+    sources: Sequence[Source], kinds: Sequence[str], out: str | Path
+) -> list[dict[str, Path | None]]:
+    _require_one(sources, kinds, out)
+    target = None if os.fspath(out) == _STDOUT else as_path(out)
+    return [dict.fromkeys(kinds, target) for _ in sources]
+
+
+def _in_folder(
+    sources: Sequence[Source], rule: _Rule, folder: Path
+) -> list[dict[str, Path | None]]:
+    _check_template(rule.template)
+    planned = _distinct(sources, rule)
+    return [{kind: folder.joinpath(*parts) for kind, parts in plan.items()} for plan in planned]
 
 
 def _require_one(sources: Sequence[Source], kinds: Sequence[str], out: str | Path) -> None:
@@ -165,7 +170,12 @@ class _Rule:
 
 
 def _distinct(sources: Sequence[Source], rule: _Rule) -> list[dict[str, tuple[str, ...]]]:
-    """For each source and kind the parts of a path below the output folder, no two alike."""
+    """For each source and kind the parts of a path below the output folder, no two alike.
+
+    Sources whose outputs would share a name (also where only case differs) are all named more
+    precisely: by their suffix (``a_jpg`` and ``a_png``), and where that is not enough by a digest
+    of their path.
+    """
     levels = [0] * len(sources)
     for _ in range(_MAX_ATTEMPTS):
         plans = [

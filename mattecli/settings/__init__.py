@@ -1,7 +1,9 @@
-"""Options records of every job, each option defined once.
+"""The options records of all jobs.
 
 A field's type, default and ``option(...)`` metadata serve the library, the command line, the
-environment (``MATTECLI_<NAME>``) and the configuration file alike. No numpy, no torch here.
+environment (``MATTECLI_<NAME>``) and the configuration file alike. An option that several records
+have in common is defined once: in a record that they share, or by a function that makes the field.
+No numpy and no torch is imported here, so that ``--help`` is quick.
 """
 
 from mattecli.settings.common import (

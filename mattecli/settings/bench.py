@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mattecli.settings.common import DeviceOptions
+from mattecli.settings.matte import size_option
 from mattecli.settings.option import option
 
 __all__ = ["BenchOptions", "BenchTask"]
@@ -28,9 +29,7 @@ class BenchTask:
         help="Weights to use; without any here, random ones, which take the same time",
         metavar="FILE",
     )
-    size: int | None = option(
-        None, "--size", help="Short side that the network sees (default: the model's own)"
-    )
+    size: int | None = size_option()
     photos: int = option(16, "--photos", help="Photos that go through the whole at the end")
     megapixels: float = option(12.0, "--megapixels", help="Their size")
     repeats: int = option(5, "--repeats", help="Measurements of each stage; the median counts")

@@ -1,4 +1,8 @@
-"""Options that several commands share."""
+"""Options that several commands share.
+
+An option that stands in several records is made by a function, since each record needs a field
+object of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 from mattecli.settings.option import option
 
 __all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "DEFAULT_TEMPLATE",
     "DeviceOptions",
     "EngineOptions",
     "Existing",
@@ -16,37 +22,47 @@ __all__ = [
     "OutputOptions",
     "Precision",
     "RunOptions",
+    "debug_option",
     "journal_option",
+    "max_pixels_option",
+    "name_option",
+    "quiet_option",
+    "recursive_option",
     "retry_option",
 ]
 
 Existing: TypeAlias = Literal["overwrite", "skip", "error"]
 Precision: TypeAlias = Literal["auto", "fp32", "bf16", "fp16"]
 
+DEFAULT_MAX_PIXELS = 512_000_000
+"""Width times height beyond which an image is refused before memory is taken."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputOptions:
-    """Inputs."""
+DEFAULT_TEMPLATE = "{dir}/{stem}-{kind}{ext}"
+"""How outputs are named."""
 
-    inputs: tuple[str, ...] = option(
-        (), help="Files, folders or quoted globs; - is standard input", metavar="INPUT..."
+
+def recursive_option() -> Any:
+    """``--recursive``."""
+    return option(False, "--recursive", "-r", help="Read folders recursively")
+
+
+def max_pixels_option() -> Any:
+    """``--max-pixels``."""
+    return option(
+        DEFAULT_MAX_PIXELS, "--max-pixels", help="Refuse images that claim more pixels than this"
     )
-    recursive: bool = option(False, "--recursive", "-r", help="Read folders recursively")
-    files_from: str | None = option(
-        None,
-        "--files-from",
-        help="Read more inputs from FILE, one a line; - is standard input",
-        metavar="FILE",
-    )
-    null: bool = option(False, "--null", "-0", help="Names in --files-from end in NUL")
-    shard: str | None = option(
-        None,
-        "--shard",
-        help="Do the i-th of n parts of the inputs (job arrays), i from 0",
-        metavar="I/N",
-    )
-    max_pixels: int = option(
-        512_000_000, "--max-pixels", help="Refuse images that claim more pixels than this"
+
+
+def name_option(outputs: str) -> Any:
+    """``--name``.
+
+    Args:
+        outputs: which outputs it names, for ``--help``.
+    """
+    return option(
+        DEFAULT_TEMPLATE,
+        "--name",
+        help=f"How {outputs} are named: {{dir}} {{stem}} {{kind}} {{ext}} {{name}} {{index}}",
     )
 
 
@@ -68,6 +84,40 @@ def retry_option() -> Any:
     )
 
 
+def quiet_option() -> Any:
+    """``--quiet``."""
+    return option(False, "--quiet", "-q", help="Only errors")
+
+
+def debug_option() -> Any:
+    """``--debug``."""
+    return option(False, "--debug", help="Show tracebacks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOptions:
+    """Inputs."""
+
+    inputs: tuple[str, ...] = option(
+        (), help="Files, folders or quoted globs; - is standard input", metavar="INPUT..."
+    )
+    recursive: bool = recursive_option()
+    files_from: str | None = option(
+        None,
+        "--files-from",
+        help="Read more inputs from FILE, one a line; - is standard input",
+        metavar="FILE",
+    )
+    null: bool = option(False, "--null", "-0", help="Names in --files-from end in NUL")
+    shard: str | None = option(
+        None,
+        "--shard",
+        help="Do the i-th of n parts of the inputs (job arrays), i from 0",
+        metavar="I/N",
+    )
+    max_pixels: int = max_pixels_option()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputOptions:
     """Outputs."""
@@ -79,11 +129,7 @@ class OutputOptions:
         help="Folder for many inputs, file for one, - for standard output",
         metavar="PATH",
     )
-    name: str = option(
-        "{dir}/{stem}-{kind}{ext}",
-        "--name",
-        help="How outputs are named: {dir} {stem} {kind} {ext} {name} {index}",
-    )
+    name: str = name_option("outputs")
     format: Literal["png", "tiff", "webp", "jpg"] | None = option(
         None,
         "--format",
@@ -131,11 +177,11 @@ class RunOptions:
         help="Write a report: FILE.jsonl or FILE.html (may be repeated)",
         metavar="FILE",
     )
-    quiet: bool = option(False, "--quiet", "-q", help="Only errors")
+    quiet: bool = quiet_option()
     verbose: bool = option(
         False, "--verbose", "-v", help="Say device, precision, batch and seconds by stage"
     )
-    debug: bool = option(False, "--debug", help="Show tracebacks")
+    debug: bool = debug_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

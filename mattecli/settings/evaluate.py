@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, field
 from typing import Literal
 
 from mattecli.ops.protocols import Metric, ProtocolName
-from mattecli.settings.common import RunOptions
+from mattecli.settings.common import RunOptions, max_pixels_option, recursive_option
 from mattecli.settings.option import option
 
 __all__ = ["EvaluateOptions", "PairOptions", "ScoreOptions"]
@@ -40,10 +40,8 @@ class PairOptions:
         help="True foreground colours, or a folder with one for each",
         metavar="PATH|FOLDER",
     )
-    recursive: bool = option(False, "--recursive", "-r", help="Read folders recursively")
-    max_pixels: int = option(
-        512_000_000, "--max-pixels", help="Refuse images that claim more pixels than this"
-    )
+    recursive: bool = recursive_option()
+    max_pixels: int = max_pixels_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

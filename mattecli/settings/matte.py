@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from mattecli.settings.common import (
     DeviceOptions,
@@ -17,11 +17,43 @@ from mattecli.settings.finish import FinishOptions
 from mattecli.settings.option import option
 from mattecli.settings.trimap import TrimapShape
 
-__all__ = ["ForegroundChoice", "Kind", "MatteOptions", "ModelOptions", "PixelOptions"]
+__all__ = [
+    "ForegroundChoice",
+    "Kind",
+    "MatteOptions",
+    "ModelOptions",
+    "PixelOptions",
+    "foreground_option",
+    "premultiply_option",
+    "size_option",
+]
 
 Kind: TypeAlias = Literal["alpha", "foreground", "composite", "trimap", "mask", "preview"]
 ForegroundChoice: TypeAlias = Literal["auto", "multilevel", "blur-fusion", "none"]
 Refine: TypeAlias = Literal["auto", "none", "guided", "closed-form", "dim"]
+
+
+def size_option() -> Any:
+    """``--size``."""
+    return option(
+        None, "--size", help="Short side that the network sees (default: the model's own)"
+    )
+
+
+def foreground_option() -> Any:
+    """``--foreground``."""
+    return option(
+        "auto",
+        "--foreground",
+        help="How foreground colours are estimated; auto takes the model's own, else multilevel",
+    )
+
+
+def premultiply_option() -> Any:
+    """``--premultiply``."""
+    return option(
+        False, "--premultiply", help="Write the foreground premultiplied (associated alpha)"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +112,7 @@ class ModelOptions:
         " sample_pixels=320000 for bgmv2 or short_side=448 for modnet (may be repeated)",
         metavar="KEY=VALUE",
     )
-    size: int | None = option(
-        None, "--size", help="Short side that the network sees (default: the model's own)"
-    )
+    size: int | None = size_option()
     reference: bool = option(
         False, "--reference", help="Reproduce the authors' own script, to the level"
     )
@@ -100,17 +130,11 @@ class PixelOptions:
         " preview. Default: alpha,foreground into a folder, foreground into one file",
         metavar="KINDS",
     )
-    foreground: ForegroundChoice = option(
-        "auto",
-        "--foreground",
-        help="How foreground colours are estimated; auto takes the model's own, else multilevel",
-    )
+    foreground: ForegroundChoice = foreground_option()  # noqa: RUF009 - makes a field
     bit_depth: Literal["8", "16", "auto"] = option(
         "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"
     )
-    premultiply: bool = option(
-        False, "--premultiply", help="Write the foreground premultiplied (associated alpha)"
-    )
+    premultiply: bool = premultiply_option()
     rgb: bool = option(False, "--rgb", help="Write the foreground's colours without alpha")
     background_fill: str | None = option(
         None,

@@ -16,9 +16,9 @@ def option(default: Any, *flags: str, help: str, metavar: str = "", env: bool | 
         flags: ``--long`` and ``-s`` forms; none makes the field a list of arguments.
         help: one line for ``--help``.
         metavar: what the value is called in ``--help``.
-        env: whether the environment may set it; a text: by this name alone, after ``MATTECLI_``,
-            since the option means something else than other commands' of its name, with whose value
-            it must not be confused, in a file's common part neither.
+        env: True: settable by ``MATTECLI_<FIELD>``; False: not settable by the environment; a text
+            T: settable only by ``MATTECLI_T`` and, in a configuration file, only in this command's
+            own table, because other commands use the same field name for something else.
     """
     metadata = {"flags": flags, "help": help, "metavar": metavar, "env": env}
     return field(default=default, metadata=metadata)

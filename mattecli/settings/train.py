@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mattecli.settings.common import debug_option, quiet_option
 from mattecli.settings.option import option
 
 __all__ = ["AdaptOptions", "LearnOptions", "TrainOptions"]
@@ -25,8 +26,8 @@ class LearnOptions:
     workers: int = option(
         1, "--workers", help="Processes that read photos and make pictures; 0 is none"
     )
-    quiet: bool = option(False, "--quiet", "-q", help="Only errors")
-    debug: bool = option(False, "--debug", help="Show tracebacks")
+    quiet: bool = quiet_option()
+    debug: bool = debug_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

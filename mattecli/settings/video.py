@@ -12,10 +12,16 @@ from mattecli.settings.common import (
     InputOptions,
     RunOptions,
     journal_option,
+    name_option,
     retry_option,
 )
 from mattecli.settings.composite import Fit
-from mattecli.settings.matte import ForegroundChoice, ModelOptions
+from mattecli.settings.matte import (
+    ForegroundChoice,
+    ModelOptions,
+    foreground_option,
+    premultiply_option,
+)
 from mattecli.settings.option import option
 from mattecli.settings.trimap import TrimapShape
 
@@ -49,11 +55,7 @@ class VideoOutputOptions:
         " images (frames/%06d.png, .tiff, .exr), a folder, or - for standard output",
         metavar="PATH",
     )
-    name: str = option(
-        "{dir}/{stem}-{kind}{ext}",
-        "--name",
-        help="How outputs in a folder are named: {dir} {stem} {kind} {ext} {name} {index}",
-    )
+    name: str = name_option("outputs in a folder")
     format: VideoFormat | None = option(
         None,
         "--format",
@@ -136,14 +138,8 @@ class VideoPixelOptions:
         " (the foreground's colours alone), composite",
         metavar="KINDS",
     )
-    foreground: ForegroundChoice = option(
-        "auto",
-        "--foreground",
-        help="How foreground colours are estimated; auto takes the model's own, else multilevel",
-    )
-    premultiply: bool = option(
-        False, "--premultiply", help="Write the foreground premultiplied (associated alpha)"
-    )
+    foreground: ForegroundChoice = foreground_option()  # noqa: RUF009 - makes a field
+    premultiply: bool = premultiply_option()
     background_fill: str = option(
         "white",
         "--background-fill",
