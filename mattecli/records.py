@@ -68,11 +68,6 @@ class Picture:
     full: Size
 
     @property
-    def is_reduced(self) -> bool:
-        """Whether ``color`` is smaller than the photo."""
-        return Size.of(self.color) != self.full
-
-    @property
     def bit_depth(self) -> int:
         """8, 16 or 32 bits a channel."""
         return int(np.dtype(self.color.dtype).itemsize) * 8

@@ -37,7 +37,6 @@ class ModelSpec:
         needs: inputs beside the photo.
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
-        gives_foreground: the network estimates foreground colours too.
         half_is_sound: with the weights inside the package, layers in 16 bits keep alpha within
             1e-3 on average and 0.02 at the 99.9th percentile; ``--precision auto`` may take them.
         grid: tiles of a photo begin at multiples of it, so that poolings fall as in the whole.
@@ -64,7 +63,6 @@ class ModelSpec:
     size: int = 0
     multiple: int = 1
     minimum: int = 1
-    gives_foreground: bool = False
     half_is_sound: bool = False
     grid: int = 1
     reach: int = 0

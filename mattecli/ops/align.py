@@ -50,11 +50,8 @@ class Alignment:
         homography: 3x3, from pixels of the given plate to those of the photo.
         matches: pairs of features that look alike.
         inliers: matches that the homography explains.
-        median_error, mean_error: reprojection error of the inliers, in pixels of the photo; NaN
-            without inliers.
-        coverage: share of the photo that the plate reaches, 0..1.
-        agreement: share of the background (all that is covered, without a mask) in which plate
-            and photo have the same colours, 0..1.
+        median_error: reprojection error of the inliers, in pixels of the photo; NaN without
+            inliers.
         exposure: gain and bias that bring the plate to the photo; applied if asked for.
         trusted: whether the plate may be used.
         reason: what was found, in a few words.
@@ -66,9 +63,6 @@ class Alignment:
     matches: int
     inliers: int
     median_error: float
-    mean_error: float
-    coverage: float
-    agreement: float
     exposure: Exposure
     trusted: bool
     reason: str
@@ -121,9 +115,6 @@ def align_plate(
         matches=found.matches,
         inliers=found.inliers,
         median_error=float(np.median(errors)) if len(errors) else float("nan"),
-        mean_error=float(errors.mean()) if len(errors) else float("nan"),
-        coverage=float(covered.mean()),
-        agreement=seen.agreement,
         exposure=seen.exposure,
         trusted=verdict.trusted,
         reason=verdict.reason,

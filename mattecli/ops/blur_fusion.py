@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from mattecli.ops.pixels import Float32
-from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import Limits, MixedPhoto, Mixture, SampledLayers
 
 __all__ = ["NARROW", "TINY", "blur_fusion_layers", "fused"]
 
@@ -24,7 +24,7 @@ _STEP = 4
 TINY = np.float32(1e-5)
 
 
-def blur_fusion_layers(photo: Photo) -> SampledLayers:
+def blur_fusion_layers(photo: MixedPhoto) -> SampledLayers:
     """The means of the first pass."""
     mixture = photo.sampled(_STEP)
     both = np.stack([mixture.color, mixture.color])

@@ -29,6 +29,7 @@ __all__ = [
 
 _STRIP_PIXELS = 1 << 15  # a strip's floats fit a processor's second-level cache
 _CHECK_LEVELS = (204, 255)
+_CHECK_SIDE = 12  # of a checkerboard's square, pixels
 _BLUR_SHARE = 0.03
 _FAINT = np.float32(1e-6)
 
@@ -239,10 +240,10 @@ def _normalised_blur(layer: Float32, weight: Float32, sigma: float) -> Float32:
     return result
 
 
-def checkerboard(size: Size, square: int = 12) -> Array:
+def checkerboard(size: Size) -> Array:
     """A grey and white board, uint8 H,W,3: what transparent pictures are shown on."""
     rows, columns = np.ogrid[: size.height, : size.width]
-    dark = ((rows // square + columns // square) % 2).astype(np.uint8)
+    dark = ((rows // _CHECK_SIDE + columns // _CHECK_SIDE) % 2).astype(np.uint8)
     board: Array = cv2.LUT(dark, np.resize(np.array(_CHECK_LEVELS, np.uint8), 256))
     return np.repeat(board[..., None], 3, axis=2)
 

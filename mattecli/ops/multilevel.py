@@ -14,7 +14,7 @@ import numpy as np
 
 from mattecli.ops.blocks import Slices, blocks
 from mattecli.ops.pixels import Float32
-from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import CLEAR, Limits, MixedPhoto, Mixture, SampledLayers
 from mattecli.records import Size
 
 __all__ = [
@@ -36,7 +36,7 @@ _SPARSEST = 4  # but at least every fourth row and column is,
 _HUGE_PIXELS = 50_000_000  # and every eighth of a photo that is larger than this
 
 
-def multilevel_layers(photo: Photo) -> SampledLayers:
+def multilevel_layers(photo: MixedPhoto) -> SampledLayers:
     """Layers of a photo at every pixel, or every second, fourth or eighth of a large one."""
     step = sampling_step(Size.of(photo.alpha))
     mixture = photo.sampled(step)

@@ -35,6 +35,7 @@ Float32 = npt.NDArray[np.float32]
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _ELLIPSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _BLUR = (31, 31)
+_MARGIN = 0.1  # around a subject on each side, as a share of its longer side
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,11 @@ def subject_mask(alpha: Float32) -> npt.NDArray[np.uint8]:
     return np.where(alpha > 0.5, 255, 0).astype(np.uint8)
 
 
-def subject_box(mask: Array, margin: float = 0.1) -> Box:
-    """A square around the subject, as far as the picture allows.
+def subject_box(mask: Array) -> Box:
+    """A square around the subject with a margin, as far as the picture allows.
 
     Args:
         mask: H,W; uint8, or float 0..1; above one half is subject.
-        margin: added on each side, as a share of the subject's longer side.
 
     Returns:
         Centred on the subject, moved where it would leave the picture, and cut where the picture
@@ -90,7 +90,7 @@ def subject_box(mask: Array, margin: float = 0.1) -> Box:
         InputError: the mask is empty.
     """
     inner = extent(to_float(mask) > 0.5)
-    side = round(max(inner.height, inner.width) * (1 + 2 * margin))
+    side = round(max(inner.height, inner.width) * (1 + 2 * _MARGIN))
     top, height = _span(inner.top, inner.height, side, mask.shape[0])
     left, width = _span(inner.left, inner.width, side, mask.shape[1])
     return Box(top, left, height, width)

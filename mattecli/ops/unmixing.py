@@ -15,7 +15,7 @@ from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float, white_of
 from mattecli.records import Array
 
-__all__ = ["CLEAR", "Limits", "Mixture", "Photo", "SampledLayers"]
+__all__ = ["CLEAR", "Limits", "MixedPhoto", "Mixture", "SampledLayers"]
 
 CLEAR = np.float32(0.5 / 255)
 """A share of a layer, alpha or 1 - alpha, up to which the layer does not show at 8 bits."""
@@ -53,13 +53,15 @@ class Mixture:
         """How much of either layer is seen: 2,1,H,W, alpha and 1 - alpha."""
         return np.stack([self.alpha[None], 1 - self.alpha[None]])
 
-    def explained(self, layers: Float32, limits: Limits, count: int = 2) -> Float32:
-        """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits.
+    def explained(self, layers: Float32, limits: Limits) -> Float32:
+        """The foreground of the layers nearest to ``layers`` that mix to this piece exactly.
 
         Args:
             layers: 2,3,H,W.
-            limits: range of colours.
-            count: 1 gives the foreground alone, in less time.
+            limits: range of colours, in which the result is kept.
+
+        Returns:
+            3,H,W.
         """
         alpha, clear = self.shares[:, 0]
         residual = np.multiply(alpha, layers[0])
@@ -67,14 +69,12 @@ class Mixture:
         residual -= clear * layers[1]
         weights = alpha * alpha
         weights += clear * clear
-        exact = np.empty((count, *residual.shape), np.float32)
-        for index, share in enumerate((alpha, clear)[:count]):
-            np.multiply(residual, share / weights, out=exact[index])
-            exact[index] += layers[index]
-        return np.clip(exact, limits.low, limits.high, out=exact)
+        foreground: Float32 = np.multiply(residual, alpha / weights, out=residual)
+        foreground += layers[0]
+        return np.clip(foreground, limits.low, limits.high, out=foreground)
 
 
-class Photo:
+class MixedPhoto:
     """A photo and its alpha, read piece by piece.
 
     Args:
@@ -127,7 +127,7 @@ def _limits(color: Array) -> Limits:
 
 
 class SampledLayers:
-    """Layers known at ``Photo.sampled``.
+    """Layers known at the pixels of ``MixedPhoto.sampled``.
 
     Args:
         layers: 2,3,h,w.
