@@ -28,12 +28,12 @@ from mattecli.models.base import MattingModel
 from mattecli.models.registry import find_spec, model_class
 from mattecli.models.spec import ModelSpec
 from mattecli.models.weights import load_network
+from mattecli.ops.pixels import Float32
 from mattecli.ops.tiling import TileShape, tiles
 from mattecli.ops.trimap import UNKNOWN, TrimapOptions, make_trimap
 from mattecli.records import Size
 from mattecli.settings import DeviceOptions
 
-Float32 = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
 

@@ -17,6 +17,7 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros, 
 from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, shown_bytes
 from mattecli.errors import ResourceError
 from mattecli.models.bgmv2 import BGMv2, Rows, Survey
+from mattecli.ops.geometry import rounded_up
 from mattecli.ops.pixels import (
     Float32,
     batch_from_image,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BandEstimator"]
 
-_MULTIPLE = 4
+_MULTIPLE = 4  # side of a refiner's cell: photos and bands have whole ones
+_LEAST_SIDE = 16
 
 
 class BandEstimator(Estimator):
@@ -105,7 +107,7 @@ class BandEstimator(Estimator):
 
     def _run(self, color: Array, plate: Array, share: int) -> Matte:
         have = Size.of(color)
-        size = Size(*(max(_up(side), 16) for side in have))
+        size = Size(*(max(rounded_up(side, _MULTIPLE), _LEAST_SIDE) for side in have))
         alpha = self._zeros((have.height, have.width), np.float32)
         levels = np.uint8 if color.dtype == np.uint8 and not self._deep else np.uint16
         colours = self._zeros(color.shape, levels)
@@ -116,7 +118,7 @@ class BandEstimator(Estimator):
             if network.refiner is None:
                 raise ResourceError("these weights lack the refiner", remedy="use whole weights")
             survey = self._survey(network, color, plate, size, device)
-            step = _up(max(network.refiner.band_height(size.width) // share, _MULTIPLE))
+            step = rounded_up(max(network.refiner.band_height(size.width) // share, 1), _MULTIPLE)
             for top in range(0, size.height, step):
                 rows = Rows(top, min(top + step, size.height), size.height)
                 src, bgr = (_band(image, rows.with_halo, size, device) for image in (color, plate))
@@ -151,10 +153,6 @@ def _places(count: int, length: int) -> _Places:
         np.stack([first, second], axis=1).ravel(),
         tensor_from_array(places - first.astype(np.float32)),
     )
-
-
-def _up(side: int) -> int:
-    return -(-side // _MULTIPLE) * _MULTIPLE
 
 
 def _write(found: Estimate, top: int, alpha: Float32, colours: Array) -> None:

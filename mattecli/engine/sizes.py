@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mattecli.models.spec import ModelSpec
+from mattecli.ops.geometry import rounded_up
 from mattecli.records import Size
 
 __all__ = ["NetworkSize", "network_size", "scaled_size", "sufficient_side"]
@@ -69,8 +70,8 @@ def _near(side: float, multiple: int, least: int) -> int:
 
 
 def _up(side: int, spec: ModelSpec) -> int:
-    return max(-(-side // spec.multiple) * spec.multiple, _floor(spec))
+    return max(rounded_up(side, spec.multiple), _floor(spec))
 
 
 def _floor(spec: ModelSpec) -> int:
-    return -(-spec.minimum // spec.multiple) * spec.multiple
+    return rounded_up(spec.minimum, spec.multiple)

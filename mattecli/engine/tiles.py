@@ -15,6 +15,7 @@ from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, sho
 from mattecli.errors import ResourceError, UsageError
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.alpha import keep_known
+from mattecli.ops.geometry import rounded_up
 from mattecli.ops.pixels import Float32
 from mattecli.ops.tiling import (
     FADE,
@@ -224,7 +225,7 @@ class TileEstimator(Estimator):
             trimap: H,W of 0, 128, 255.
         """
         size = Size.of(trimap)
-        whole = -(-max(*size, self._spec.minimum) // self._spec.grid) * self._spec.grid
+        whole = rounded_up(max(*size, self._spec.minimum), self._spec.grid)
         if self._side == 0:
             return TilePlan(
                 TileShape(side=whole, overlap=0, grid=self._spec.grid), batch=1, fixed=True
@@ -239,7 +240,7 @@ class TileEstimator(Estimator):
 
     def _shape(self, side: int) -> TileShape:
         grid = self._spec.grid
-        return TileShape(side=-(-side // grid) * grid, overlap=self._overlap_of(side), grid=grid)
+        return TileShape(side=rounded_up(side, grid), overlap=self._overlap_of(side), grid=grid)
 
     def _overlap_of(self, side: int) -> int:
         """As asked for; else the network's reach, or less where tiles are too small for it."""
@@ -278,9 +279,8 @@ class TileEstimator(Estimator):
         )
 
     def _run(self, item: Prepared, trimap: Array, plan: TilePlan) -> Float32:
-        size = Size.of(trimap)
-        multiple = self._spec.multiple
-        padded = Size(*(max(-(-side // multiple) * multiple, self._spec.minimum) for side in size))
+        multiple, least = self._spec.multiple, self._spec.minimum
+        padded = Size(*(max(rounded_up(side, multiple), least) for side in Size.of(trimap)))
         chosen = touching(tiles(padded, plan.shape), trimap, UNKNOWN)
         alpha = self._zeros(trimap.shape, np.float32)
         for group in in_batches(chosen, plan.batch):

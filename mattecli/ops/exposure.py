@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import as_type, to_float
+from mattecli.ops.pixels import Float32, as_type, to_float
 from mattecli.records import Array
 
 __all__ = ["CLIPPED", "Exposure", "fit_exposure"]
 
 Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 CLIPPED = 0.02

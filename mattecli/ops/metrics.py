@@ -36,7 +36,6 @@ __all__ = [
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
 """H,W; non-zero where a pixel counts."""
-Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]
 
 _BAND_ROWS = 128  # a band's intermediate images stay in the cache: about twice as fast as whole

@@ -8,7 +8,7 @@ which exists for reproducing published scripts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Float32",
     "array_from_tensor",
     "as_type",
     "batch_from_image",
@@ -33,7 +34,8 @@ __all__ = [
     "white_of",
 ]
 
-Float32 = npt.NDArray[np.float32]
+Float32: TypeAlias = npt.NDArray[np.float32]
+"""An array of float32, of any shape."""
 
 _STRIP_PIXELS = 1 << 16
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import InputError
-from mattecli.ops.pixels import to_float
+from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
 __all__ = [
@@ -30,7 +30,6 @@ __all__ = [
     "uncrop",
 ]
 
-Float32 = npt.NDArray[np.float32]
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _ELLIPSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))

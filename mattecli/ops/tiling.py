@@ -22,6 +22,7 @@ import numpy as np
 
 from mattecli.errors import UsageError
 from mattecli.ops.blocks import Slices
+from mattecli.ops.geometry import rounded_up
 from mattecli.ops.pixels import Float32
 from mattecli.records import Array, Size
 
@@ -82,7 +83,7 @@ class TileShape:
     @staticmethod
     def least_side(overlap: int, grid: int = 1) -> int:
         """The smallest side that has room for an overlap."""
-        return -(-2 * overlap // grid) * grid + grid
+        return rounded_up(2 * overlap, grid) + grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ def tiles(size: Size, shape: TileShape) -> list[Tile]:
 
 
 def _spans(length: int, shape: TileShape) -> list[Span]:
-    rest = -(-max(length - shape.side, 0) // shape.grid) * shape.grid
+    rest = rounded_up(max(length - shape.side, 0), shape.grid)
     gaps = -(-rest // shape.step)
     starts = [number * rest // max(gaps, 1) // shape.grid * shape.grid for number in range(gaps)]
     starts.append(rest)

@@ -11,12 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import to_float
+from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
 __all__ = ["track_corners"]
 
-Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex64]
 

@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mattecli.engine.reference.records import ReferenceInput, ReferenceResult, device_of
 from mattecli.errors import InputError
 from mattecli.models.bgm import BGM, OPAQUE, BGMOutput
-from mattecli.ops.pixels import batch_from_image, image_from_tensor, to_float, truncated_levels
+from mattecli.ops.pixels import (
+    Float32,
+    batch_from_image,
+    image_from_tensor,
+    to_float,
+    truncated_levels,
+)
 from mattecli.ops.segmentation import Box, crop, extent, largest_component, opened_mask, uncrop
 from mattecli.records import Array, Size
 
@@ -26,7 +31,6 @@ __all__ = [
     "bgm_reference",
 ]
 
-Float32 = npt.NDArray[np.float32]
 
 GREEN = (120, 255, 155)
 """The colour behind the picture that the script calls matte; RGB."""
