@@ -88,7 +88,7 @@ def network(spec: ModelSpec, weights: Path | None) -> MattingModel:
 
 
 def alpha_of(estimator: Estimator, scene: Scene) -> Float32:
-    """Alpha with 16 bits would show what is above 1.5e-5."""
+    """Alpha at full size; written with 16 bits, it would show differences above 1.5e-5."""
     given = Photo(
         color=scene.color, full=Size.of(scene.color), trimap=scene.trimap, background=scene.plate
     )

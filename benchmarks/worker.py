@@ -1,8 +1,8 @@
-"""One contestant in a process of its own: CONTESTANT WEIGHTS [ONNX or PHOTO].
+"""One contestant in a process of its own: CONTESTANT FILE.
 
-Gets ready, then does its work for each line on standard input, and answers with JSON. A network
-runs some times in a row, as over a folder; the time before those is not counted: other contestants
-have had the caches.
+FILE is weights, an ONNX file, or (for colours) a number of megapixels. Gets ready, then does its
+work for each line on standard input, and answers with JSON. A network runs several times in a row,
+as over a folder. One run before those is not counted: other contestants have used the caches since.
 """
 
 from __future__ import annotations
