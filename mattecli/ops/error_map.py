@@ -16,8 +16,8 @@ __all__ = ["error_map"]
 def error_map(pair: ImagePair, size: Size) -> npt.NDArray[np.uint8]:
     """Red where the prediction is too opaque, blue where it is too transparent.
 
-    Brightness is the square root of the mean error of the pixels that fall together, so that thin
-    and faint errors stay visible.
+    Brightness is the square root of the mean error of the pixels that are merged into one, so that
+    thin and faint errors stay visible.
 
     Args:
         pair: alpha mattes, H,W.

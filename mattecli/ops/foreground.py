@@ -6,7 +6,7 @@ and coloured hair. Here both layers of I = a*F + (1-a)*B are estimated around th
 - Where alpha is 1 the foreground is the photo, bit for bit.
 - Where alpha is 0 the colour does not show. Up to ``REACH`` pixels from the subject it continues
   the subject's colours, so that scaling or filtering straight colours makes no fringe; farther
-  out it is black, which keeps files small and carries nothing of the photo's background away.
+  out it is black, which keeps files small and takes nothing of the photo's background along.
 - In between, alpha*F + (1-alpha)*B gives the photo back, except where that would need colours
   outside the range: 0..1 for levels, the photo's own range for floats (0..1 if that is wider).
 """
@@ -45,7 +45,7 @@ class _Method:
     Attributes:
         guess: layers of the photo.
         refined: better layers of a piece.
-        halo: pixels around a piece that have influence on it.
+        halo: pixels around a piece that influence it.
     """
 
     guess: Callable[[MixedPhoto], SampledLayers]

@@ -93,14 +93,14 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
     if image.dtype == np.uint8:  # to uint16
         return image.astype(np.uint16) * np.uint16(257)
     if white == 255 and image.dtype == np.float32 and _within_unit_range(image):
-        # The same numbers in a sixth of the time; it takes the absolute value, and knows no NaN.
+        # The same numbers in a sixth of the time, where there is nothing negative and no NaN.
         return cv2.convertScaleAbs(image, alpha=255)
     levels = np.empty(image.shape, dtype)
     if image.ndim == 0:
         levels[...] = _rounded(image, white)
         return levels
     rows = max(_STRIP_PIXELS // max(image[:1].size, 1), 1)
-    for top in range(0, len(image), rows):  # what is in between stays in the cache
+    for top in range(0, len(image), rows):  # in strips, whose floats stay in the cache
         levels[top : top + rows] = _rounded(image[top : top + rows], white)
     return levels
 

@@ -47,7 +47,7 @@ class Box:
     width: int
 
     def grown(self, margin: int, size: Size) -> Box:
-        """With a margin of so many pixels on each side, as far as a picture of ``size`` reaches."""
+        """With ``margin`` more pixels on each side, within a picture of ``size``."""
         top, left = max(self.top - margin, 0), max(self.left - margin, 0)
         bottom = min(self.top + self.height + margin, size.height)
         right = min(self.left + self.width + margin, size.width)
@@ -108,7 +108,7 @@ def crop(image: Array, box: Box) -> Array:
 
 
 def resized(image: Array, size: Size) -> Array:
-    """An H,W or H,W,C array at another size: bilinear, over areas where it shrinks."""
+    """An H,W or H,W,C array at another size: bilinear, or means of areas if it shrinks."""
     shrinks = size.width < image.shape[1] and size.height < image.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=interpolation)
@@ -128,7 +128,7 @@ def rough_mask(mask: Array) -> Float32:
         mask: H,W at the network's size; uint8, or float 0..1; above one half is subject.
 
     Returns:
-        H,W, 0..1. A subject that is cut by the picture's border goes on beyond it.
+        H,W, 0..1. A subject cut off by the picture's border is taken to go on beyond it.
     """
     subject = np.where(to_float(mask) > 0.5, np.float32(1), np.float32(0))
     return np.minimum(opened_mask(subject, cv2.BORDER_REPLICATE), 1)

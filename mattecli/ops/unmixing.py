@@ -18,7 +18,7 @@ from mattecli.records import Array
 __all__ = ["CLEAR", "Limits", "MixedPhoto", "Mixture", "SampledLayers"]
 
 CLEAR = np.float32(0.5 / 255)
-"""A share of a layer, alpha or 1 - alpha, up to which the layer does not show at 8 bits."""
+"""A layer whose share (alpha, or 1 - alpha) is no more than this is invisible at 8 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class MixedPhoto:
         return Mixture(planes, self.alpha_of(part))
 
     def alpha_of(self, part: Slices) -> Float32:
-        """Alpha of a part, contiguous, kept within 0..1; what is no number counts as 0."""
+        """Alpha of a part, contiguous, kept within 0..1; NaN counts as 0."""
         alpha = np.fmax(to_float(self.alpha[part]), 0)
         return np.minimum(alpha, 1, out=alpha)
 
@@ -108,7 +108,7 @@ class MixedPhoto:
         return low / white, high / white
 
     def sampled(self, step: int) -> Mixture:
-        """One pixel of every square of ``step`` pixels: the middle one; at least one in all."""
+        """The middle pixel of every square of ``step`` pixels; at least one pixel in all."""
         rows, columns = (
             slice(min(step // 2, (length - 1) // 2), length, step) for length in self.alpha.shape
         )
@@ -116,7 +116,7 @@ class MixedPhoto:
 
 
 def _limits(color: Array) -> Limits:
-    """0..1 for levels; floats may go as far as the photo itself does."""
+    """0..1 for levels; for floats as wide as the photo's own range, if that is wider."""
     if not np.issubdtype(color.dtype, np.floating):
         return Limits(0, 1)
     finite = np.isfinite(color)
@@ -141,7 +141,7 @@ class SampledLayers:
     def __init__(self, layers: Float32, step: int) -> None:
         self.samples = layers
         self.step = step
-        # A last square that is less than half in the photo has no sample.
+        # The last square has no sample if less than half of it is in the photo: repeat the edge.
         self._layers = np.pad(layers, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge")
 
     def at(self, part: Slices) -> Float32:
