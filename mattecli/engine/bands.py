@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BandEstimator"]
 
-_MULTIPLE = 4  # side of a refiner's cell: photos and bands have whole ones
-_LEAST_SIDE = 16
+_MULTIPLE = 4  # sides and bands are multiples of a refiner's cell
+_LEAST_SIDE = 16  # as in the registry's rows
 
 
 class BandEstimator(Estimator):
@@ -42,9 +42,9 @@ class BandEstimator(Estimator):
 
     Args:
         inner: holds the network, on its devices.
-        memory: what may be taken, for what is said when it runs out.
-        zeros: makes the arrays of alpha and colours, where there is room for them.
-        deep: colours are wanted with 16 bits from photos of 8 too.
+        memory: what may be taken; for the message when it runs out.
+        zeros: makes the arrays for alpha and colours.
+        deep: give colours 16 bits even if the photo has 8.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class BandEstimator(Estimator):
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where samples lie along an axis: two neighbours each, in turn, and the second one's share."""
+    """Interpolation along an axis: each sample's two neighbours, and the second one's weight."""
 
     neighbours: npt.NDArray[np.intp]
     share: Tensor
@@ -156,7 +156,7 @@ def _places(count: int, length: int) -> _Places:
 
 
 def _write(found: Estimate, top: int, alpha: Float32, colours: Array) -> None:
-    """Put a band where it belongs, without what is beyond the photo."""
+    """Put a band where it belongs, without its padding beyond the photo."""
     height, width = alpha[top : top + found.pha.shape[-2]].shape
     alpha[top : top + height] = image_from_tensor(found.pha[0, :, :height, :width])
     if found.fgr is not None:
@@ -165,7 +165,7 @@ def _write(found: Estimate, top: int, alpha: Float32, colours: Array) -> None:
 
 
 def _mirrored(first: int, last: int, length: int) -> npt.NDArray[np.intp]:
-    """Indices from ``first`` to before ``last``; those beyond ``length`` come back from its end."""
+    """Indices from ``first`` to before ``last``; those from ``length`` on are mirrored."""
     turn = max(2 * (length - 1), 1)
     places = np.arange(first, last) % turn if length > 1 else np.zeros(last - first, np.intp)
     mirrored: npt.NDArray[np.intp] = np.where(places < length, places, turn - places)
@@ -184,7 +184,7 @@ def _band(image: Array, rows: slice, size: Size, device: torch.device) -> Tensor
 def _sampled(image: Array, coarse: tuple[int, int], size: Size, device: torch.device) -> Tensor:
     """A photo, mirrored up to ``size``, at the coarse size: bilinear without antialiasing.
 
-    As `torch.nn.functional.interpolate` gives it, but from the pixels that count alone.
+    As `torch.nn.functional.interpolate` gives it, but reading only the pixels that count.
     """
     down = _places(coarse[0], size.height)
     along = _places(coarse[1], size.width)

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _SHARE = 0.7  # of the free memory that a network may take
-_MOST_ON_CPU = 1_250_000_000  # larger tiles save little there
+_MOST_ON_CPU = 1_250_000_000  # bytes; larger tiles save little there
 _LEAST_OVERLAP = 32
 _STRIP = 256
 _HALF_PRECISION = 0.6  # of the memory that float32 takes
@@ -93,7 +93,7 @@ class TilePlan:
     Attributes:
         shape: of the tiles.
         batch: tiles at once.
-        fixed: the user wants no tiles, and none are tried.
+        fixed: the photo must be one tile; nothing smaller is tried.
     """
 
     shape: TileShape
@@ -131,11 +131,11 @@ def with_smaller_tiles(
     room: Callable[[], int],
     device: torch.device | None = None,
 ) -> Matte:
-    """An alpha by the first plan that fits into memory.
+    """The alpha computed by the first plan that fits into memory.
 
     Args:
         plan: to begin with.
-        run: computes the alpha by a plan.
+        run: computes the alpha as a plan says.
         pixel_bytes: what a pixel of a tile takes, for the message.
         room: tells what memory there is.
         device: whose cached memory is given back before the next attempt.
@@ -167,11 +167,11 @@ class TileEstimator(Estimator):
     """Runs a trimap network over those tiles of a photo that touch its unknown region.
 
     Args:
-        inner: runs the network on single tiles; its batch is that of tiles.
+        inner: runs the network on tiles; its batch is a number of tiles.
         spec: the network's row, with its reach.
         options: ``--tile``, ``--overlap`` and ``--batch-size``.
         memory: what may be taken.
-        zeros: makes the array of the alpha, where there is room for it.
+        zeros: makes the array for the alpha.
 
     Raises:
         UsageError: the tile or the overlap makes no sense for the network.
@@ -193,7 +193,7 @@ class TileEstimator(Estimator):
         self._full_overlap = spec.reach + FADE // 2
         self._overlap = given_overlap(options)
         self._batch = None if options.batch_size == "auto" else inner.batch
-        if self._side:  # judged before any photo is
+        if self._side:  # refuse a bad size now, not at the first photo
             self._shape(self._side)
         self.lanes = inner.lanes
         self.accelerator = inner.accelerator

@@ -37,8 +37,9 @@ class ModelSpec:
         needs: inputs beside the photo.
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
-        half_is_sound: with the weights inside the package, layers in 16 bits keep alpha within
-            1e-3 on average and 0.02 at the 99.9th percentile; ``--precision auto`` may take them.
+        half_is_sound: with the weights inside the package, layers in 16 bits change alpha by less
+            than 1e-3 on average and 0.02 at the 99.9th percentile; ``--precision auto`` may use
+            16 bits.
         grid: tiles of a photo begin at multiples of it, so that poolings fall as in the whole.
         reach: how far away, in pixels, a change of the input can change the alpha; 0: anywhere,
             and the photo is not computed in tiles.
@@ -46,10 +47,10 @@ class ModelSpec:
         signature: state-dict keys and shapes by which a checkpoint is recognised
             (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length, and
             instead of a shape it says that the key must be absent.
-        licence: licence of the weights that are meant.
+        licence: licence of the weights.
         weights: name of the row in the table of published files, or "" if none exist.
         built_in: file name of weights inside the package, or "".
-        built_in_size: ``size`` with those weights, where they see best at another; 0: the same.
+        built_in_size: ``size`` for those weights, if they work best at another; 0: the same.
     """
 
     name: str
@@ -80,5 +81,5 @@ class ModelSpec:
 
     @property
     def variant(self) -> str:
-        """The name behind the colon, or ""."""
+        """The part of the name after the colon, or ""."""
         return self.name.partition(":")[2]

@@ -144,7 +144,7 @@ def bgm_composite(result: ReferenceResult, background: Array) -> Array:
 
 
 def _box(mask: Array) -> Box:
-    """A square hung at the subject's top left corner; last row and column are never used."""
+    """A square from the subject's top left corner on; last row and column are never used."""
     subject = extent(mask)
     side = max(subject.height, subject.width) - 1
     top, left = subject.top - 0.1 * side, subject.left - 0.1 * side
@@ -157,7 +157,7 @@ def _box(mask: Array) -> Box:
 
 
 def _seg(mask: Array) -> Array:
-    """The prepared mask: its lower edge is dragged to the bottom, then it is made rough."""
+    """The prepared mask: extended down to the bottom, then eroded, dilated and blurred."""
     share = mask / np.float32(255)
     share[share > 0.2] = 1
     empty = np.flatnonzero(share.sum(axis=1) == 0)

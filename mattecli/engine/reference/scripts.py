@@ -42,7 +42,7 @@ def find_reference(
 
     Args:
         spec: the row.
-        size: side of the square that SHM's script shows its network.
+        size: side of the square that the network sees in SHM's script.
         settings: ``method`` (whole, resize, crop), ``max_size`` and ``size`` (WxH) of DIM's script.
 
     Raises:

@@ -26,10 +26,10 @@ _PHASES = 4
 class FusedMODNet(MattingModel):
     """The matte of `MODNet`, computed with less arithmetic and fewer passes over memory.
 
-    Batch norms lie in the convolutions, also those of IBNorm's first channels; its other channels
-    are scaled and shifted together with the ReLU. Maps that are enlarged and then convolved are
-    convolved first, where that pays; the last layers, of few channels and the full size, run in
-    phases.
+    Batch norms are part of the convolutions, also those of IBNorm's first channels; its other
+    channels are scaled and shifted together with the ReLU. Maps that are enlarged and then
+    convolved are convolved first, where that pays. The last layers, which have few channels at full
+    size, run in phases (see `PhasedConv`).
 
     Args:
         network: in evaluation mode; it is left alone.
@@ -139,7 +139,7 @@ class _InstanceHalf(nn.Module):
     """Instance norm of the last channels, and ReLU of all.
 
     Args:
-        norm: whose batch norm is already elsewhere.
+        norm: its batch norm is already in the convolution.
         phases: channels of the map that belong to one channel of the norm.
     """
 
@@ -153,7 +153,7 @@ class _InstanceHalf(nn.Module):
         mean, variance = moments(x)
         if self.phases > 1:
             mean, variance = self._joined(mean), self._joined(variance, spread_of=mean)
-        # Rounded first, so that the offset takes off the mean that this gain leaves.
+        # Rounded first, so that the offset fits the gain that is really used.
         gain = (variance + self.eps).rsqrt_().to(x.dtype).to(mean.dtype)
         offset = -mean * gain
         gain[:, : self.batch_channels] = 1
@@ -163,7 +163,10 @@ class _InstanceHalf(nn.Module):
         return scale_shift_relu(x, gain, offset)
 
     def _joined(self, values: Tensor, spread_of: Tensor | None = None) -> Tensor:
-        """Means of phases as that of the channel; variances with that of the phases' means."""
+        """Means, or variances, of phases joined to the channel's.
+
+        Variances need the phases' means, ``spread_of``, whose own variance is added.
+        """
         joined: Tensor = values.view(len(values), -1, self.phases).mean(2)
         if spread_of is None:
             return joined
