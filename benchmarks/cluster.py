@@ -1,4 +1,4 @@
-"""One machine against Ray, and what very many photos cost beside their pixels.
+"""One machine against Ray, and what very many photos cost besides their pixels.
 
     python benchmarks/cluster.py                          all parts
     python benchmarks/cluster.py overhead --rounds 5      one of: overhead nodes transfer pieces
@@ -153,7 +153,7 @@ def transfer() -> None:
 
 
 def pieces(folder: Path) -> None:
-    """What one photo costs beside its pixels, to be multiplied by their number."""
+    """What one photo costs besides its pixels, to be multiplied by their number."""
     from mattecli.jobs.journal import Journal
     from mattecli.jobs.matte_steps import MatteTask
     from mattecli.jobs.plan import OutputRule, plan_tasks

@@ -80,7 +80,7 @@ def runtime(model: Path) -> Work:
 
 
 def colours(photo: Path, ours: bool) -> Work:
-    """Foreground colours of one photo of so many megapixels."""
+    """Foreground colours of one photo; the last part of its "path" is its megapixels."""
     from mattecli.jobs.bench_photos import make_scene
 
     scene = make_scene(float(photo.name))

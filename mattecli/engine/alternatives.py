@@ -1,4 +1,4 @@
-"""Estimators beside the engine's own way of running networks: solvers and authors' scripts."""
+"""Estimators other than the engine's way of running networks: solvers, authors' scripts."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ def _backbone_of(state: Mapping[str, Tensor]) -> Backbone:
 
 
 def _backbone(layer3_blocks: int) -> Backbone:
-    """MobileNetV2 for 0, else a ResNet with so many blocks in its third stage."""
+    """MobileNetV2 for 0, else a ResNet with that many blocks in its third stage."""
     if layer3_blocks == 0:
         return DilatedMobileNetV2(in_channels=6)
     return DilatedResNet(in_channels=6, layer3_blocks=layer3_blocks)

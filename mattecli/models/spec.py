@@ -9,7 +9,7 @@ from typing import Literal
 __all__ = ["ModelSpec", "Need", "SizeRule"]
 
 Need = Literal["trimap", "background", "segmentation"]
-"""An input beside the photo: a trimap, a background plate, a rough subject mask."""
+"""An input besides the photo: a trimap, a background plate, a rough subject mask."""
 
 SizeRule = Literal["full", "short-side", "fixed"]
 """At which size the network sees a photo.
@@ -34,7 +34,7 @@ class ModelSpec:
         module: module that holds the implementation, imported only when asked for.
         factory: name of the class in ``module``.
         kind: ``network`` (torch, weights) or ``classical`` (a solver without weights).
-        needs: inputs beside the photo.
+        needs: inputs besides the photo.
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
         half_is_sound: with the weights inside the package, layers in 16 bits change alpha by less

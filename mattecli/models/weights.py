@@ -116,7 +116,7 @@ def size_of_weights(spec: ModelSpec, weights: Path) -> int:
 
 
 def _told(path: Path, store: Store) -> tuple[Checkpoint, dict[str, str]]:
-    """A weights file, and what is known about it beside its tensors."""
+    """A weights file, and what is known about it besides its tensors."""
     checkpoint = read_checkpoint(path)
     stored = store.record_of(path, checkpoint.sha256)
     if stored is not None and store.holds(path, stored) and stored.sha256 != checkpoint.sha256:
@@ -219,7 +219,7 @@ def recognise(checkpoint: Checkpoint) -> ModelSpec:
 
 
 def known_options(checkpoint: Checkpoint) -> dict[str, str]:
-    """What is known about a file beside its tensors: from its metadata, or from its digest."""
+    """What is known about a file besides its tensors: from its metadata, or from its digest."""
     published = find_by_digest(checkpoint.sha256)
     told = facts_in(checkpoint).get("options")
     options = {

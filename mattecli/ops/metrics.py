@@ -226,7 +226,7 @@ def _gain(alpha: Array) -> float:
 
 
 def _slope(alpha: Array, rows: slice, kernels: GradientKernels) -> npt.NDArray[np.float64]:
-    """Gradient magnitude of some rows, filtered with their neighbours in reach.
+    """Gradient magnitude of some rows, filtered together with the rows around them.
 
     In float64: slopes that nearly agree are subtracted and squared.
     """

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 FADE = 32
-"""Pixels over which one tile gives way to the next, where the overlap has room for so many."""
+"""Pixels over which one tile gives way to the next, where the overlap has room for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
