@@ -225,13 +225,7 @@ def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
 
 
 def _normalised_blur(layer: Float32, weight: Float32, sigma: float) -> Float32:
-    """Blurred ``layer``, divided by the blurred weights.
-
-    Args:
-        layer: colours times their weights, H,W,3.
-        weight: H,W, 0..1.
-        sigma: of the first Gaussian; doubled until every pixel has something in reach.
-    """
+    """``layer`` (colours, H,W,3, times their weights, H,W) blurred, over the blurred weights."""
     result = np.zeros_like(layer)
     missing = np.ones_like(weight)
     longest = max(weight.shape)
