@@ -1,4 +1,7 @@
-"""Alpha mattes as the authors' script makes them: FOLDER WEIGHTS OUTPUT."""
+"""Alpha mattes as MODNet's authors' script makes them.
+
+python benchmarks/authors_way.py FOLDER WEIGHTS OUTPUT
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ SIDE = 512
 
 
 def main(folder: Path, weights: Path, output: Path) -> None:
-    """One 8-bit PNG for each photo."""
+    """Write one 8-bit PNG for each photo."""
     network = load_network(find_spec("modnet"), weights).network
     output.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""One machine against Ray, and what a million photos cost beside the photos: prints everything.
+"""One machine against Ray, and what very many photos cost besides their pixels.
 
     python benchmarks/cluster.py                          all parts
     python benchmarks/cluster.py overhead --rounds 5      one of: overhead nodes transfer pieces
@@ -70,7 +70,7 @@ def same(first: Path, second: Path) -> bool:
 
 
 def overhead(folder: Path, photos: int, rounds: int) -> None:
-    """In turn, here and through Ray, with start-up."""
+    """Time runs here and through Ray, in turn, start-up included."""
     make_photos(folder / "photos", photos)
     ratios, memory = [], []
     for number in range(rounds):
@@ -89,7 +89,7 @@ def overhead(folder: Path, photos: int, rounds: int) -> None:
 
 
 def nodes(folder: Path, photos: int) -> None:
-    """Three nodes of one core, one of which is killed in the middle."""
+    """Run on three nodes of one core each, one of which is killed half way."""
     if not (folder / "photos").exists():
         make_photos(folder / "photos", photos)
     if not (folder / "here").exists():
@@ -153,7 +153,7 @@ def transfer() -> None:
 
 
 def pieces(folder: Path) -> None:
-    """What a photo costs beside its pixels, for multiplying."""
+    """What one photo costs besides its pixels, to be multiplied by their number."""
     from mattecli.jobs.journal import Journal
     from mattecli.jobs.matte_steps import MatteTask
     from mattecli.jobs.plan import OutputRule, plan_tasks

@@ -1,4 +1,4 @@
-"""Compares mattecli with what a user would take instead; see README.md beside it."""
+"""Compares mattecli with what users would take instead; see README.md beside this file."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def timed(command: Sequence[str], photos: int) -> dict[str, float]:
 
 
 def table(name: str, measured: Measured) -> str:
-    """Medians, and the median ratio of the rounds to each contestant's."""
+    """Medians; and for our own contestants the median ratio of their rounds to each other's."""
     ours = [who for who in measured if who.startswith(("form", "mattecli", "our"))]
     heads = "".join(f" {who} / it |" for who in ours)
     lines = [f"\n{name}\n", f"| | wall, ms | CPU, ms | cores busy | peak, GB |{heads}"]

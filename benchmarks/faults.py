@@ -40,7 +40,7 @@ class Job:
         name: for people.
         arguments: of the program, without where outputs go.
         output: relative to the run's folder.
-        again: what makes it go on.
+        again: options with which it goes on.
         share: of all kills.
     """
 
@@ -101,7 +101,7 @@ def _make_inputs(folder: Path) -> None:
 
 
 def _campaign(job: Job, folder: Path, kills: int, rng: random.Random) -> str:
-    """Kill a job so many times, in rounds; what was seen."""
+    """Kill a job so many times, in rounds; says what was seen."""
     begin = time.monotonic()
     quiet = folder / f"{job.name}-quiet"
     _to_the_end(job, folder, quiet)
@@ -153,7 +153,7 @@ def _to_the_end(job: Job, folder: Path, place: Path) -> None:
 def _killed(
     job: Job, folder: Path, place: Path, number: signal.Signals, length: float, rng: random.Random
 ) -> str:
-    """Start the job and end it at a random moment; how it went."""
+    """Start the job and end it at a random moment; says how it went."""
     out = place / "out"
     out.mkdir(parents=True, exist_ok=True)
     before = _entries(out)

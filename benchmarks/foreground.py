@@ -5,8 +5,8 @@
 Scenes of hair_scenes.py at 12 megapixels (4 with --small). The error is the mean absolute
 difference of alpha*F in the mixed pixels (alpha between 0.02 and 0.98), in 8-bit levels, so that
 a colour counts as much as it shows. PyMatting runs warm: numba has compiled. Then the same photo
-with no pixel known, the slowest case. Medians of three, seconds of CPU and of the clock; torch
-and others do not run.
+with no pixel known, the slowest case. Medians of three, seconds of CPU and of the clock; no network
+runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STYLES = ("hair", "flyaway", "fur")
 
 
 def pymattings(photo: Array, alpha: Array) -> Array:
-    """As their documentation has it; the types they need are made outside of the clock."""
+    """As their documentation shows it; converting to the types it needs is not timed."""
     return estimate_foreground_ml(photo, alpha)
 
 

@@ -149,7 +149,7 @@ def inputs_of(row: Row, height: int, width: int, device: torch.device) -> ModelI
 
 @torch.inference_mode()
 def seconds_of(work: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """Median time of one call; the device is waited for once in ten."""
+    """Median time of one call; a GPU is waited for after every ten."""
 
     def ten() -> float:
         begin = time.perf_counter()
@@ -167,7 +167,7 @@ def seconds_of(work: Callable[[], object], device: torch.device, seconds: float)
 
 
 def end_to_end(device: torch.device, photos: int, megapixels: float) -> Iterator[str]:
-    """Lines for precisions; busy is the share of the time in which a kernel ran."""
+    """A line for each precision; busy is the share of the time in which a kernel ran."""
     yield "\n| end to end, JPEG to alpha PNG | photos/s | GPU busy |\n|---|---|---|\n"
     with tempfile.TemporaryDirectory(prefix="mattecli-gpu-") as folder:
         place = Path(folder)
@@ -191,7 +191,7 @@ def end_to_end(device: torch.device, photos: int, megapixels: float) -> Iterator
 
 
 def videos(device: torch.device, frames: int, shrink: int) -> Iterator[str]:
-    """Lines for precisions: uncompressed frames of a file in, grey frames in FFV1 out."""
+    """A line for each precision: uncompressed frames of a file in, grey frames in FFV1 out."""
     yield "\n| end to end, raw 1080p video to alpha | frames/s |\n|---|---|\n"
     with tempfile.TemporaryDirectory(prefix="mattecli-gpu-") as folder:
         place = Path(folder)
@@ -215,7 +215,7 @@ def videos(device: torch.device, frames: int, shrink: int) -> Iterator[str]:
 
 
 def busy(options: MatteOptions, device: torch.device) -> str:
-    """From a second run, under the profiler."""
+    """The share of the time in which a kernel ran, from a second run under the profiler."""
     if device.type != "cuda":
         return ""
     from torch.profiler import ProfilerActivity, profile

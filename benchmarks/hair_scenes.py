@@ -194,7 +194,7 @@ def make_scene(
 
 
 def network_like(alpha: Array, seed: int = 0, short: int = _NETWORK) -> Array:
-    """What a good network might say: small, soft, surer than it should be, and wrong by places."""
+    """What a good network might say: small, soft, surer than it should be, wrong in places."""
     rng = np.random.default_rng(seed)
     scale = short / min(alpha.shape)
     width, height = (max(round(side * scale / 32) * 32, 32) for side in alpha.shape[::-1])

@@ -92,7 +92,7 @@ def draw_strands(image: Image, outline: npt.NDArray[np.bool_]) -> None:
 
 
 def band_trimap(mask: Image, pixels: int) -> Image:
-    """Unknown within so many pixels of the mask's edge."""
+    """A trimap, unknown within ``pixels`` of the mask's edge."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
     trimap = np.full(mask.shape, 128, np.uint8)
     trimap[cv2.dilate(mask, kernel) == 0] = 0

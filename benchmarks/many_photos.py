@@ -1,4 +1,4 @@
-"""Twenty thousand small photos in one run: memory, the report, and time beside the network's.
+"""Twenty thousand small photos in one run: memory, the report, and time besides the network's.
 
     python benchmarks/many_photos.py --photos 20000
 

@@ -1,4 +1,6 @@
-"""The mean of two weight files of one network; a phase of the built-in weights set out from one.
+"""The mean of two weight files of one network.
+
+A training phase of the built-in weights began with such a mean.
 
     python benchmarks/mean_of_weights.py FIRST SECOND OUT --share 0.4
 

@@ -29,7 +29,7 @@ from mattecli.ops.metrics import ImagePair, gradient_error, overlap
 Array = npt.NDArray[Any]
 
 WIDTH, HEIGHT = 1920, 1080
-SHOWN = 0.05  # alpha from here on is seen
+SHOWN = 0.05  # pixels with this much alpha count as seen
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def read(path: Path, flags: int = cv2.IMREAD_COLOR) -> Array:
 
 
 def person_over(portrait: Path, background: Array, rng: np.random.Generator) -> Layers:
-    """A portrait's subject, 0.7 to 1.3 times as tall as the picture."""
+    """A portrait, enlarged to 0.7 to 1.3 times the picture's height, over a background."""
     photo = read(portrait)
     alpha = read(portrait.parents[1] / "alpha" / portrait.name, cv2.IMREAD_GRAYSCALE)
     front = decontaminated(np.ascontiguousarray(photo[..., ::-1]), alpha)[..., ::-1]

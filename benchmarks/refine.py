@@ -4,7 +4,7 @@
     python benchmarks/refine.py --portraits FOLDER --backgrounds FOLDER --weights modnet.safetensors
 
 FOLDER of portraits holds ``image/`` and ``alpha/`` (see hair_scenes.py). Without ``--weights`` the
-network's alpha is made from the truth: made small, blurred, and wrong by places; then also with
+network's alpha is made from the truth: made small, blurred, and wrong in places; then also with
 faults: a ghost in the background, a hole in the subject, hair that was not seen. With it, the
 network runs. Gradient error (thousands) and MAD (thousandths) are over the whole photo; ratios are
 to plain enlargement, means over the photos of their logarithms.

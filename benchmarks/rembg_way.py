@@ -1,4 +1,9 @@
-"""Cut-outs or masks with rembg, as its own command for folders does: KIND FOLDER ONNX OUTPUT."""
+"""Cut-outs or masks by rembg, as its own command for folders makes them.
+
+    python benchmarks/rembg_way.py KIND FOLDER ONNX OUTPUT
+
+KIND is ``alpha`` for masks; anything else gives cut-outs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from rembg import new_session, remove
 
 
 def main(kind: str, folder: Path, model: Path, output: Path) -> None:
-    """One PNG for each photo, saved as Pillow does by default."""
+    """Write one PNG for each photo, as Pillow does by default."""
     session = new_session("u2net_custom", model_path=str(model))
     output.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.iterdir()):

@@ -28,12 +28,12 @@ from mattecli.models.base import MattingModel
 from mattecli.models.registry import find_spec, model_class
 from mattecli.models.spec import ModelSpec
 from mattecli.models.weights import load_network
+from mattecli.ops.pixels import Float32
 from mattecli.ops.tiling import TileShape, tiles
 from mattecli.ops.trimap import UNKNOWN, TrimapOptions, make_trimap
 from mattecli.records import Size
 from mattecli.settings import DeviceOptions
 
-Float32 = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
 
@@ -88,7 +88,7 @@ def network(spec: ModelSpec, weights: Path | None) -> MattingModel:
 
 
 def alpha_of(estimator: Estimator, scene: Scene) -> Float32:
-    """Alpha with 16 bits would show what is above 1.5e-5."""
+    """Alpha at full size; written with 16 bits, it would show differences above 1.5e-5."""
     given = Photo(
         color=scene.color, full=Size.of(scene.color), trimap=scene.trimap, background=scene.plate
     )

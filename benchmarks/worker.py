@@ -1,8 +1,8 @@
-"""One contestant in a process of its own: CONTESTANT WEIGHTS [ONNX or PHOTO].
+"""One contestant in a process of its own: CONTESTANT FILE.
 
-Gets ready, then does its work for each line on standard input, and answers with JSON. A network
-runs some times in a row, as over a folder; the time before those is not counted: other contestants
-have had the caches.
+FILE is weights, an ONNX file, or (for colours) a number of megapixels. Gets ready, then does its
+work for each line on standard input, and answers with JSON. A network runs several times in a row,
+as over a folder. One run before those is not counted: other contestants have used the caches since.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def runtime(model: Path) -> Work:
 
 
 def colours(photo: Path, ours: bool) -> Work:
-    """Foreground colours of one photo of so many megapixels."""
+    """Foreground colours of one photo; the last part of its "path" is its megapixels."""
     from mattecli.jobs.bench_photos import make_scene
 
     scene = make_scene(float(photo.name))

@@ -50,13 +50,13 @@ def shown_text(text: str) -> str:
 
 
 def _shown(char: str) -> str:
-    if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that was no UTF-8, as Python keeps it
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that was not UTF-8 (surrogateescape)
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 class MattecliError(Exception):
-    """A failure said in one line: which file, what happened, what to do next.
+    """A failure, told in one line: which file, what happened, what to do next.
 
     Args:
         cause: what is wrong, without the file's name and without a full stop.

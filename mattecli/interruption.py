@@ -7,17 +7,18 @@ from types import TracebackType
 
 __all__ = ["Hold", "forget_interrupts", "interrupt", "is_interrupted"]
 
-# Of interrupts without a hold. A list, since a handler might wait for a lock's holder for ever.
+# Interrupts raised while no Hold was active; a plain list, because a signal handler must not wait
+# for a lock that the interrupted thread may hold.
 _lost: list[bool] = []
-_holds: list[Hold] = []  # the main thread's alone, as signal handlers are
+_holds: list[Hold] = []  # active ones; for the main thread only, where signal handlers run
 
 
 def interrupt() -> None:
-    """What a signal handler calls: ``KeyboardInterrupt``, at once or when the hold ends.
+    """Called by a signal handler: raises ``KeyboardInterrupt`` now, or when the active hold ends.
 
     Raises:
-        KeyboardInterrupt: nothing holds it back. Python loses it where it comes amid a callback of
-            its own, such as a lock of imports; then the next hold raises it.
+        KeyboardInterrupt: no hold is active. Python swallows the exception if it interrupted one
+            of Python's own callbacks (an import lock's, say); then the next hold raises it.
     """
     if not _holds:
         _lost.append(True)
@@ -26,19 +27,19 @@ def interrupt() -> None:
 
 
 def forget_interrupts() -> None:
-    """A new command begins, which earlier interrupts did not mean."""
+    """Drop earlier interrupts: a new command begins, which they were not meant for."""
     _lost.clear()
 
 
 def is_interrupted() -> bool:
-    """Whether an interrupt was noted and waits for its moment: what waits may end its wait."""
+    """Whether a hold has noted an interrupt, so that whoever waits can stop waiting."""
     return any(hold.requested for hold in _holds)
 
 
 class Hold:
-    """While entered, ``interrupt`` is only noted; leaving the block normally raises it.
+    """While its block runs, ``interrupt`` is only noted; leaving the block normally raises it.
 
-    For the main thread. Interrupts that do not come through ``interrupt`` are not held.
+    For the main thread only. Interrupts that do not come through ``interrupt`` are not held.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class Hold:
         self._wake: Callable[[], None] = lambda: None
 
     def on_request(self, wake: Callable[[], None]) -> None:
-        """Have ``wake`` called at a request, from a signal handler; at once if there was one."""
+        """Have ``wake`` called (by a signal handler) at an interrupt; now, if there was one."""
         self._wake = wake
         if self.requested:
             wake()

@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 
 
 class HasShape(Protocol):
-    """An array, or what will be one."""
+    """An array, or anything else that has an array's shape."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,20 +57,15 @@ class Picture:
         color: H,W,3 RGB; uint8, uint16, or float32 (scene values may exceed 1), C-contiguous,
             upright (the EXIF orientation is applied), not premultiplied.
         alpha: the file's own alpha, H,W of the same dtype, or None.
-        icc: the embedded ICC profile's bytes, unchanged, or None. None where the colours had to
-            be converted and the profile no longer describes them (CMYK).
-        full: the photo's full size, upright; larger than ``color`` where it was decoded reduced.
+        icc: the embedded ICC profile's bytes, unchanged; None if there is none, or if the colours
+            had to be converted (CMYK), so that the profile no longer describes them.
+        full: the photo's full size, upright; larger than ``color`` if that was decoded reduced.
     """
 
     color: Array
     alpha: Array | None = None
     icc: bytes | None = None
     full: Size
-
-    @property
-    def is_reduced(self) -> bool:
-        """Whether ``color`` is smaller than the photo."""
-        return Size.of(self.color) != self.full
 
     @property
     def bit_depth(self) -> int:
@@ -88,10 +83,10 @@ class ItemRecord:
         outputs: where each kind of output is, or will be; ``-`` is standard output.
         error: why it failed, in one line.
         size: the photo's size, upright, once known.
-        crop: the part of it that outputs show (top, left, height, width), if not all of it.
+        crop: the part of it that outputs show (top, left, height, width); None for all of it.
         notes: what the user should know about it.
-        companions: the files it was worked with, by role (trimap, truth ...).
-        scores: what was measured on it, by name; None where there is no value.
+        companions: the files that were used with it, by role (trimap, truth ...).
+        scores: the metrics measured on it, by name; None where there is no value.
         seconds: time by stage.
         trouble: the exception behind ``error``, for tracebacks.
     """
@@ -114,14 +109,14 @@ class Report:
     """The account of a run.
 
     Attributes:
-        settings: what every item was done with: model, weights' checksum, device, options.
+        settings: what every item was processed with: model, weights' checksum, device, options.
         done, skipped, failed, planned: numbers of inputs.
-        total: number of inputs; those that an interrupted or failing-fast run never reached are
-            in none of the other numbers.
+        total: number of inputs; those that an interrupted or fail-fast run never reached are in
+            none of the other numbers.
         seconds: wall time.
         interrupted: whether a signal ended it.
         stages: seconds by stage, summed over threads.
-        means: of the inputs' scores.
+        means: mean of each score over the inputs.
         unwritten: reports that could not be written, each with its reason.
     """
 

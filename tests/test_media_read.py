@@ -32,7 +32,7 @@ def test_rgb_is_kept(format: str) -> None:
     picture = read_picture(pil(RGB, format, **LOSSLESS[format]))
     np.testing.assert_array_equal(picture.color, RGB)
     assert picture.alpha is None
-    assert not picture.is_reduced
+    assert picture.full == Size.of(RGB)
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
@@ -203,7 +203,8 @@ def test_grey_jpegs_reduced_and_full() -> None:
 
 
 def test_only_jpegs_are_reduced() -> None:
-    assert not read_picture(pil(photo(400, 240), "PNG"), short_side=10).is_reduced
+    picture = read_picture(pil(photo(400, 240), "PNG"), short_side=10)
+    assert Size.of(picture.color) == picture.full == Size(400, 240)
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])

@@ -124,7 +124,6 @@ def test_a_displaced_plate_of_another_exposure_is_registered(
     assert displacement(found, given.homography, Size.of(given.photo)) < 1.5
     assert found.median_error < 0.5
     assert found.inliers >= 20
-    assert 0.85 < found.coverage < 1
     assert found.exposure.gain == pytest.approx(exposure, rel=0.05)
     assert np.abs(found.plate / 255 - given.empty)[~given.person].mean() < 0.04
 
@@ -232,7 +231,6 @@ def test_a_plate_that_shows_a_part_only_is_refused() -> None:
     part = cv2.resize(given.plate[60:360, 100:550], Size(640, 420))
     found = align_plate(part, given.photo)
     assert not found.trusted
-    assert found.coverage == pytest.approx(300 * 450 / (640 * 420), abs=0.02)
     assert "only 50% of the photo's view" in found.reason
 
 

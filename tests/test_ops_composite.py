@@ -281,9 +281,9 @@ def test_more_sigma_is_more_blur() -> None:
 
 
 def test_a_checkerboard_alternates() -> None:
-    board = checkerboard(Size(50, 30), square=10)
-    assert board.shape == (30, 50, 3)
-    levels = board[5::10, 5::10, 0]
+    board = checkerboard(Size(60, 36))
+    assert board.shape == (36, 60, 3)
+    levels = board[6::12, 6::12, 0]
     assert set(np.unique(board)) == {204, 255}
     assert (levels[:, 1:] != levels[:, :-1]).all()
     assert (levels[1:] != levels[:-1]).all()

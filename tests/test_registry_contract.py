@@ -108,7 +108,7 @@ def usual_size(spec: ModelSpec) -> Size:
 
 def assert_sound(spec: ModelSpec, found: Estimate, size: Size, count: int = 1) -> None:
     planes = {1: found.pha} if found.fgr is None else {1: found.pha, 3: found.fgr}
-    assert (3 in planes) == spec.gives_foreground
+    assert (3 in planes) == ("background" in spec.needs)
     for channels, plane in planes.items():
         assert plane.shape == (count, channels, size.height, size.width)
         assert plane.dtype == torch.float32

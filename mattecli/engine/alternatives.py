@@ -1,4 +1,4 @@
-"""Alphas without the engine's own way of running a network: solvers and authors' scripts."""
+"""Estimators other than the engine's way of running networks: solvers, authors' scripts."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ _MOST_SIDE = 1024  # larger systems take more steps to solve
 class SolverEstimator(Estimator):
     """Runs one of PyMatting's solvers on the CPU, on large photos tile by tile.
 
-    The pixels of a region pull at each other, so that in truth every one of them counts for all;
-    but the pull of what lies beyond the known pixels on either side of a band fades quickly.
+    Strictly, each pixel of an unknown region influences all others; but the influence of anything
+    beyond the known pixels on either side of a band fades quickly, so tiles can be solved alone.
 
     Args:
         spec: its row in the registry.
         lanes: photos that are solved at the same time, each in its share of the memory.
         options: ``--tile`` and ``--overlap``.
         memory: what may be taken.
-        zeros: makes the array of the alpha, where there is room for it.
+        zeros: makes the array for the alpha.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SolverEstimator(Estimator):
         overlap = given_overlap(options)
         self._overlap = spec.reach + FADE // 2 if overlap is None else overlap
         self.lanes = lanes
-        if self._side:  # judged before any photo is
+        if self._side:  # refuse a bad size now, not at the first photo
             TileShape(side=self._side, overlap=self._overlap)
 
     def prepare(self, photo: Photo) -> Prepared:
@@ -71,7 +71,7 @@ class SolverEstimator(Estimator):
         """Mattes at full size; every photo must have its trimap.
 
         Raises:
-            ResourceError: not even the smallest tiles fit into memory, or there is no solution.
+            ResourceError: not even the smallest tiles fit into memory, or the solver failed.
         """
         return [self._solved(item, item.trimap) for item in group if item.trimap is not None]
 
@@ -84,9 +84,9 @@ class SolverEstimator(Estimator):
         return facts
 
     def plan(self, trimap: Array) -> TilePlan:
-        """The tiles for a photo with this trimap: one, as long as that is no burden."""
+        """The tiles for a photo with this trimap: a single one, if memory and time allow."""
         whole = max(trimap.shape)
-        overlap = min(self._overlap, (whole - 1) // 2)  # for smaller tiles, should it come to that
+        overlap = min(self._overlap, (whole - 1) // 2)  # for smaller tiles, if they are needed
         alone = TilePlan(TileShape(side=whole, overlap=overlap), fixed=True)
         if self._side == 0 or not self._spec.reach:
             return alone
@@ -122,7 +122,7 @@ class ReferenceEstimator(Estimator):
 
     Args:
         network: in evaluation mode.
-        script: of its registry row.
+        script: the one of its registry row.
         options: the device; precision and batch are the script's own.
     """
 

@@ -17,6 +17,7 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, Zeros, 
 from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, shown_bytes
 from mattecli.errors import ResourceError
 from mattecli.models.bgmv2 import BGMv2, Rows, Survey
+from mattecli.ops.geometry import rounded_up
 from mattecli.ops.pixels import (
     Float32,
     batch_from_image,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BandEstimator"]
 
-_MULTIPLE = 4
+_MULTIPLE = 4  # sides and bands are multiples of a refiner's cell
+_LEAST_SIDE = 16  # as in the registry's rows
 
 
 class BandEstimator(Estimator):
@@ -40,9 +42,9 @@ class BandEstimator(Estimator):
 
     Args:
         inner: holds the network, on its devices.
-        memory: what may be taken, for what is said when it runs out.
-        zeros: makes the arrays of alpha and colours, where there is room for them.
-        deep: colours are wanted with 16 bits from photos of 8 too.
+        memory: what may be taken; for the message when it runs out.
+        zeros: makes the arrays for alpha and colours.
+        deep: give colours 16 bits even if the photo has 8.
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class BandEstimator(Estimator):
 
     def _run(self, color: Array, plate: Array, share: int) -> Matte:
         have = Size.of(color)
-        size = Size(*(max(_up(side), 16) for side in have))
+        size = Size(*(max(rounded_up(side, _MULTIPLE), _LEAST_SIDE) for side in have))
         alpha = self._zeros((have.height, have.width), np.float32)
         levels = np.uint8 if color.dtype == np.uint8 and not self._deep else np.uint16
         colours = self._zeros(color.shape, levels)
@@ -116,7 +118,7 @@ class BandEstimator(Estimator):
             if network.refiner is None:
                 raise ResourceError("these weights lack the refiner", remedy="use whole weights")
             survey = self._survey(network, color, plate, size, device)
-            step = _up(max(network.refiner.band_height(size.width) // share, _MULTIPLE))
+            step = rounded_up(max(network.refiner.band_height(size.width) // share, 1), _MULTIPLE)
             for top in range(0, size.height, step):
                 rows = Rows(top, min(top + step, size.height), size.height)
                 src, bgr = (_band(image, rows.with_halo, size, device) for image in (color, plate))
@@ -134,7 +136,7 @@ class BandEstimator(Estimator):
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where samples lie along an axis: two neighbours each, in turn, and the second one's share."""
+    """Interpolation along an axis: each sample's two neighbours, and the second one's weight."""
 
     neighbours: npt.NDArray[np.intp]
     share: Tensor
@@ -153,12 +155,8 @@ def _places(count: int, length: int) -> _Places:
     )
 
 
-def _up(side: int) -> int:
-    return -(-side // _MULTIPLE) * _MULTIPLE
-
-
 def _write(found: Estimate, top: int, alpha: Float32, colours: Array) -> None:
-    """Put a band where it belongs, without what is beyond the photo."""
+    """Put a band where it belongs, without its padding beyond the photo."""
     height, width = alpha[top : top + found.pha.shape[-2]].shape
     alpha[top : top + height] = image_from_tensor(found.pha[0, :, :height, :width])
     if found.fgr is not None:
@@ -167,7 +165,7 @@ def _write(found: Estimate, top: int, alpha: Float32, colours: Array) -> None:
 
 
 def _mirrored(first: int, last: int, length: int) -> npt.NDArray[np.intp]:
-    """Indices from ``first`` to before ``last``; those beyond ``length`` come back from its end."""
+    """Indices from ``first`` to before ``last``; those from ``length`` on are mirrored."""
     turn = max(2 * (length - 1), 1)
     places = np.arange(first, last) % turn if length > 1 else np.zeros(last - first, np.intp)
     mirrored: npt.NDArray[np.intp] = np.where(places < length, places, turn - places)
@@ -186,7 +184,7 @@ def _band(image: Array, rows: slice, size: Size, device: torch.device) -> Tensor
 def _sampled(image: Array, coarse: tuple[int, int], size: Size, device: torch.device) -> Tensor:
     """A photo, mirrored up to ``size``, at the coarse size: bilinear without antialiasing.
 
-    As `torch.nn.functional.interpolate` gives it, but from the pixels that count alone.
+    As `torch.nn.functional.interpolate` gives it, but reading only the pixels that count.
     """
     down = _places(coarse[0], size.height)
     along = _places(coarse[1], size.width)

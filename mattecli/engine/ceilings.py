@@ -1,4 +1,4 @@
-"""What a device can do at best, measured: the floors that a network's time is held against."""
+"""What a device can do at best, measured; a network's speed is compared with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ceilings:
 
     Attributes:
         flops: floating-point operations a second (multiplications and additions count each).
-        bytes: read plus written a second by a copy that no cache holds.
+        bytes: bytes read plus written a second by a copy too large for caches.
     """
 
     flops: float
@@ -51,8 +51,8 @@ def measure_ceilings(device: torch.device, dtype: torch.dtype, repeats: int = 15
 def seconds_of(work: Callable[[], object], device: torch.device, repeats: int) -> float:
     """Median time of one call, after two that are not counted.
 
-    On a CPU it is the process's time on its cores, so that other programs do not count; call it
-    with one thread. On other devices it is the time until the device is done.
+    On a CPU it is this process's CPU time, so that other programs do not count; call it with
+    PyTorch set to one thread. On other devices it is the time until the device is done.
     """
     clock = time.process_time if device.type == "cpu" else time.perf_counter
 

@@ -25,7 +25,7 @@ from mattecli.ops.multilevel import (
     sampling_step,
 )
 from mattecli.ops.pixels import array_from_tensor, levels_max, tensor_from_array
-from mattecli.ops.unmixing import CLEAR, Limits, Photo
+from mattecli.ops.unmixing import CLEAR, Limits, MixedPhoto
 from mattecli.records import Array, Size
 
 __all__ = ["DeviceColours"]
@@ -67,7 +67,7 @@ class DeviceColours:
             alpha: H,W; float32 0..1, or levels.
             method: how.
         """
-        photo, size = Photo(color, alpha), Size.of(color)
+        photo, size = MixedPhoto(color, alpha), Size.of(color)
         fused = method == "blur-fusion"
         layers, step = self._fused_layers(photo) if fused else self._multilevel_layers(photo)
         padded = functional.pad(layers, (0, 1, 0, 1), mode="replicate")
@@ -87,7 +87,7 @@ class DeviceColours:
             foreground[part][solid] = color[part][solid]
         return foreground
 
-    def _piece(self, photo: Photo, block: Block) -> _Piece:
+    def _piece(self, photo: MixedPhoto, block: Block) -> _Piece:
         levels = np.ascontiguousarray(photo.color[block.outer])
         floating = np.issubdtype(levels.dtype, np.floating)
         if levels.dtype == np.uint16:
@@ -101,11 +101,11 @@ class DeviceColours:
         alpha = tensor_from_array(photo.alpha_of(block.outer)).to(self._device)
         return _Piece(color, alpha)
 
-    def _fused_layers(self, photo: Photo) -> tuple[Tensor, int]:
+    def _fused_layers(self, photo: MixedPhoto) -> tuple[Tensor, int]:
         sampled = blur_fusion_layers(photo)
         return tensor_from_array(sampled.samples).to(self._device), sampled.step
 
-    def _multilevel_layers(self, photo: Photo) -> tuple[Tensor, int]:
+    def _multilevel_layers(self, photo: MixedPhoto) -> tuple[Tensor, int]:
         step = sampling_step(Size.of(photo.alpha))
         mixture = photo.sampled(step)
         layers = tensor_from_array(mean_colors(mixture)).to(self._device)

@@ -73,12 +73,12 @@ def find_precision(
     """The arithmetic of the network's layers on ``device``.
 
     Args:
-        wanted: ``auto`` is the fastest that the device has units for and the network bears.
+        wanted: ``auto`` is the fastest that the device has units for and the network tolerates.
         device: where the network runs.
-        half_is_sound: its alpha in 16 bits was held against float32 with trained weights.
+        half_is_sound: with trained weights, its alpha in 16 bits was found close to float32.
 
     Raises:
-        UsageError: the device does not compute in it.
+        UsageError: the device cannot compute in it.
     """
     if wanted == "auto" and half_is_sound:
         return _fastest(device)
@@ -97,16 +97,16 @@ def _fastest(device: torch.device) -> torch.dtype:
 
 
 def cpu_bf16_unit() -> str:
-    """What multiplies bfloat16 on this processor, "" for nothing: it is slower than float32 then.
+    """The processor's unit for bfloat16; "" if it has none, and float32 is faster.
 
-    PyTorch has no public name for it.
+    PyTorch has no public function for this.
     """
     probes = (("_is_amx_tile_supported", "AMX"), ("_is_avx512_bf16_supported", "AVX-512"))
     return next((unit for name, unit in probes if getattr(torch.cpu, name, bool)()), "")
 
 
 def use_threads(count: int) -> None:
-    """How many threads each operator that the calling thread runs may use."""
+    """Set how many threads an operator may use that the calling thread runs."""
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
 

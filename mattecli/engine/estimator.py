@@ -1,4 +1,4 @@
-"""The face that every way to an alpha shows to the jobs."""
+"""The interface that every way to estimate alpha offers to the jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mattecli.records import Array, Size
 __all__ = ["Estimator", "Matte", "Photo", "Prepared", "Zeros", "require_finite"]
 
 Zeros: TypeAlias = Callable[[tuple[int, ...], npt.DTypeLike], Array]
-"""Makes an array, as `numpy.zeros` does, where there is room for it."""
+"""Makes an array of zeros as `numpy.zeros` does, in memory or in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Prepared:
         inner: the part of ``color`` that is photo; the rest is padding at the right and bottom.
         full: size of the alpha that comes back.
         trimap, background, mask: h,w, as in Photo.
-        box: the part of the photo that this is, where it is not all of it.
+        box: the part of the photo that this shows; None for all of it.
     """
 
     color: Array
@@ -76,7 +76,7 @@ class Prepared:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """What photos of one batch have in common."""
+        """What all photos of a batch must have in common."""
         return self.color.shape
 
 
@@ -87,7 +87,7 @@ class Matte:
     Attributes:
         alpha: h,w, float32 0..1.
         foreground: h,w,3 RGB, float32 0..1 or levels, where the estimator has colours of its own.
-        box: the part of the photo that it covers, where it is not all of it; elsewhere alpha is 0.
+        box: the part of the photo that it covers (elsewhere alpha is 0); None for all of it.
         notes: what the user should know about how it was found.
     """
 
@@ -98,10 +98,10 @@ class Matte:
 
 
 def require_finite(matte: Matte) -> Matte:
-    """The matte, if its numbers are numbers.
+    """The matte, unless it holds NaN or infinity.
 
     Raises:
-        InputError: the network overflowed.
+        InputError: it does; the network overflowed.
     """
     if all(image is None or _is_finite(image) for image in (matte.alpha, matte.foreground)):
         return matte
@@ -114,7 +114,7 @@ def require_finite(matte: Matte) -> Matte:
 def _is_finite(image: Array) -> bool:
     if not np.issubdtype(image.dtype, np.floating):
         return True
-    return all(map(math.isfinite, (image.min(), image.max())))  # without a mask of its size
+    return all(map(math.isfinite, (image.min(), image.max())))  # needs no mask of the image's size
 
 
 class Estimator(ABC):
@@ -134,7 +134,7 @@ class Estimator(ABC):
 
     @abstractmethod
     def prepare(self, photo: Photo) -> Prepared:
-        """What can be done ahead of the estimator's turn, in another thread."""
+        """The work that can be done ahead of the estimator's turn, in another thread."""
 
     @abstractmethod
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
@@ -146,13 +146,13 @@ class Estimator(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, object]:
-        """What is worth saying in a report: device, precision, batch."""
+        """Facts for a report: device, precision, batch."""
 
     @staticmethod
     def restore(matte: Matte, full: Size) -> Matte:
         """A matte at the photo's size.
 
-        Colours that would have to be enlarged are dropped: those of the photo itself are sharper.
+        Colours that would have to be enlarged are dropped: the photo's own are sharper.
         """
         if matte.box is None and Size.of(matte.alpha) == full:
             return matte

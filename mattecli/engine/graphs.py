@@ -1,4 +1,4 @@
-"""A network on an NVIDIA GPU: work is queued on a stream, and replayed as a whole."""
+"""A network on an NVIDIA GPU: its work is queued on a stream and replayed as one CUDA graph."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class GraphedForm:
 
     @property
     def network(self) -> MattingModel:
-        """The form's network, for those who run it in parts."""
+        """The form's network, for callers that run it in parts."""
         return self._form.network
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """What the calling thread does on the GPU inside goes through this lane's stream."""
+        """While entered, the calling thread's work on the GPU goes through this lane's stream."""
         with torch.cuda.stream(self._stream):
             yield
 

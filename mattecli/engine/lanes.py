@@ -1,4 +1,4 @@
-"""Which of a few things that threads take turns with is free."""
+"""Lends a few things that threads take turns with, such as copies of a network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _PATIENCE = 60.0
 class Lanes:
     """Numbers from 0, each lent to one thread at a time.
 
-    A thread that was given up keeps its number until the work that nothing can stop has ended; one
-    that ended without giving it back has lost it.
+    A thread that was given up (see `watch`) keeps its number until its work, which nothing can
+    stop, has ended. A thread that ends without giving its number back loses it.
 
     Args:
         count: how many there are.
@@ -31,7 +31,7 @@ class Lanes:
     def take(self) -> int:
         """A free number for the calling thread, as soon as there is one.
 
-        The wait is no work of the thread's, unless it is so long that the others seem to hang.
+        The wait does not count as work, unless it is so long that the others seem to hang.
         """
         patience = time.monotonic() + _PATIENCE
         with self._changed:
@@ -48,7 +48,7 @@ class Lanes:
             self._changed.notify()
 
     def _free(self) -> int | None:
-        for number in reversed(range(len(self._holders))):  # the last used is warm
+        for number in reversed(range(len(self._holders))):  # prefer the same: it is warm
             holder = self._holders[number]
             if holder is None or not holder.is_alive():
                 return number

@@ -57,7 +57,7 @@ def parse_size(text: str, flag: str) -> int:
         flag: the option that it was given with, for messages.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is no size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -69,7 +69,7 @@ def parse_size(text: str, flag: str) -> int:
 
 
 def parse_bytes(text: str) -> int:
-    """``--max-memory``.
+    """The value of ``--max-memory``, in bytes.
 
     Raises:
         UsageError: it is no size, or less than the program itself takes.
@@ -93,8 +93,8 @@ class Memory:
     """What this process may take.
 
     Attributes:
-        limit: bytes of main memory that the process may hold, and as many of a GPU's; None: what
-            is there.
+        limit: bytes of main memory that the process may hold, and as many of a GPU's; None: all
+            that there is.
     """
 
     limit: int | None = None
@@ -103,7 +103,7 @@ class Memory:
         """Bytes that can still be taken, of main memory or of a GPU's; not below 0."""
         if device is not None and device.type == "cuda":
             return max(self._gpu_room(device), 0)
-        give_back_freed()  # or it would count as held
+        give_back_freed()  # freed memory would count as taken
         rooms = list(_rooms())
         if self.limit is not None:
             rooms.append(self.limit - resident_bytes())
@@ -123,7 +123,7 @@ def resident_bytes() -> int:
     """Main memory that this process holds now."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:  # not Linux: what it held at most
+    except OSError:  # not Linux: the most it has held so far
         import resource
 
         unit = 1 if sys.platform == "darwin" else 1024
@@ -132,7 +132,7 @@ def resident_bytes() -> int:
 
 
 def _rooms() -> Iterator[int]:
-    """Bytes that each authority leaves to this process."""
+    """Bytes that each limit leaves to this process."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         sizes = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
@@ -144,7 +144,7 @@ def _rooms() -> Iterator[int]:
 
 
 def _address_room() -> Iterator[int]:
-    """What ``ulimit -v`` leaves."""
+    """Bytes of address space that ``ulimit -v`` leaves."""
     try:
         import resource
 
@@ -157,7 +157,7 @@ def _address_room() -> Iterator[int]:
 
 
 def _group_rooms(membership: Path, root: Path) -> Iterator[int]:
-    """What each control group that this process is in leaves, of either version."""
+    """Bytes that each control group (of version 1 or 2) leaves that this process is in."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -185,7 +185,7 @@ def _group_room(folder: Path, limit: str, usage: str, cache: str) -> Iterator[in
         statistics = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):  # no such group here, or "max"
         return
-    # Files that were read once are given up before anything else is.
+    # The cache of files is given up before anything else, so it counts as free.
     cached = [int(line.split()[1]) for line in statistics if line.split()[0] == cache]
     if most < _NO_LIMIT:
         yield most - used + sum(cached)
@@ -202,7 +202,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_cached(device: torch.device | None = None) -> None:
-    """Give back what is held for later, so that a second try has room."""
+    """Give back cached memory, so that a second try has room."""
     gc.collect()
     give_back_freed()
     if device is not None and device.type == "cuda":

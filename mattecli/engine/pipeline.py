@@ -27,7 +27,7 @@ __all__ = ["Control", "Limit", "Outcome", "Stage", "run_stages"]
 T = TypeVar("T")
 _END = None
 _LOOK_SECONDS = 0.2
-_KEYS_AT_ONCE = 4  # how many kinds of items may be waiting for company
+_KEYS_AT_ONCE = 4  # groups that a worker may be collecting items for
 
 
 class _Budget:
@@ -109,7 +109,7 @@ class _Run(Generic[T]):
         thread.start()
 
     def join(self) -> None:
-        """Wait for all threads but those that were left behind."""
+        """Wait for all threads except those that were left behind."""
         for thread in self.threads:
             while thread.is_alive() and not is_lost(thread):
                 thread.join(_LOOK_SECONDS if self.watch is not None else None)
@@ -195,7 +195,7 @@ class _Run(Generic[T]):
         return True
 
     def _give_up(self, group: Sequence[_Ticket[T]], seconds: float) -> bool:
-        """Let those of a group leave that take too long; whether all have now."""
+        """Give up the items of a group that take too long; whether none is left."""
         limit = self.limit
         if limit is None:
             return False
@@ -209,7 +209,7 @@ class _Run(Generic[T]):
         return all(ticket.is_given_up for ticket in group)
 
     def _replace(self, number: int, waiting: deque[_Ticket[T]]) -> None:
-        """A thread was left behind: another takes its place, and what waited for it."""
+        """A thread was left behind: another takes over its place and the items it had waiting."""
         while waiting:
             self.queues[number].put(waiting.popleft())
         self.start(number)
@@ -226,16 +226,16 @@ def run_stages(
 ) -> Generator[Outcome[T]]:
     """Send ``items`` through ``stages`` and yield their outcomes in order.
 
-    Closing the iterator early stops the pipeline: nothing more is admitted, and what is under way
-    ends at the next stage border.
+    Closing the iterator early stops the pipeline: nothing more is admitted, and items under way
+    stop after their current stage.
 
     Args:
         items: read from a thread, only as fast as the budget allows.
         stages: at least one.
-        budget: the sum of costs that may be under way; a costlier item goes alone.
+        budget: the sum of costs that may be under way; an item that costs more goes alone.
         cost: what one item takes of the budget while it is under way.
-        unclaimed: is given, in order, what had ended but was not yielded when the iterator was
-            closed or interrupted.
+        unclaimed: called, in order, with outcomes that were there but not yet yielded when the
+            iterator was closed or interrupted.
         control: what may end an item's or all work early.
 
     Raises:
@@ -276,7 +276,7 @@ def _left_over(run: _Run[T]) -> list[Outcome[T]]:
 
 
 def _in_order(run: _Run[T]) -> Iterator[Outcome[T]]:
-    """Outcomes as their turn comes; those ahead of it hold only what the caller left in them."""
+    """Outcomes in the order of the source; those that end early are kept until their turn."""
     expected: int | None = None
     failure: BaseException | None = None
     turn = 0

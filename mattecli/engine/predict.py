@@ -25,8 +25,8 @@ from mattecli.settings import DeviceOptions
 
 __all__ = ["NetworkEstimator", "model_input"]
 
-_USUAL_SHAPE = 16 / 9  # long side by short side, of nearly all photos at most
-_HALF_PRECISION = 0.7  # of float32's memory, measured; some layers stay in that
+_USUAL_SHAPE = 16 / 9  # long side / short side; hardly any photo is longer
+_HALF_PRECISION = 0.7  # of float32's memory, measured; some layers stay float32
 
 
 class NetworkEstimator(Estimator):
@@ -75,7 +75,8 @@ class NetworkEstimator(Estimator):
             for device, dtype in zip(self._devices, self._dtypes, strict=True)
         ]
         self._threads: int | None = None
-        repeats = spec.size_rule != "full"  # sizes come again, and no tile has to make room
+        # Sizes come again, so graphs pay; and no memory has to be left for tiles.
+        repeats = spec.size_rule != "full"
         if repeats:
             self._add_lanes(lanes)
         self._copies = [
@@ -104,8 +105,9 @@ class NetworkEstimator(Estimator):
         self._forms *= lanes
 
     def narrow(self, lanes: int) -> None:
-        """Let only so many photos be in the network at once, each with as many threads as before:
-        the digits of their alpha follow from those.
+        """Let only ``lanes`` photos be in the network at once.
+
+        Each keeps its number of threads, on which the last digits of its alpha depend.
         """
         self.lanes = lanes
         self._free = Lanes(lanes)
@@ -135,7 +137,7 @@ class NetworkEstimator(Estimator):
 
         Args:
             group: photos of equal shape.
-            batch: how many the network is given; the last one fills up what is missing.
+            batch: how many the network is given; missing ones are copies of the last.
         """
         filled = [*group, *[group[-1]] * ((batch or self.batch) - len(group))]
         with self.borrowed() as (form, device):
@@ -172,9 +174,9 @@ class NetworkEstimator(Estimator):
 
     @property
     def working_bytes(self) -> int:
-        """Main memory that a batch takes in the network, about; longer photos take more.
+        """Main memory that a batch takes in the network, about; long, narrow photos take more.
 
-        0 on a GPU, and where no such figure is known: for all but MODNet and SHM.
+        0 on a GPU, and for networks whose need is not known: all but MODNet and SHM.
         """
         side = 0 if self.accelerator else self.short_side or 0
         pixels = _USUAL_SHAPE * side**2 * self.batch
@@ -217,7 +219,7 @@ def _matte(found: Estimate, index: int, item: Prepared) -> Matte:
 
 
 def _batch_size(wanted: str, device: torch.device, spec: ModelSpec) -> int:
-    """Auto is 1 where batches gain nothing: on a CPU, and for photos at their own sizes."""
+    """``auto`` is 1 where batches gain nothing: on a CPU, and for photos at their own sizes."""
     if wanted == "auto":
         return 8 if device.type == "cuda" and spec.size_rule != "full" else 1
     if not wanted.isdigit() or int(wanted) < 1:

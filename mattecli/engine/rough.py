@@ -1,4 +1,4 @@
-"""Tiles of a trimap that hold too little to be solved alone."""
+"""Solves tiles of a photo, also those whose trimap tells too little to solve them alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mattecli.records import Array, Size
 
 __all__ = ["RoughSolution"]
 
-_PIXELS = 150_000  # of the whole photo, solved at once
+_PIXELS = 150_000  # of the reduced photo, which is solved whole
 
 
 class RoughSolution:
@@ -24,7 +24,7 @@ class RoughSolution:
 
     In an unknown region wider than a tile there are tiles that show no certain foreground, or no
     certain background, or neither. Such a tile takes its alpha from a solution of the whole photo
-    on fewer pixels, which is made when the first one needs it; closed-form adds the detail.
+    on fewer pixels, made when the first tile needs it; closed-form then adds the detail.
 
     Args:
         name: of the solver.
@@ -42,7 +42,7 @@ class RoughSolution:
 
         Raises:
             MemoryError: the linear system did not fit.
-            ResourceError: it has no solution in reach.
+            ResourceError: the solver failed.
         """
         color, trimap = cut(self._color, tile), cut(self._trimap, tile)
         if tile.shape == self._trimap.shape or shows_both(trimap):
@@ -57,7 +57,7 @@ class RoughSolution:
 
     @cached_property
     def _small(self) -> Float32:
-        """Alpha of the whole photo, on fewer pixels."""
+        """Alpha of the whole photo, on fewer pixels, h,w."""
         have = Size.of(self._trimap)
         step = math.sqrt(max(have.pixels / _PIXELS, 1))
         size = Size(*(max(round(side / step), 1) for side in have))
@@ -71,7 +71,7 @@ class RoughSolution:
         return shares
 
     def _enlarged(self, tile: Tile) -> Float32:
-        """The part of it that a tile covers, at full size."""
+        """The part of ``_small`` that a tile covers, at full size."""
         small = self._small
         rows, columns = (
             (np.arange(span.start, span.stop, dtype=np.float32) + 0.5) * (have / full) - 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mattecli.models.spec import ModelSpec
+from mattecli.ops.geometry import rounded_up
 from mattecli.records import Size
 
 __all__ = ["NetworkSize", "network_size", "scaled_size", "sufficient_side"]
@@ -25,7 +26,7 @@ def sufficient_side(spec: ModelSpec, short_side: int | None = None) -> int | Non
 
     Args:
         spec: the model's row.
-        short_side: that the network sees, in place of the model's own.
+        short_side: what the network sees, in place of the model's own.
     """
     if spec.size_rule == "full" or "segmentation" in spec.needs:
         return None
@@ -51,12 +52,12 @@ def network_size(photo: Size, spec: ModelSpec, short_side: int | None = None) ->
 
 
 def scaled_size(photo: Size, short_side: int, multiple: int, least: int = 0) -> Size:
-    """A photo's size scaled to a short side; the long side of strips is held.
+    """A photo's size scaled to a short side; the long side of narrow photos is bounded.
 
     Args:
         photo: size of the photo.
         short_side: pixels.
-        multiple: of which both sides of the result are one.
+        multiple: both sides of the result are multiples of it.
         least: the smallest side, itself a multiple; 0: one multiple.
     """
     scale = min(short_side / min(photo), short_side * _LONGEST / max(photo))
@@ -69,8 +70,8 @@ def _near(side: float, multiple: int, least: int) -> int:
 
 
 def _up(side: int, spec: ModelSpec) -> int:
-    return max(-(-side // spec.multiple) * spec.multiple, _floor(spec))
+    return max(rounded_up(side, spec.multiple), _floor(spec))
 
 
 def _floor(spec: ModelSpec) -> int:
-    return -(-spec.minimum // spec.multiple) * spec.multiple
+    return rounded_up(spec.minimum, spec.multiple)

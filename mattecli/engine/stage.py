@@ -1,4 +1,4 @@
-"""What goes through a pipeline, and what it goes through."""
+"""The parts of a pipeline: its stages, their outcomes, and what may end work early."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Stage(Generic[T]):
     """One step of the pipeline.
 
     Attributes:
-        name: what ``seconds`` of an outcome are booked under.
+        name: key of its time in an outcome's ``seconds``.
         work: called with a group of 1 to ``group`` items of equal ``key``; changes them in place.
             An exception fails every item of the group.
         workers: number of threads.
@@ -50,12 +50,12 @@ class Outcome(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit(Generic[T]):
-    """How long one item may take, waiting for its turn left out.
+    """How long one item may take, not counting waits for its turn.
 
     Attributes:
         seconds: in all stages together; a group's time is shared equally.
-        give_up: asked before an item is given up, from another thread; False: let it end.
-        error: what becomes of an item that was given up.
+        give_up: asked, from another thread, before an item is given up; False lets it finish.
+        error: makes the error of an item that was given up.
     """
 
     seconds: float
@@ -68,7 +68,7 @@ class Control(Generic[T]):
     """What may end a pipeline's work early.
 
     Attributes:
-        hold: an interrupt noted by it ends the wait for an outcome, and the outcomes.
+        hold: an interrupt that it notes ends the wait for the next outcome, and the iterator.
         limit: how long one item may take; None: as long as it likes.
     """
 

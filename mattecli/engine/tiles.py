@@ -15,6 +15,7 @@ from mattecli.engine.memory import Memory, is_out_of_memory, release_cached, sho
 from mattecli.errors import ResourceError, UsageError
 from mattecli.models.spec import ModelSpec
 from mattecli.ops.alpha import keep_known
+from mattecli.ops.geometry import rounded_up
 from mattecli.ops.pixels import Float32
 from mattecli.ops.tiling import (
     FADE,
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 _SHARE = 0.7  # of the free memory that a network may take
-_MOST_ON_CPU = 1_250_000_000  # larger tiles save little there
+_MOST_ON_CPU = 1_250_000_000  # bytes; larger tiles save little there
 _LEAST_OVERLAP = 32
 _STRIP = 256
 _HALF_PRECISION = 0.6  # of the memory that float32 takes
@@ -92,7 +93,7 @@ class TilePlan:
     Attributes:
         shape: of the tiles.
         batch: tiles at once.
-        fixed: the user wants no tiles, and none are tried.
+        fixed: the photo must be one tile; nothing smaller is tried.
     """
 
     shape: TileShape
@@ -130,11 +131,11 @@ def with_smaller_tiles(
     room: Callable[[], int],
     device: torch.device | None = None,
 ) -> Matte:
-    """An alpha by the first plan that fits into memory.
+    """The alpha computed by the first plan that fits into memory.
 
     Args:
         plan: to begin with.
-        run: computes the alpha by a plan.
+        run: computes the alpha as a plan says.
         pixel_bytes: what a pixel of a tile takes, for the message.
         room: tells what memory there is.
         device: whose cached memory is given back before the next attempt.
@@ -166,11 +167,11 @@ class TileEstimator(Estimator):
     """Runs a trimap network over those tiles of a photo that touch its unknown region.
 
     Args:
-        inner: runs the network on single tiles; its batch is that of tiles.
+        inner: runs the network on tiles; its batch is a number of tiles.
         spec: the network's row, with its reach.
         options: ``--tile``, ``--overlap`` and ``--batch-size``.
         memory: what may be taken.
-        zeros: makes the array of the alpha, where there is room for it.
+        zeros: makes the array for the alpha.
 
     Raises:
         UsageError: the tile or the overlap makes no sense for the network.
@@ -192,7 +193,7 @@ class TileEstimator(Estimator):
         self._full_overlap = spec.reach + FADE // 2
         self._overlap = given_overlap(options)
         self._batch = None if options.batch_size == "auto" else inner.batch
-        if self._side:  # judged before any photo is
+        if self._side:  # refuse a bad size now, not at the first photo
             self._shape(self._side)
         self.lanes = inner.lanes
         self.accelerator = inner.accelerator
@@ -224,7 +225,7 @@ class TileEstimator(Estimator):
             trimap: H,W of 0, 128, 255.
         """
         size = Size.of(trimap)
-        whole = -(-max(*size, self._spec.minimum) // self._spec.grid) * self._spec.grid
+        whole = rounded_up(max(*size, self._spec.minimum), self._spec.grid)
         if self._side == 0:
             return TilePlan(
                 TileShape(side=whole, overlap=0, grid=self._spec.grid), batch=1, fixed=True
@@ -239,7 +240,7 @@ class TileEstimator(Estimator):
 
     def _shape(self, side: int) -> TileShape:
         grid = self._spec.grid
-        return TileShape(side=-(-side // grid) * grid, overlap=self._overlap_of(side), grid=grid)
+        return TileShape(side=rounded_up(side, grid), overlap=self._overlap_of(side), grid=grid)
 
     def _overlap_of(self, side: int) -> int:
         """As asked for; else the network's reach, or less where tiles are too small for it."""
@@ -278,9 +279,8 @@ class TileEstimator(Estimator):
         )
 
     def _run(self, item: Prepared, trimap: Array, plan: TilePlan) -> Float32:
-        size = Size.of(trimap)
-        multiple = self._spec.multiple
-        padded = Size(*(max(-(-side // multiple) * multiple, self._spec.minimum) for side in size))
+        multiple, least = self._spec.multiple, self._spec.minimum
+        padded = Size(*(max(rounded_up(side, multiple), least) for side in Size.of(trimap)))
         chosen = touching(tiles(padded, plan.shape), trimap, UNKNOWN)
         alpha = self._zeros(trimap.shape, np.float32)
         for group in in_batches(chosen, plan.batch):

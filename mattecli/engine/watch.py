@@ -1,4 +1,4 @@
-"""Work that takes too long is given up; its thread, which nothing can stop, is left behind."""
+"""Gives up work that takes too long; its thread, which nothing can stop, is left behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GivenUp(BaseException):
 
 
 def has_lost_threads() -> bool:
-    """Whether threads that were left behind are still at work: the process cannot end with them."""
+    """Whether threads that were left behind are still at work, so no normal exit is possible."""
     return any(thread.is_alive() for thread in _lost)
 
 
@@ -34,10 +34,10 @@ class Shift:
     """A thread's work on one group.
 
     Attributes:
-        spent: called with the seconds since it began: gives up what takes too long, and tells
-            whether nothing is left of the group.
-        replace: called when nothing is left: somebody else has to take the thread's place.
-        is_lost: nothing is left.
+        spent: called with the seconds since it began; gives up items that take too long, and says
+            whether no item of the group is left.
+        replace: called when none is left; starts another thread in this one's place.
+        is_lost: none is left, and the thread was left behind.
         is_waiting: it waits for its turn.
     """
 
@@ -51,7 +51,7 @@ class Shift:
 
 @contextmanager
 def not_counted() -> Iterator[None]:
-    """What the calling thread does meanwhile, such as waiting for its turn, is no work."""
+    """While entered, the calling thread's time is not counted (it waits for its turn, say)."""
     shift: Shift | None = getattr(_own, "shift", None)
     if shift is None:
         yield
@@ -66,7 +66,7 @@ def not_counted() -> Iterator[None]:
 
 
 class Watch:
-    """Looks at all shifts a few times within the limit.
+    """Checks all shifts several times within the limit, in a thread of its own.
 
     Args:
         limit: seconds.
@@ -94,7 +94,7 @@ class Watch:
             return not shift.is_lost
 
     def close(self) -> None:
-        """Nobody is watched any more."""
+        """Stop watching."""
         self._closing.set()
         self._thread.join()
 

@@ -78,7 +78,7 @@ class MattingModel(nn.Module):
 
     @classmethod
     def from_stored(cls, state: Mapping[str, Tensor], options: Mapping[str, str]) -> Self:
-        """As `from_state`, with what the record of the weights tells beside the tensors.
+        """As `from_state`, with what the record of the weights tells besides the tensors.
 
         Args:
             state: as for `from_state`.

@@ -123,7 +123,7 @@ class BGM(MattingModel):
         return BGMOutput(alpha, fg=self.model_fg_out(torch.cat((fg, half), dim=1)))
 
     def estimate(self, inputs: ModelInput) -> Estimate:
-        """Alpha and foreground of a batch; where alpha is all but 1 the photo is the foreground.
+        """Alpha and foreground of a batch; where alpha is nearly 1 the foreground is the photo.
 
         Raises:
             ValueError: the background plate or the mask is missing.
@@ -138,7 +138,7 @@ class BGM(MattingModel):
 def _highest_block(state: Mapping[str, Tensor], name: str) -> int:
     pattern = re.compile(rf"{name}\.(\d+)\.conv_block\.")
     found = {int(match[1]) for match in map(pattern.match, state) if match}
-    if not found or max(found) > len(found) + 2:  # a number out of line would size the network
+    if not found or max(found) > len(found) + 2:  # a stray number must not size the network
         raise CheckpointError(f"{name} has no residual blocks in a row")
     return max(found)
 

@@ -34,7 +34,7 @@ __all__ = ["BGMv2", "BGMv2Output", "RefineOptions", "Rows", "Survey"]
 
 Backbone = DilatedMobileNetV2 | DilatedResNet
 
-_SHOWN, _HIDDEN = 1 + 3 + 1, 32  # alpha, colours, error; what the refiner sees besides
+_SHOWN, _HIDDEN = 1 + 3 + 1, 32  # channels: alpha, colours, error; hidden, for the refiner
 _LAYER3_BLOCKS = {"": 0, "resnet50": 6, "resnet101": 23}
 _KERNEL_SIZES = (1, 3)
 
@@ -85,7 +85,7 @@ class BGMv2(MattingModel):
     Attributes:
         options: as above; may be set at any time.
         overrides: fields of `RefineOptions` that hold whatever the picture's size.
-        coarse_factor: times the usual coarse size, where no field of `overrides` says it.
+        coarse_factor: multiplies the usual coarse size, unless `overrides` sets that.
     """
 
     def __init__(
@@ -129,8 +129,8 @@ class BGMv2(MattingModel):
 
     @classmethod
     def from_stored(cls, state: Mapping[str, Tensor], options: Mapping[str, str]) -> Self:
-        """As `from_state`; fields of `RefineOptions` are known, and ``coarse_factor``; the rest
-        follows the size.
+        """As `from_state`; options are the fields of `RefineOptions` and ``coarse_factor``. What is
+        not given depends on the picture's size.
         """
         network = cls.from_state(state)
         fields = {name: text for name, text in options.items() if name != COARSE_FACTOR}
@@ -210,7 +210,7 @@ class BGMv2(MattingModel):
         return Estimate(pha=out[:, :1].clamp(0, 1), fgr=(out[:, 1:] + own).clamp(0, 1))
 
     def options_for(self, usual: RefineOptions) -> RefineOptions:
-        """What is usual, but for what was asked for."""
+        """``usual``, with the fields in `overrides` replaced."""
         return replace(usual, **self.overrides)
 
     def base(self, src: Tensor, bgr: Tensor) -> BGMv2Output:
@@ -221,7 +221,7 @@ class BGMv2(MattingModel):
             bgr: its empty background, same shape and range.
 
         Returns:
-            In training without the hidden features, which only the refiner is for.
+            In training, without the hidden features: only the refiner needs them.
         """
         shown = _SHOWN if self.training else None
         return self._base_output(self._coarse(src, bgr, shown), src)
@@ -256,7 +256,7 @@ class BGMv2(MattingModel):
 
 
 def _channels_last(grad: Tensor) -> Tensor:
-    """In the order of the map it belongs to; else the convolution's gradient reorders all maps."""
+    """In the memory order of its map; else the convolution's gradient would reorder all maps."""
     return grad.contiguous(memory_format=torch.channels_last)
 
 
@@ -270,7 +270,7 @@ def _backbone_of(state: Mapping[str, Tensor]) -> Backbone:
 
 
 def _backbone(layer3_blocks: int) -> Backbone:
-    """MobileNetV2 for 0, else a ResNet with so many blocks in its third stage."""
+    """MobileNetV2 for 0, else a ResNet with that many blocks in its third stage."""
     if layer3_blocks == 0:
         return DilatedMobileNetV2(in_channels=6)
     return DilatedResNet(in_channels=6, layer3_blocks=layer3_blocks)

@@ -20,15 +20,15 @@ __all__ = ["region", "shows_both", "solve"]
 
 _REACH = 16
 """Known pixels kept round the unknown region. Closed-form and random-walk windows reach one or two
-pixels, large-kernel windows ten; beyond it the known alpha says all."""
+pixels, large-kernel windows ten; known pixels farther away change nothing."""
 
 
 def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
     """Alpha from a photo and its trimap.
 
-    Only the part of the photo that holds unknown pixels is solved. Where all certain pixels of it
-    are of one kind, the unknown ones are, too: of all alphas that keep to the certain ones, a
-    constant one alone costs nothing, since each of a Laplacian's rows sums to 0.
+    Only the part of the photo that holds unknown pixels is solved. If all certain pixels in it are
+    of one kind, so are the unknown ones: a constant alpha, and no other, costs nothing, since each
+    row of a Laplacian sums to 0.
 
     Args:
         name: closed-form, knn, lkm, rw or lbdm.
@@ -40,7 +40,7 @@ def solve(name: str, color: Array, trimap: npt.NDArray[np.uint8]) -> Float32:
 
     Raises:
         MemoryError: the linear system did not fit.
-        ResourceError: it has no solution in reach.
+        ResourceError: the solver failed.
     """
     alpha = np.where(trimap == FOREGROUND, np.float32(1), np.float32(0))
     if not (trimap == UNKNOWN).any():
@@ -109,7 +109,7 @@ def _run(
 ) -> npt.NDArray[np.float64]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a trimap without one region is judged by the caller
+            warnings.simplefilter("ignore")  # about trimaps without a region: already judged
             return solver(image, trimap)
     except ValueError as error:
         raise ResourceError(f"the solver failed ({error})", remedy="try another --model") from error

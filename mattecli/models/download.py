@@ -1,4 +1,4 @@
-"""Downloads one file: in pieces if it must be, checked, and never taken for whole when it is not.
+"""Downloads one file: continued where it broke off, checked, never taken for whole if it is not.
 
 The only module of the package that contacts anybody, and only when `fetch` is called.
 """
@@ -23,7 +23,7 @@ from mattecli.models.store import disk_errors, file_digest
 
 __all__ = ["Order", "Progress", "fetch"]
 
-_LEAST_SHARE = 64  # of what is there: more than this part must come to count as progress
+_LEAST_SHARE = 64  # to count as progress, a connection must add 1/64 of what was there
 _CHUNK = 2**18
 _MOST_BYTES = 2**31
 _OTHER_FILE = "it is not the published file: get it from another address"
@@ -53,9 +53,9 @@ def fetch(order: Order, progress: Progress) -> str:
 
     Raises:
         ModelUnavailableError: the address has no such file, stalls, or has other bytes than the
-            order says. A rest that can be continued later stays in the part file.
+            order says. What can be continued later stays in the part file.
         ResourceError: the disk does not take it.
-        UsageError: the address is none of the web, or the order's numbers make no sense.
+        UsageError: the address is no web address, or the order's numbers make no sense.
     """
     check_order(order)
     failures, furthest = 0, _size(order.part)
@@ -64,8 +64,8 @@ def fetch(order: Order, progress: Progress) -> str:
             _receive(order, progress)
             return _checked_digest(order)
         except _InterruptedError as error:
-            # A connection that brought the file further is the first of a new series of tries; a
-            # few bytes each time would take for ever.
+            # After progress a new series of tries begins. A few bytes do not count as progress, or
+            # a download could take for ever.
             gained = _size(order.part) - furthest
             failures = 1 if gained > furthest // _LEAST_SHARE else failures + 1
             furthest = max(furthest, _size(order.part))
@@ -109,13 +109,13 @@ def _receive(order: Order, progress: Progress) -> None:
         response = _open(order, begin)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and begin:  # the rest does not fit what is offered now
+        if error.code == 416 and begin:  # the part file does not fit what is offered now
             _discard(order)
             raise _InterruptedError("has changed since the download began") from error
         answer = f"answers {error.code} ({http.client.responses.get(error.code, 'unknown')})"
         if error.code in _PASSING_STATUS:
             raise _InterruptedError(answer) from error
-        if error.code in _REDIRECTS:  # one that is not followed: round in circles, or to no web
+        if error.code in _REDIRECTS:  # one that is not followed: a loop, or not to the web
             answer = f"leads to {error.headers.get('Location', 'nowhere')}, which is not followed"
         raise ModelUnavailableError(
             f"{order.address} {answer}", remedy="check the address, or take another one"
@@ -221,7 +221,7 @@ def _begin_of(response: http.client.HTTPResponse, asked: int) -> int:
 
 
 def _total(order: Order, response: http.client.HTTPResponse, begin: int) -> int | None:
-    """The whole file's size, as far as anybody says."""
+    """The whole file's size; None if neither the order nor the server says."""
     match = re.fullmatch(r"[0-9]{1,18}", response.headers.get("Content-Length", ""))
     announced = begin + int(match[0]) if match else None
     if announced is not None and announced > _MOST_BYTES:
@@ -240,7 +240,7 @@ def _total(order: Order, response: http.client.HTTPResponse, begin: int) -> int 
 def _resumable(order: Order) -> int:
     """How many bytes of an earlier try can be kept.
 
-    A rest is only continued with bytes of the same version of the same file: the server must have
+    A part file is only continued with bytes of the same version of the file: the server must have
     named the version (ETag, Last-Modified), or the digest must be known.
     """
     state = _state(order)
@@ -264,7 +264,7 @@ def _state(order: Order) -> dict[str, str]:
 
 
 def _begin_anew(order: Order, response: http.client.HTTPResponse) -> None:
-    """Forget an earlier rest, and only then note the version of what comes now.
+    """Delete an earlier part file, and only then note the version of what comes now.
 
     At no moment do bytes of one version lie beside the validator of another.
     """

@@ -30,7 +30,7 @@ def find_weights(spec: ModelSpec, store: Store | None = None) -> Path | None:
     """The weights that ``spec`` would run on: those of the store, else those of the package.
 
     Raises:
-        ModelUnavailableError: the store's have gone, and the package's would take their place.
+        ModelUnavailableError: the store's file is gone, and the package's would silently stand in.
     """
     store = store or Store()
     stored = store.find(spec.name)

@@ -21,7 +21,7 @@ from mattecli.models.parts.mobilenetv2 import Features, MobileNetV2
 from mattecli.models.parts.normalise import Normalise
 from mattecli.models.parts.precision import sigmoid
 
-__all__ = ["MODNet", "MODNetOutput"]
+__all__ = ["MODNet", "MODNetOutput", "enlarge", "shrink"]
 
 _HR = 32  # channels of the high-resolution branch
 _SECOND_BACKBONE = "lr_branch.backbone."
@@ -123,8 +123,8 @@ class LowResolutionBranch(nn.Module):
 
     def forward(self, enc32x: Tensor) -> Tensor:
         """N,1280,H/32,W/32 to N,32,H/8,W/8."""
-        lr16x = self.conv_lr16x(_enlarge(self.se_block(enc32x)))
-        lr8x: Tensor = self.conv_lr8x(_enlarge(lr16x))
+        lr16x = self.conv_lr16x(enlarge(self.se_block(enc32x)))
+        lr8x: Tensor = self.conv_lr8x(enlarge(lr16x))
         return lr8x
 
     def semantic(self, lr8x: Tensor) -> Tensor:
@@ -153,15 +153,15 @@ class HighResolutionBranch(nn.Module):
         """The photo and the maps at 1/2, 1/4 and 1/8 to N,32,H/2,W/2."""
         enc2x = self.tohr_enc2x(enc2x)
         enc4x = self.tohr_enc4x(enc4x)
-        hr4x = self.conv_enc2x(torch.cat((_shrink(image, 2), enc2x), dim=1))
+        hr4x = self.conv_enc2x(torch.cat((shrink(image, 2), enc2x), dim=1))
         hr4x = self.conv_enc4x(torch.cat((hr4x, enc4x), dim=1))
-        hr4x = self.conv_hr4x(torch.cat((hr4x, _enlarge(lr8x), _shrink(image, 4)), dim=1))
-        hr2x: Tensor = self.conv_hr2x(torch.cat((_enlarge(hr4x), enc2x), dim=1))
+        hr4x = self.conv_hr4x(torch.cat((hr4x, enlarge(lr8x), shrink(image, 4)), dim=1))
+        hr2x: Tensor = self.conv_hr2x(torch.cat((enlarge(hr4x), enc2x), dim=1))
         return hr2x
 
     def detail(self, image: Tensor, hr2x: Tensor) -> Tensor:
         """The photo and N,32,H/2,W/2 to the border's alpha, N,1,H,W."""
-        return sigmoid(self.conv_hr(torch.cat((_enlarge(hr2x), image), dim=1)))
+        return sigmoid(self.conv_hr(torch.cat((enlarge(hr2x), image), dim=1)))
 
 
 class FusionBranch(nn.Module):
@@ -175,9 +175,9 @@ class FusionBranch(nn.Module):
 
     def forward(self, image: Tensor, lr8x: Tensor, hr2x: Tensor) -> Tensor:
         """The photo and the branches' maps to the matte, N,1,H,W."""
-        lr4x = self.conv_lr4x(_enlarge(lr8x))
-        f2x = self.conv_f2x(torch.cat((_enlarge(lr4x), hr2x), dim=1))
-        return sigmoid(self.conv_f(torch.cat((_enlarge(f2x), image), dim=1)))
+        lr4x = self.conv_lr4x(enlarge(lr8x))
+        f2x = self.conv_f2x(torch.cat((enlarge(lr4x), hr2x), dim=1))
+        return sigmoid(self.conv_f(torch.cat((enlarge(f2x), image), dim=1)))
 
 
 class MODNet(MattingModel):
@@ -269,9 +269,11 @@ def _is_needed(key: str) -> bool:
     return not key.endswith("num_batches_tracked")
 
 
-def _enlarge(x: Tensor) -> Tensor:
+def enlarge(x: Tensor) -> Tensor:
+    """N,C,H,W to N,C,2H,2W, bilinearly."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def _shrink(x: Tensor, factor: int) -> Tensor:
+def shrink(x: Tensor, factor: int) -> Tensor:
+    """N,C,H,W to N,C,H/factor,W/factor, bilinearly."""
     return F.interpolate(x, scale_factor=1 / factor, mode="bilinear", align_corners=False)

@@ -19,7 +19,7 @@ class Order:
 
     Attributes:
         address: where from; ``http`` only where ``insecure`` allows it.
-        part: the file that grows; a rest of an earlier try is continued where that is safe.
+        part: the file to write to; one of an earlier try is continued where that is safe.
         size: exact size in bytes, None where unknown.
         sha256: digest in hex, "" where unknown.
         insecure: plain ``http`` is accepted, for addresses that the user typed.
@@ -42,7 +42,7 @@ def check_order(order: Order) -> None:
     """Check what a user may have typed.
 
     Raises:
-        UsageError: the address is none of the web, or the patience is without end.
+        UsageError: the address is no web address, or ``stall`` is out of range.
     """
     if not is_web_address(order.address, order.insecure):
         kind = "http or https" if order.insecure else "https"

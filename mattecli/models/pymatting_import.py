@@ -13,8 +13,8 @@ __all__ = ["import_pymatting"]
 def import_pymatting() -> Any:
     """PyMatting, silent on standard output, on as many threads as everything else.
 
-    Numba asks for a thread a core whatever OpenMP was told, and the thread that first calls it
-    then runs PyTorch's operators on as many.
+    Numba starts a thread for each core, whatever OpenMP was told; and the thread that calls it
+    first then runs PyTorch's operators on as many threads.
     """
     told = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # one number for each nested level
     if told.isdecimal():

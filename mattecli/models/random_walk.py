@@ -1,9 +1,9 @@
 """Random walks (Grady, Schiwietz, Aharon, Westermann, "Random Walks for Interactive
 Alpha-Matting", VIIP 2005), solved exactly.
 
-PyMatting's conjugate gradients stop where their residual is small, and there alpha may be far from
-the solution still: neighbours of unlike colours hold together by a hundred-millionth. Where they
-stop depends on the whole photo. A factorisation has no such end, and takes a tenth of the time.
+PyMatting's conjugate gradients stop when their residual is small, which may be far from the
+solution: neighbours of unlike colours are coupled by as little as 1e-8. Where they stop depends on
+the whole photo, too. A factorisation does not stop early, and takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def solve_random_walk(
         H,W, 0..1.
 
     Raises:
-        ValueError: the equations have no one solution.
+        ValueError: the equations have no unique solution.
         MemoryError: their factors do not fit.
     """
     from scipy.sparse.linalg import splu

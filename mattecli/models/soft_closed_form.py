@@ -1,9 +1,9 @@
-"""Closed-form matting of an uncertain band, with an alpha that is known roughly as its prior.
+"""Closed-form matting of an uncertain band, with a roughly known alpha as its prior.
 
 Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting", TPAMI 2008: alpha is
-least where x^T L x + (x - p)^T C (x - p) is, with L the matting Laplacian, p the prior and C how
-far it is believed (their section 3.2 on confidences): wholly where it is known, a little in the
-band. Because each pixel has a prior, distant ones have no say and tiles can be solved apart.
+the x that minimises x^T L x + (x - p)^T C (x - p), with L the matting Laplacian, p the prior and C
+its weight (their section 3.2 on confidences): high where alpha is known, low in the band. Because
+each pixel has a prior, distant pixels do not matter and tiles can be solved alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mattecli.records import Array, Size
 __all__ = ["solve_band"]
 
 _SIDE = 448
-_HALO = 32  # pixels around a tile that are solved too; beyond it the prior outweighs neighbours
+_HALO = 32  # pixels solved around a tile; what lies beyond is outweighed by the prior
 _BELIEF_KNOWN, _BELIEF_BAND = 100.0, 0.01
 _SHIFTS = (0.0, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0, 10.0)  # as PyMatting tries them
 _TOLERANCE, _MOST_ITERATIONS = 1e-6, 2000
@@ -33,13 +33,13 @@ def solve_band(color: Array, prior: Float32, trimap: Array) -> Float32:
     Args:
         color: H,W,3 RGB; uint8, uint16 or float32.
         prior: H,W, 0..1.
-        trimap: H,W of 0, 128, 255; only where it is unknown counts.
+        trimap: H,W of 0, 128, 255; only its unknown pixels are solved.
 
     Returns:
         H,W, 0..1.
 
     Raises:
-        ResourceError: a linear system did not fit into memory, or has no solution in reach.
+        ResourceError: a linear system did not fit into memory, or the solver failed.
     """
     alpha = prior.copy()
     for block in blocks(Size.of(prior), _SIDE, _HALO):

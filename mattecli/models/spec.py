@@ -9,7 +9,7 @@ from typing import Literal
 __all__ = ["ModelSpec", "Need", "SizeRule"]
 
 Need = Literal["trimap", "background", "segmentation"]
-"""An input beside the photo: a trimap, a background plate, a rough subject mask."""
+"""An input besides the photo: a trimap, a background plate, a rough subject mask."""
 
 SizeRule = Literal["full", "short-side", "fixed"]
 """At which size the network sees a photo.
@@ -34,12 +34,12 @@ class ModelSpec:
         module: module that holds the implementation, imported only when asked for.
         factory: name of the class in ``module``.
         kind: ``network`` (torch, weights) or ``classical`` (a solver without weights).
-        needs: inputs beside the photo.
+        needs: inputs besides the photo.
         size_rule, size, multiple, minimum: at which size the network sees a photo; ``multiple``
             is what both sides must divide by, ``minimum`` the smallest side.
-        gives_foreground: the network estimates foreground colours too.
-        half_is_sound: with the weights inside the package, layers in 16 bits keep alpha within
-            1e-3 on average and 0.02 at the 99.9th percentile; ``--precision auto`` may take them.
+        half_is_sound: with the weights inside the package, layers in 16 bits change alpha by less
+            than 1e-3 on average and 0.02 at the 99.9th percentile; ``--precision auto`` may use
+            16 bits.
         grid: tiles of a photo begin at multiples of it, so that poolings fall as in the whole.
         reach: how far away, in pixels, a change of the input can change the alpha; 0: anywhere,
             and the photo is not computed in tiles.
@@ -47,10 +47,10 @@ class ModelSpec:
         signature: state-dict keys and shapes by which a checkpoint is recognised
             (after a ``module.`` prefix is taken off); ``None`` in a shape matches any length, and
             instead of a shape it says that the key must be absent.
-        licence: licence of the weights that are meant.
+        licence: licence of the weights.
         weights: name of the row in the table of published files, or "" if none exist.
         built_in: file name of weights inside the package, or "".
-        built_in_size: ``size`` with those weights, where they see best at another; 0: the same.
+        built_in_size: ``size`` for those weights, if they work best at another; 0: the same.
     """
 
     name: str
@@ -64,7 +64,6 @@ class ModelSpec:
     size: int = 0
     multiple: int = 1
     minimum: int = 1
-    gives_foreground: bool = False
     half_is_sound: bool = False
     grid: int = 1
     reach: int = 0
@@ -82,5 +81,5 @@ class ModelSpec:
 
     @property
     def variant(self) -> str:
-        """The name behind the colon, or ""."""
+        """The part of the name after the colon, or ""."""
         return self.name.partition(":")[2]

@@ -71,11 +71,11 @@ class Store:
         return stored.pinned if stored is not None else ""
 
     def record_of(self, path: Path, sha256: str) -> StoredWeights | None:
-        """The record of a weights file, told by its place, else by its digest.
+        """The record of a weights file, found by its place, else by its digest.
 
         Args:
             path: of the file, which need not be in the store.
-            sha256: of the file, in hex; that of the file that weights were imported from counts.
+            sha256: in hex; of the stored file, or of the one that it was imported from.
         """
         records = []
         for place in sorted(self.folder.glob("[!.]*.json")):
@@ -129,9 +129,9 @@ class Store:
         return installed
 
     def remove(self, name: str) -> int:
-        """Delete ``name``'s weights, its record, a damaged one too, and a download begun.
+        """Delete ``name``'s weights, its record (even a damaged one) and its part file.
 
-        To be done under its lock.
+        Call it with the lock held.
 
         Returns:
             How many bytes of weights were deleted.
@@ -156,11 +156,11 @@ class Store:
         with disk_errors(self.folder, "read", "see who may read that folder"):
             if not self.folder.exists():
                 return False
-            list(self.folder.iterdir())  # what follows takes one that it may not read for empty
+            list(self.folder.iterdir())  # raises if unreadable; what follows would see it empty
             return os.path.lexists(self.record_path(name)) or bool(self._files_of(name))
 
     def _files_of(self, name: str) -> list[Path]:
-        """Weights, those that lost their record too, and a download begun."""
+        """Weights files, even those that lost their record, and the part file of a download."""
         named = {*self.folder.glob(f"{slug(name)}-{'[0-9a-f]' * 12}.*"), self.part_path(name)}
         stored = self.readable(name)
         if stored is not None:
@@ -168,15 +168,15 @@ class Store:
         return sorted(path for path in named if os.path.lexists(path))
 
     def new_file(self, name: str, suffix: str) -> Path:
-        """A new, empty file for ``name``, to be made under its lock.
+        """A new, empty file for ``name``; call it with the lock held.
 
-        What a process that was killed leaves of it is removed by the next one that has the lock.
+        If the process is killed, the next one that has the lock removes the file.
         """
         return new_file(self.folder, f".{slug(name)}", suffix)
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Keeps other processes from putting weights called ``name`` into the store meanwhile.
+        """While entered, no other process can put weights called ``name`` into the store.
 
         Args:
             on_wait: called where another process has the lock, before waiting for it.
@@ -219,7 +219,7 @@ class Store:
 
 
 def new_file(folder: Path, stem: str, suffix: str) -> Path:
-    """A new, empty file for a rename later on; the folder is made.
+    """A new, empty file, to be renamed later; the folder is made if need be.
 
     Args:
         stem: what its name begins with, before a part that no other file has.
@@ -251,7 +251,7 @@ def disk_errors(
     done: str = "written",
     remedy: str = "free some space, or set MATTECLI_HOME to a folder that can be written",
 ) -> Iterator[None]:
-    """Turns a disk that is full, or cannot be written, into one line about ``path``.
+    """Turn errors of the disk (full, read-only ...) into one-line errors about ``path``.
 
     Args:
         path: named where the error names none.

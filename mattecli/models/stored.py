@@ -1,4 +1,4 @@
-"""What is written down about weights in the store."""
+"""The record that the store keeps of weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StoredWeights:
         name: the model's name, or that of a published file.
         file: name of the weights file in the store's folder.
         size: in bytes.
-        sha256: digest of the file in the store; what it is held to from then on.
+        sha256: digest of the file in the store; later checks compare the file with it.
         source: address or file name that it came from.
         source_sha256: digest of what it came from; the same for a pulled file.
         pulled: it is the published file itself.

@@ -35,13 +35,13 @@ __all__ = [
     "write_safetensors",
 ]
 
-# All that we say in a safetensors file is one entry of its metadata: the library writes several in
-# any order, and then the same weights would not give the same bytes.
+# All that we say in a safetensors file is one entry of its metadata: the library writes several
+# entries in any order, so that the same weights would not give the same bytes.
 _ENTRY = "mattecli"
 SHORT_SIDE = "short_side"
-"""Option of every network that sees photos scaled down."""
+"""Option of every network that sees photos scaled down: their short side in pixels."""
 LARGEST_SIDE = 8192
-"""That such an option may name, pixels."""
+"""The largest value of that option, pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,8 @@ class LoadedModel:
 
     Attributes:
         network: on the CPU, in evaluation mode.
-        spec: its registry row; what was proven of the weights inside the package is left out of it
-            where these are others, and ``size`` is the one that suits these weights.
+        spec: its registry row for these weights: ``size`` is the one that suits them, and what was
+            only proven with the weights inside the package is left out if these are others.
         path: the weights file.
         sha256: of that file, in hex.
         options: what the tensors did not tell.
@@ -74,9 +74,9 @@ def load_network(
     """The network of ``spec`` with ``weights``, or those of the store, or those of the package.
 
     Args:
-        weights: a file in any format that `read_checkpoint` knows. What the store knows about it,
-            told by its place or its digest, holds here, too.
-        options: what the tensors do not tell, over what is known of the file.
+        weights: a file in any format that `read_checkpoint` knows. What the store knows about it
+            (found by its place or its digest) applies.
+        options: what the tensors do not tell; wins over what is known about the file.
         store: where installed weights are; None: the user's.
 
     Raises:
@@ -97,7 +97,7 @@ def load_network(
 
 
 def size_of_weights(spec: ModelSpec, weights: Path) -> int:
-    """At which short side a weights file wants to see photos, whatever tells it; pixels.
+    """The short side of photos, in pixels, at which a weights file works best.
 
     Raises:
         CheckpointError: the file is damaged or of another network, or what it says makes no sense.
@@ -116,7 +116,7 @@ def size_of_weights(spec: ModelSpec, weights: Path) -> int:
 
 
 def _told(path: Path, store: Store) -> tuple[Checkpoint, dict[str, str]]:
-    """A weights file, and what is known about it beside its tensors."""
+    """A weights file, and what is known about it besides its tensors."""
     checkpoint = read_checkpoint(path)
     stored = store.record_of(path, checkpoint.sha256)
     if stored is not None and store.holds(path, stored) and stored.sha256 != checkpoint.sha256:
@@ -129,12 +129,12 @@ def _told(path: Path, store: Store) -> tuple[Checkpoint, dict[str, str]]:
 
 
 def measured_options(spec: ModelSpec) -> dict[str, str]:
-    """What must be said of a copy of the package's own weights, whose bytes may change."""
+    """Options to write into a copy of the package's own weights, whose bytes may differ."""
     return {SHORT_SIDE: str(spec.built_in_size)} if spec.built_in_size else {}
 
 
 def _as_measured(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -> ModelSpec:
-    """The row as far as it holds for these weights: some was measured with the package's own."""
+    """The row for these weights; some of it was measured with, and holds for, the package's own."""
     own = are_built_in(spec, checkpoint)
     size = _short_side(spec, options) or (spec.built_in_size if own else 0) or spec.size
     return replace(spec, size=size, half_is_sound=spec.half_is_sound and own)
@@ -149,10 +149,10 @@ def are_built_in(spec: ModelSpec, checkpoint: Checkpoint) -> bool:
 
 
 def _short_side(spec: ModelSpec, options: Mapping[str, str]) -> int:
-    """At which weights want to see photos; 0 where nothing says so.
+    """The short side that options ask for; 0 if they do not.
 
     Raises:
-        CheckpointError: what is said makes no sense.
+        CheckpointError: its value makes no sense.
     """
     text = options.get(SHORT_SIDE) if spec.size_rule == "short-side" else None
     if text is None:
@@ -170,8 +170,8 @@ def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -
     """The network of ``spec``, strictly loaded, in evaluation mode.
 
     Args:
-        options: what the tensors do not tell: what the network knows, and ``short_side``, pixels,
-            where it sees photos scaled down.
+        options: what the tensors do not tell: the network's own options, and ``short_side`` (in
+            pixels) for one that sees photos scaled down.
 
     Raises:
         CheckpointError: the file is of another network, or incomplete; names both.
@@ -196,8 +196,8 @@ def build(spec: ModelSpec, checkpoint: Checkpoint, options: Mapping[str, str]) -
 def recognise(checkpoint: Checkpoint) -> ModelSpec:
     """The registry row that a file belongs to, told by its keys and shapes.
 
-    Rows that share a network are told apart by what a safetensors file says of itself, by the
-    digest of a published file, and else the system's plain row is meant.
+    Rows that share a network are told apart by what a safetensors file says of itself or by the
+    digest of a published file; failing both, it is the row without a variant.
 
     Raises:
         CheckpointError: no network of the registry has these keys.
@@ -219,7 +219,7 @@ def recognise(checkpoint: Checkpoint) -> ModelSpec:
 
 
 def known_options(checkpoint: Checkpoint) -> dict[str, str]:
-    """What is known about a file beside its tensors: from its metadata, or from its digest."""
+    """What is known about a file besides its tensors: from its metadata, or from its digest."""
     published = find_by_digest(checkpoint.sha256)
     told = facts_in(checkpoint).get("options")
     options = {

@@ -27,7 +27,7 @@ __all__ = ["Alignment", "align_plate"]
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_FEW_MATCHES = 15  # fewer say nothing: the picture is too plain, or another
+_FEW_MATCHES = 15  # with fewer, the picture is too plain to tell, or it is another one
 _LEAST_INLIERS = 8
 _LEAST_COVERAGE = 0.6
 _MOST_ERROR = 0.002  # median reprojection error as a share of the photo's diagonal
@@ -44,21 +44,18 @@ class Alignment:
     """A plate brought to its photo, and how well that went.
 
     Attributes:
-        plate: H,W,3 of the photo's size and the plate's type. Where the plate does not reach, the
-            photo itself stands in (which says: background), but the nearest colours of the plate
-            next to the subject, so that a subject which leaves the picture there is not cut.
+        plate: H,W,3 of the photo's size and the plate's type. Holes, which the plate does not
+            cover, show the photo itself (so they count as background); next to the subject they
+            show the plate's nearest colours, so that a subject that extends there is not cut off.
         homography: 3x3, from pixels of the given plate to those of the photo.
         matches: pairs of features that look alike.
         inliers: matches that the homography explains.
-        median_error, mean_error: reprojection error of the inliers, in pixels of the photo; NaN
-            without inliers.
-        coverage: share of the photo that the plate reaches, 0..1.
-        agreement: share of the background (all that is covered, without a mask) in which plate
-            and photo have the same colours, 0..1.
-        exposure: gain and bias that bring the plate to the photo; applied if asked for.
+        median_error: reprojection error of the inliers, in pixels of the photo; NaN without
+            inliers.
+        exposure: gain and bias from the plate to the photo; applied if asked for.
         trusted: whether the plate may be used.
         reason: what was found, in a few words.
-        remedy: what to do where it is not trusted, else "".
+        remedy: what to do if it is not trusted, else "".
     """
 
     plate: Array
@@ -66,9 +63,6 @@ class Alignment:
     matches: int
     inliers: int
     median_error: float
-    mean_error: float
-    coverage: float
-    agreement: float
     exposure: Exposure
     trusted: bool
     reason: str
@@ -87,8 +81,8 @@ def align_plate(
 ) -> Alignment:
     """Register ``plate`` to ``photo``, and bring it to the photo's exposure.
 
-    In a plain scene corners are followed; one too even for that is used where it is, if it lines
-    up already.
+    If too few features match, corners are tracked instead. If that fails too, the plate is used
+    as it is, provided that it lines up already.
 
     Args:
         plate: H,W,3 RGB of any size; uint8, uint16 or float.
@@ -97,7 +91,7 @@ def align_plate(
         exposure: match gain and bias of each channel too.
 
     Returns:
-        What was found; never raises for a plate that does not fit: see ``trusted``.
+        The aligned plate and how well it fits. One that does not fit is no error: see ``trusted``.
     """
     given, size = Size.of(plate), Size.of(photo)
     found = register(plate, photo, mask=mask)
@@ -121,9 +115,6 @@ def align_plate(
         matches=found.matches,
         inliers=found.inliers,
         median_error=float(np.median(errors)) if len(errors) else float("nan"),
-        mean_error=float(errors.mean()) if len(errors) else float("nan"),
-        coverage=float(covered.mean()),
-        agreement=seen.agreement,
         exposure=seen.exposure,
         trusted=verdict.trusted,
         reason=verdict.reason,
@@ -132,7 +123,7 @@ def align_plate(
 
 
 def _fault(found: Registration, plate: Size, photo: Size) -> str:
-    """Why a registration is not to be believed, or ""."""
+    """Why a registration cannot be trusted, or ""."""
     # More inliers than chance explains: Brown and Lowe, IJCV 2007, section 3.2.
     if found.matches < _FEW_MATCHES:
         return f"only {found.matches} features match, too few to tell"
@@ -151,8 +142,8 @@ def _verdict(seen: Comparison, fault: str, *, masked: bool) -> _Verdict:
             reason="nothing in the photo differs from the background plate",
             remedy="give a picture of the scene without the subject",
         )
-    # Without a mask half of the photo may be the subject. Of two unrelated pictures a third
-    # agrees by chance at most, so without a registration the colours have to tell more.
+    # Without a mask, half of the photo may be subject. Up to a third of two unrelated pictures
+    # agrees by chance, so more has to agree if registration failed.
     needed = (0.9 if masked else 0.45) if fault else (0.5 if masked else 0.25)
     near = all(_GAINS[0] <= gain <= _GAINS[1] for gain in seen.exposure.gain)
     if seen.agreement < needed or (fault and not near):
@@ -187,10 +178,10 @@ def _likely_background(seen: Comparison, mask: Array | None, size: Size) -> Mask
 
 
 def _with_filled_holes(plate: Array, photo: Array, covered: Mask, background: Mask) -> Array:
-    """The plate with something sensible where it does not reach.
+    """The plate with its holes filled, where it does not cover the photo.
 
-    The nearest pixel that it does reach decides: a hole beside background is taken for background
-    and gets the photo's pixels; beside the subject it gets that pixel's colour of the plate.
+    The nearest covered pixel decides: next to background a hole gets the photo's own pixels, next
+    to the subject it gets the plate's colour at that nearest pixel.
     """
     if covered.all() or not covered.any():
         return plate

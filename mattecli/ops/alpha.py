@@ -26,7 +26,7 @@ __all__ = [
 Mask = npt.NDArray[np.bool_]
 
 _STRIP = 512
-_HAZE = 0.05  # of a network's alpha where it should be 0: it joins everything
+_HAZE = 0.05  # a network's alpha where it should be 0; if it counted, it would join all parts
 
 
 def keep_known(alpha: Float32, trimap: Array) -> Float32:
@@ -39,7 +39,7 @@ def keep_known(alpha: Float32, trimap: Array) -> Float32:
     Returns:
         The same array.
     """
-    for top in range(0, len(alpha), _STRIP):  # without masks of the photo's size
+    for top in range(0, len(alpha), _STRIP):  # in strips: no masks of the photo's size
         rows, known = alpha[top : top + _STRIP], trimap[top : top + _STRIP]
         np.clip(rows, 0, 1, out=rows)
         rows[known == BACKGROUND] = 0
@@ -64,17 +64,17 @@ def inverted(alpha: Array) -> Array:
 def drop_specks(alpha: Array, min_area: int) -> Array:
     """The alpha without its small separate parts.
 
-    A part is made of touching pixels, corners included, of more than 5 % alpha. The soft edge of
-    what is kept stays; fainter alpha that touches nothing that is kept goes too.
+    A part is a group of touching pixels (corners count) with more than 5 % alpha. Fainter alpha
+    stays where it is connected to a part that is kept, and goes elsewhere.
 
     Args:
         alpha: H,W.
-        min_area: the least number of pixels of a part that is kept.
+        min_area: the smallest part that is kept, in pixels.
     """
     solid = alpha > _HAZE * white_of(alpha.dtype)
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(solid.view(np.uint8))
     large = statistics[:, cv2.CC_STAT_AREA] >= min_area
-    large[0] = False  # what is in no part
+    large[0] = False  # the label of pixels in no part
     kept = large[labels]
     haze = _touching(alpha > 0, kept) & ~solid
     return np.where(kept | haze, alpha, np.zeros((), alpha.dtype))
@@ -91,26 +91,26 @@ def _touching(mask: Mask, marked: Mask) -> Mask:
 
 
 def bounding_box(alpha: Array) -> Box:
-    """The smallest box around what shows (more than 5 % alpha), for cropping.
+    """The smallest box around all that is visible (more than 5 % alpha), for cropping.
 
     Args:
         alpha: H,W.
 
     Raises:
-        InputError: nothing shows.
+        InputError: nothing is visible.
     """
     return extent(alpha > _HAZE * white_of(alpha.dtype))
 
 
 def feathered(alpha: Array, pixels: float) -> Array:
-    """A softer edge: a Gaussian blur with a standard deviation of so many pixels."""
+    """A softer edge: a Gaussian blur with ``pixels`` as its standard deviation."""
     if pixels <= 0:
         return alpha
     return cv2.GaussianBlur(alpha, (0, 0), pixels)
 
 
 def choked(alpha: Array, pixels: float) -> Array:
-    """The edge moved inwards by so many pixels, outwards if negative; fractions mix two steps."""
+    """The edge moved inwards by ``pixels``, outwards if negative; fractions blend two steps."""
     whole = math.floor(abs(pixels))
     part = abs(pixels) - whole
     move = cv2.erode if pixels > 0 else cv2.dilate

@@ -20,7 +20,7 @@ class Block:
     Attributes:
         inner: the block in the picture.
         outer: the block and its halo in the picture, cut off at the picture's border.
-        core: ``inner`` as seen from ``outer``.
+        core: where ``inner`` lies within ``outer``.
     """
 
     inner: Slices
@@ -41,7 +41,7 @@ def blocks(size: Size, side: int, halo: int) -> Iterator[Block]:
 
     Args:
         size: the picture's size.
-        side: side of a block's inner part in pixels; at the right and lower border less.
+        side: side of a block's inner part, pixels; less at the right and bottom border.
         halo: pixels around the inner part.
     """
     for top in range(0, size.height, side):

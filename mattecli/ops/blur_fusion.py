@@ -1,9 +1,9 @@
 """Blur-fusion foreground estimation.
 
 Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021: each layer is the mean of the
-photo around a pixel, weighted by how much of that layer is seen; what the two means do not
-explain is added. A first, wide pass looks for the layers; a second, narrow one works on its
-result. The wide means are smooth and are taken over every fourth pixel.
+photo around a pixel, weighted by how much of that layer is seen; what the two means leave
+unexplained is added to the foreground. A wide pass finds the layers, a narrow one refines them.
+The wide means are smooth, so they are computed on every fourth pixel only.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import cv2
 import numpy as np
 
 from mattecli.ops.pixels import Float32
-from mattecli.ops.unmixing import Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import Limits, MixedPhoto, Mixture, SampledLayers
 
 __all__ = ["NARROW", "TINY", "blur_fusion_layers", "fused"]
 
 _WIDE = 90  # the published radius of the first pass, pixels
 NARROW = 6
-"""The published radius of the second pass: how far away pixels have influence on ``fused``."""
+"""The published radius of the second pass: how far away pixels influence ``fused``."""
 
 _STEP = 4
 TINY = np.float32(1e-5)
 
 
-def blur_fusion_layers(photo: Photo) -> SampledLayers:
-    """The means of the first pass."""
+def blur_fusion_layers(photo: MixedPhoto) -> SampledLayers:
+    """The means of the first pass, at every fourth pixel."""
     mixture = photo.sampled(_STEP)
     both = np.stack([mixture.color, mixture.color])
     return SampledLayers(_local_means(both, mixture.shares, round(_WIDE / _STEP)), _STEP)
@@ -58,7 +58,7 @@ def _foreground(means: Float32, shares: Float32, piece: Mixture, limits: Limits)
 def _local_means(layers: Float32, shares: Float32, radius: int) -> Float32:
     """Means of layers over a square, weighted by how much of each is seen.
 
-    Where a layer is seen nowhere in the square it stays as it is.
+    Where a layer is not seen anywhere in the square it stays as it is.
 
     Args:
         layers: 2,3,H,W.

@@ -16,7 +16,7 @@ from mattecli.ops.pixels import Float32, to_float
 __all__ = ["ColourModel", "fit_colour_model", "smoothed"]
 
 _REGULARISATION = np.float32(1e-5)  # of the colours' variance; about one 8-bit level squared
-_TINY = np.float32(1e-5)  # a variance of alpha that is none
+_TINY = np.float32(1e-5)  # a variance of alpha this small counts as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class ColourModel:
         return share
 
     def agreed(self, radius: int, certain: float) -> ColourModel:
-        """The mean of the models of all windows that hold a pixel; surer ones count more.
+        """At each pixel, the mean of the models of all windows that hold it; surer ones weigh more.
 
         Args:
             radius: half a window's side, pixels.
-            certain: a residual variance below which models count alike.
+            certain: residual variance below which models weigh about the same.
         """
         trust = np.float32(1) / (self.residual + np.float32(certain))
         total = _mean(trust, radius)
@@ -55,12 +55,12 @@ class ColourModel:
         return ColourModel(gain, offset, self.residual, self.variance)
 
     def grain(self, noise: float) -> Float32:
-        """Variance of alpha that noise of this standard deviation in the colours makes, h,w."""
+        """Variance of alpha, h,w, that colour noise of this standard deviation causes."""
         grain: Float32 = (self.gain**2).sum(axis=0) * np.float32(noise**2)
         return grain
 
     def mixed(self, other: ColourModel, share: Float32) -> ColourModel:
-        """Between this one and another, by the other's share at each pixel, h,w, 0..1."""
+        """A blend with another model; ``share`` is that one's weight, h,w, 0..1."""
         mine, theirs = ((m.gain, m.offset, m.residual, m.variance) for m in (self, other))
         return ColourModel(*(a + share * (b - a) for a, b in zip(mine, theirs, strict=True)))
 
@@ -115,7 +115,7 @@ def _solved(lower: list[list[Float32]], right: Float32) -> Float32:
     )
     solved = [sum(entry * right[j] for j, entry in enumerate(row)) for row in adjugate]
     gain: Float32 = np.stack([np.asarray(plane) for plane in solved])
-    gain /= np.maximum(determinant, np.float32(_REGULARISATION**3))  # less is rounding
+    gain /= np.maximum(determinant, np.float32(_REGULARISATION**3))  # less is rounding error
     return gain
 
 

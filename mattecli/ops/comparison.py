@@ -30,8 +30,8 @@ class Comparison:
     Attributes:
         exposure: brings the plate's exposure to the photo's.
         agrees: where the plate, so exposed, has the photo's colours, h,w.
-        background: where the photo is known to show the scene that the plate covers: all of the
-            covered part where no mask is known, h,w.
+        background: where the photo shows background that the plate covers, h,w; without a mask,
+            all that the plate covers.
         covered: where the plate covers the photo, h,w.
     """
 
@@ -47,9 +47,9 @@ class Comparison:
 
     @property
     def finds_no_subject(self) -> bool:
-        """Whether nothing in the photo differs from the plate but specks."""
+        """Whether at most specks of the photo differ from the plate."""
         differs = cv2.erode((~self.agrees & self.covered).astype(np.uint8), np.ones((3, 3)))
-        return float(differs.mean()) < _LEAST_SUBJECT / 3  # the erosion takes its share
+        return float(differs.mean()) < _LEAST_SUBJECT / 3  # the erosion removed some of it
 
 
 def compare(
@@ -61,8 +61,8 @@ def compare(
         plate, photo: H,W,3 of one size, any type of pixels.
         covered: H,W; where the plate reaches.
         mask: of the photo's subject, H,W, above 0 is subject; None: unknown.
-        places: where the photo surely shows the plate's scene, K,2 (x, y); exposure is told from
-            their surroundings, unless there are none.
+        places: points where the photo surely shows the plate's scene, K,2 (x, y). Exposure is
+            measured around them; if there are none, over the whole background.
     """
     full = Size.of(photo)
     scale = min(1.0, _LONG_SIDE / max(full))
@@ -77,7 +77,7 @@ def compare(
     thin = (slice(None, None, 2),) * 2
     exposure = fit_exposure(small_plate[thin], small_photo[thin], known[thin])
     brighter = small_photo - exposure.apply(small_plate)
-    # Where the plate is cut off at white or black, the photo may lie beyond.
+    # Where the plate is clipped at white or black, the photo may lie beyond.
     brighter[(small_plate > 1 - CLIPPED) & (brighter > 0)] = 0
     brighter[(small_plate < CLIPPED) & (brighter < 0)] = 0
     agrees = (np.abs(brighter).max(axis=2) < _TOLERANCE) & inside
@@ -85,7 +85,7 @@ def compare(
 
 
 def _around(places: Float64, full: Size, size: Size) -> Mask:
-    """The surroundings of places in a picture of size ``full``, at the small size."""
+    """The surroundings of places in a picture of size ``full``, as a mask of the small size."""
     seen = np.zeros((size.height, size.width), np.uint8)
     for x, y in places * (np.array(size) / np.array(full)):
         cv2.circle(seen, (round(x), round(y)), _SURROUNDINGS, 1, cv2.FILLED)
@@ -93,5 +93,5 @@ def _around(places: Float64, full: Size, size: Size) -> Mask:
 
 
 def _shrunk(image: Array, size: Size) -> Array:
-    """At the small size, and slightly blurred: a shift of half a pixel is no difference."""
+    """At the small size, slightly blurred: a shift of half a pixel makes no difference then."""
     return cv2.blur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (3, 3))

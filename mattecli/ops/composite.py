@@ -29,6 +29,7 @@ __all__ = [
 
 _STRIP_PIXELS = 1 << 15  # a strip's floats fit a processor's second-level cache
 _CHECK_LEVELS = (204, 255)
+_CHECK_SIDE = 12  # of a checkerboard's square, pixels
 _BLUR_SHARE = 0.03
 _FAINT = np.float32(1e-6)
 
@@ -40,7 +41,7 @@ def composite(foreground: Array, alpha: Array, background: Array, *, linear: boo
         foreground: H,W,3 RGB, straight; levels or floats.
         alpha: H,W; levels or floats 0..1.
         background: H,W,3; its levels are brought to the foreground's type.
-        linear: blend light instead of sRGB values; floats are sRGB values like levels.
+        linear: blend linear light instead of sRGB values; floats too are taken as sRGB.
 
     Returns:
         H,W,3 of the foreground's type.
@@ -102,8 +103,8 @@ def fit_background(
     Args:
         background: H,W,3.
         size: the wanted size.
-        fit: ``cover`` fills the frame and cuts what is over, ``contain`` shows all of it on a
-            continuation of its border, ``stretch`` ignores the aspect ratio, ``tile`` repeats it.
+        fit: ``cover`` fills the frame and crops the rest, ``contain`` shows all of it and extends
+            its border, ``stretch`` ignores the aspect ratio, ``tile`` repeats it.
     """
     have = Size.of(background)
     if have == size:
@@ -114,7 +115,7 @@ def fit_background(
         across, down = -(-size.width // have.width), -(-size.height // have.height)
         tiled: Array = np.tile(background, (down, across, 1))[: size.height, : size.width]
         return tiled
-    if fit == "cover":  # cut first: a narrow strip would become huge
+    if fit == "cover":  # crop first: a narrow strip, enlarged whole, would be huge
         return _resized(_middle(background, _largest_inside(have, size)), size)
     scaled = _resized(background, _largest_inside(size, have))
     have = Size.of(scaled)
@@ -145,12 +146,12 @@ class Placed:
 def place(
     color: Array, alpha: Array, *, scale: float = 1.0, offset: tuple[int, int] = (0, 0)
 ) -> Placed:
-    """The foreground enlarged about the frame's centre, then moved; the frame stays as it is.
+    """The foreground scaled about the frame's centre, then moved; the frame keeps its size.
 
     Args:
         color: H,W,3, straight.
         alpha: H,W.
-        scale: enlargement.
+        scale: factor; above 1 enlarges.
         offset: pixels to the right and down.
     """
     size = Size.of(color)
@@ -172,7 +173,7 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Along one axis, the pixels that will be in the frame: which, and where they begin and end."""
+    """Along one axis: which source pixels will be in the frame, where they begin, how long."""
 
     source: slice
     start: int
@@ -188,7 +189,7 @@ def _seen(side: int, scale: float, offset: int) -> _Seen:
 
 
 def _pasted(image: Array, size: Size, corner: tuple[int, int]) -> Array:
-    """The image on an empty frame, its left upper pixel at x, y."""
+    """The image on an empty frame, its top left pixel at ``corner`` (x, y)."""
     frame = np.zeros((size.height, size.width, *image.shape[2:]), image.dtype)
     have, (left, top) = Size.of(image), corner
     x0, y0 = max(left, 0), max(top, 0)
@@ -211,11 +212,11 @@ def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
     """
     size = Size.of(color)
     sigma = sigma if sigma is not None else max(size) * _BLUR_SHARE
-    # A blur this wide loses nothing at a reduced size.
+    # So wide a blur loses nothing if it is computed at a reduced size.
     step = max(1, int(sigma / 4))
     small = Size(max(1, size.width // step), max(1, size.height // step))
     shown = 1 - to_float(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA))
-    # What shines through the soft edge of the subject is mixed with it: used if nothing else is.
+    # Pixels in the subject's soft edge are mixed with it: they count only if there are no others.
     alone = np.where(shown > 0.99, shown, np.float32(0))
     weight = alone if alone.any() else shown + _FAINT
     layer = to_float(cv2.resize(color, small, interpolation=cv2.INTER_AREA))
@@ -224,14 +225,14 @@ def blurred(color: Array, alpha: Array, sigma: float | None = None) -> Array:
 
 
 def _normalised_blur(layer: Float32, weight: Float32, sigma: float) -> Float32:
-    """A blur of colours, H,W,3 and multiplied with their weights, H,W, by those in reach."""
+    """``layer`` (colours, H,W,3, times their weights, H,W) blurred, over the blurred weights."""
     result = np.zeros_like(layer)
     missing = np.ones_like(weight)
     longest = max(weight.shape)
     while missing.max() > 1e-3:
         mass = cv2.GaussianBlur(weight, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
         color = cv2.GaussianBlur(layer, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-        # A twentieth of the full mass is enough; in the last, widest pass, anything is.
+        # A twentieth of the full mass is enough; in the last, widest pass, any mass is.
         use = missing * np.minimum(1, mass * 20) if sigma <= longest else missing
         result += (use / np.maximum(mass, _FAINT))[..., None] * color
         missing = missing - use
@@ -239,10 +240,10 @@ def _normalised_blur(layer: Float32, weight: Float32, sigma: float) -> Float32:
     return result
 
 
-def checkerboard(size: Size, square: int = 12) -> Array:
+def checkerboard(size: Size) -> Array:
     """A grey and white board, uint8 H,W,3: what transparent pictures are shown on."""
     rows, columns = np.ogrid[: size.height, : size.width]
-    dark = ((rows // square + columns // square) % 2).astype(np.uint8)
+    dark = ((rows // _CHECK_SIDE + columns // _CHECK_SIDE) % 2).astype(np.uint8)
     board: Array = cv2.LUT(dark, np.resize(np.array(_CHECK_LEVELS, np.uint8), 256))
     return np.repeat(board[..., None], 3, axis=2)
 
@@ -254,7 +255,7 @@ def _strips(image: Array) -> Iterator[slice]:
 
 
 def _resized(image: Array, size: Size) -> Array:
-    """The image at another size; floats never leave their range, as a cubic would."""
+    """The image at another size; enlarged floats are linear, as a cubic may leave their range."""
     have = Size.of(image)
     if size.width <= have.width and size.height <= have.height:
         how = cv2.INTER_AREA

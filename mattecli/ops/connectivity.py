@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from mattecli.ops.metrics import ImagePair, Mask, banded_distance, mask_of
-from mattecli.ops.pixels import levels_max, to_float
+from mattecli.ops.pixels import Float32, levels_max, to_float
 from mattecli.records import Array
 
 __all__ = ["connected_steps", "connectivity_error"]
@@ -40,7 +39,7 @@ def connectivity_error(pair: ImagePair, region: Mask | None = None) -> float:
     return banded_distance(loose, pair.height, cv2.NORM_L1, region)
 
 
-def _loose(alpha: Array, level: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _loose(alpha: Array, level: Float32) -> Float32:
     """How far alpha is above its connected level; 0 within the tolerance."""
     above = to_float(alpha) - level
     above *= above >= _TOLERANCE

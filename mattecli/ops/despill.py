@@ -1,10 +1,10 @@
 """Light that a green or blue screen throws onto the subject.
 
 Estimated foreground colours no longer hold the screen that shines *through* an edge; what is left
-is the screen's light *on* the subject, along its edges. As in keyers, a screen's channel that
-exceeds the mean of the two others there is brought down to it. Of the limits between that mean and
-the larger of the two, the mean leaves the least error on portraits with such light, and changes
-those without it by a fifth (green) to three fifths (blue) of an 8-bit level
+is the screen's light *on* the subject, along its edges. As in keyers, where the screen's channel
+exceeds the mean of the two others it is brought down to it. Keyers also use the larger of the two
+as the limit, or something between; the mean leaves the least error on portraits with such light,
+and changes those without it by a fifth (green) to three fifths (blue) of an 8-bit level
 (benchmarks/despill.py).
 """
 
@@ -25,7 +25,7 @@ Screen: TypeAlias = Literal["green", "blue"]
 
 _CHANNELS: dict[Screen, int] = {"green": 1, "blue": 2}
 _SIDE = 512
-_REACH = 0.02  # of the short side: how far from an edge light is taken off
+_REACH = 0.02  # of the short side: how far inside an edge light is taken off
 _SAMPLES = 65_536
 _CLEAR = 0.02  # alpha up to which a pixel is background
 _EXCESS, _SATURATION = 0.15, 0.35  # a screen's channel over the next, absolute and as a share
@@ -33,7 +33,7 @@ _SHARE = 0.8  # of the background that must look like that
 
 
 def find_screen(color: Array, alpha: Array) -> Screen | None:
-    """The screen that a photo was taken before, if its background is one.
+    """The colour of the screen behind a photo's subject; None if the background is no screen.
 
     Args:
         color: H,W,3 RGB; levels or floats.

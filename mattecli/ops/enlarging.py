@@ -1,4 +1,4 @@
-"""Small planes seen at full size, block by block: bilinear, exact, and equal in any blocks."""
+"""Small planes enlarged block by block, bilinearly; how blocks are cut changes no number."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["EnlargedPlanes"]
 
 
 class EnlargedPlanes:
-    """Planes that are interpolated where and when they are looked at.
+    """Planes that are enlarged only where they are read.
 
-    Pixel centres correspond as in ``cv2.resize``; beyond the outermost ones values continue.
+    Pixel centres correspond as in ``cv2.resize``; beyond the outermost ones the value is theirs.
 
     Args:
         planes: N,h,w float32.
-        full: the size that they are to be seen at.
+        full: the size to enlarge them to.
     """
 
     def __init__(self, planes: Float32, full: Size) -> None:
         count, height = planes.shape[:2]
-        # Across at once, since that is slow in pieces; down, block by block.
+        # Across: all at once, since pieces would be slow. Down: later, block by block.
         self._wide = np.empty((count, height, full.width), np.float32)
         for plane, wide in zip(planes, self._wide, strict=True):
             cv2.resize(plane, (full.width, height), dst=wide, interpolation=cv2.INTER_LINEAR)

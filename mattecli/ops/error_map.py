@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.ops.metrics import ImagePair
-from mattecli.ops.pixels import to_float, to_levels
+from mattecli.ops.pixels import Float32, to_float, to_levels
 from mattecli.records import Array, Size
 
 __all__ = ["error_map"]
@@ -16,8 +16,8 @@ __all__ = ["error_map"]
 def error_map(pair: ImagePair, size: Size) -> npt.NDArray[np.uint8]:
     """Red where the prediction is too opaque, blue where it is too transparent.
 
-    Brightness is the square root of the mean error of the pixels that fall together, so that thin
-    and faint errors stay visible.
+    Brightness is the square root of the mean error of the pixels that are merged into one, so that
+    thin and faint errors stay visible.
 
     Args:
         pair: alpha mattes, H,W.
@@ -32,6 +32,6 @@ def error_map(pair: ImagePair, size: Size) -> npt.NDArray[np.uint8]:
     return to_levels(np.dstack([red, np.zeros_like(red), blue]))
 
 
-def _brightness(error: Array, size: Size) -> npt.NDArray[np.float32]:
+def _brightness(error: Array, size: Size) -> Float32:
     mean = to_float(cv2.resize(error, size, interpolation=cv2.INTER_AREA))
     return np.sqrt(mean)

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import as_type, to_float
+from mattecli.ops.pixels import Float32, as_type, to_float
 from mattecli.records import Array
 
 __all__ = ["CLIPPED", "Exposure", "fit_exposure"]
 
 Float64 = npt.NDArray[np.float64]
-Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 CLIPPED = 0.02
 """Values this near to black or white may have been cut off."""
 _TOLERANCES = (0.3, 0.2, 0.14, 0.1, 0.07, 0.05, 0.05, 0.05)
 _STARTS = (1.0, 0.8, 1.25, 0.65, 1.5)  # gains
-_STIFFNESS = 1e-4  # variance of the colours at which a gain counts as told
-_BIAS_STIFFNESS = 0.01  # likewise of a bias: exposure is a gain above all
-_GAINS = (0.4, 2.5)  # a fit beyond has lost the scene
+_STIFFNESS = 1e-4  # pulls gains to 1, with the weight of colours of this variance
+_BIAS_STIFFNESS = 0.01  # pulls biases to 0: exposure is above all a gain
+_GAINS = (0.4, 2.5)  # a fit beyond these has lost the scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +38,7 @@ class Exposure:
 
     @classmethod
     def same(cls) -> Exposure:
-        """That changes nothing."""
+        """The exposure that changes nothing."""
         return cls(np.ones(3, np.float32), np.zeros(3, np.float32))
 
     def apply(self, image: Array) -> Array:
@@ -54,9 +53,9 @@ class Exposure:
 def fit_exposure(plate: Float32, photo: Float32, usable: Mask) -> Exposure:
     """The exposure that brings ``plate`` to ``photo``, by robust least squares.
 
-    A pixel counts while all its channels are explained; the tolerance shrinks from 0.3 to 0.05, so
-    that a subject in one of the two pictures is left out, even one that covers half. Of several
-    beginnings the one that explains most in the end is taken.
+    Pixels count whose channels are all explained, within a tolerance that shrinks from 0.3 to
+    0.05; so a subject in one of the pictures is left out, even if it covers half. The fit is begun
+    with several gains, and the result that explains most pixels is taken.
 
     Args:
         plate, photo: H,W,3, 0..1, registered; a few ten thousand pixels are enough.
@@ -70,24 +69,25 @@ def fit_exposure(plate: Float32, photo: Float32, usable: Mask) -> Exposure:
 class _Pairs:
     """Colours of the plate and of the photo in the same places, K,3 each.
 
-    A value that was cut off at white or black is a bound: it counts only against a fit that
-    oversteps it.
+    A value that was clipped at white or black is only a bound: it counts against a fit that
+    oversteps it, and not otherwise.
     """
 
     def __init__(self, plate: Float64, photo: Float64) -> None:
         self.plate, self.photo = plate, photo
-        self._may_be_lower = (plate < CLIPPED) | (photo > 1 - CLIPPED)  # the photo, than the fit
+        # Where clipping excuses a photo that is darker, or brighter, than the fitted plate.
+        self._may_be_lower = (plate < CLIPPED) | (photo > 1 - CLIPPED)
         self._may_be_higher = (plate > 1 - CLIPPED) | (photo < CLIPPED)
 
     def excess(self, fit: Exposure) -> Float64:
-        """How much brighter than the photo the plate becomes, K,3; NaN where nothing is told."""
+        """How much brighter than the photo the fitted plate is, K,3; NaN where that is excused."""
         excess: Float64 = fit.gain * self.plate + fit.bias - self.photo
         silent = self._may_be_higher & (excess <= 0) | self._may_be_lower & (excess >= 0)
         excess[silent] = np.nan
         return excess
 
     def explained(self, fit: Exposure, tolerance: float) -> Mask:
-        """Which pixels tell something in a channel at least, and nothing against the fit, K."""
+        """Pixels, K, with a channel that counts and none that contradicts the fit."""
         excess = self.excess(fit)
         told = ~np.isnan(excess)
         against = np.abs(excess) >= tolerance
@@ -95,7 +95,7 @@ class _Pairs:
 
 
 def _robust_fit(pairs: _Pairs, start: float) -> Exposure:
-    """Beginning with a gain of ``start``."""
+    """The fit that begins with a gain of ``start``."""
     fit = Exposure(np.full(3, start, np.float32), np.zeros(3, np.float32))
     for tolerance in _TOLERANCES:
         counted = pairs.explained(fit, tolerance)
@@ -107,9 +107,9 @@ def _robust_fit(pairs: _Pairs, start: float) -> Exposure:
 
 
 def _least_squares(x: Float64, y: Float64, told: Mask) -> Exposure:
-    """From colours ``x`` to ``y`` (K,3) where ``told``, held near gain 1 and bias 0.
+    """From colours ``x`` to ``y`` (K,3) where ``told``, pulled to gain 1 and bias 0.
 
-    The hold decides for scenes too even to tell one from the other.
+    The pull decides where a scene is too uniform to tell a gain from a bias.
     """
     count = np.maximum(told.sum(axis=0), 1)
     mean, goal, square, product = (

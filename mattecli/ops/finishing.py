@@ -1,4 +1,4 @@
-"""What a user may want done to an alpha after it was found, in one fixed order."""
+"""What users may do to a finished alpha, in one fixed order."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class AlphaFinish:
     """Changes to an alpha.
 
     Attributes:
-        min_area: the least number of pixels of a separate part that is kept.
+        min_area: the smallest separate part that is kept, in pixels.
         invert: show the background instead.
-        threshold: 0..1, from which on alpha is full, else 0; None leaves it soft.
+        threshold: alpha (0..1) that becomes 1, as all above it does; less becomes 0. None: soft.
         choke: pixels by which the edge moves inwards; outwards if negative.
         feather: standard deviation of a blur, pixels.
 
@@ -57,7 +57,7 @@ class AlphaFinish:
             )
 
     def selected(self, alpha: Array) -> Array:
-        """Which parts are shown; each pixel's mixture of colours stays what it is.
+        """Alpha after the steps that choose what is shown; it still tells how colours mix.
 
         Args:
             alpha: H,W, levels or floats 0..1.
@@ -66,7 +66,7 @@ class AlphaFinish:
         return inverted(kept) if self.invert else kept
 
     def shaped(self, alpha: Array) -> Array:
-        """The edge as it is wanted, which need not be how the photo mixes colours there.
+        """Alpha after the steps that shape the edge; it no longer tells how colours mix.
 
         Args:
             alpha: H,W, levels or floats 0..1, as ``selected`` gives it.
@@ -110,13 +110,13 @@ class Margin:
         return cls(amount / 100 if percent else amount, percent)
 
     def around(self, alpha: Array) -> Box:
-        """The box around what shows, with the margin, as far as the picture reaches.
+        """The box around what is visible, with the margin, cut off at the picture's border.
 
         Args:
             alpha: H,W.
 
         Raises:
-            InputError: nothing shows.
+            InputError: nothing is visible.
         """
         tight = bounding_box(alpha)
         share = max(tight.height, tight.width) if self.is_share else 1

@@ -6,7 +6,7 @@ and coloured hair. Here both layers of I = a*F + (1-a)*B are estimated around th
 - Where alpha is 1 the foreground is the photo, bit for bit.
 - Where alpha is 0 the colour does not show. Up to ``REACH`` pixels from the subject it continues
   the subject's colours, so that scaling or filtering straight colours makes no fringe; farther
-  out it is black, which keeps files small and carries nothing of the photo's background away.
+  out it is black, which keeps files small and takes nothing of the photo's background along.
 - In between, alpha*F + (1-alpha)*B gives the photo back, except where that would need colours
   outside the range: 0..1 for levels, the photo's own range for floats (0..1 if that is wider).
 """
@@ -24,10 +24,10 @@ from mattecli.ops.blocks import Block, Slices, blocks
 from mattecli.ops.blur_fusion import NARROW, blur_fusion_layers, fused
 from mattecli.ops.multilevel import multilevel_layers
 from mattecli.ops.pixels import Float32, as_type
-from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import CLEAR, Limits, MixedPhoto, Mixture, SampledLayers
 from mattecli.records import Array, Size
 
-__all__ = ["REACH", "Colours", "ForegroundMethod", "decontaminated", "estimate_colours"]
+__all__ = ["REACH", "ForegroundMethod", "decontaminated"]
 
 ForegroundMethod: TypeAlias = Literal["multilevel", "blur-fusion"]
 """How colours are estimated; ``multilevel`` is the more accurate by far, and no slower."""
@@ -39,34 +39,26 @@ _SIDE = 128  # with its halo a block's planes fit a processor's second-level cac
 
 
 @dataclass(frozen=True, slots=True)
-class Colours:
-    """Both layers of a photo: H,W,3 of the photo's type, straight (not premultiplied)."""
-
-    foreground: Array
-    background: Array
-
-
-@dataclass(frozen=True, slots=True)
 class _Method:
     """How layers are found: a guess over the whole photo, then work on each piece of it.
 
     Attributes:
         guess: layers of the photo.
         refined: better layers of a piece.
-        halo: pixels around a piece that have influence on it.
+        halo: pixels around a piece that influence it.
     """
 
-    guess: Callable[[Photo], SampledLayers]
+    guess: Callable[[MixedPhoto], SampledLayers]
     refined: Callable[[Float32, Mixture, Limits], Float32]
     halo: int
 
-    def layers(self, photo: Photo, guess: SampledLayers, part: Slices, count: int) -> Float32:
-        """Layers of a part of the photo (the first one or two) that mix to it where colours can."""
+    def foreground(self, photo: MixedPhoto, guess: SampledLayers, part: Slices) -> Float32:
+        """Foreground of a part of the photo, 3,H,W; with some background it mixes to the photo."""
         block = Block.around(part, self.halo, Size.of(photo.alpha))
         piece = photo.piece(block.outer)
         layers = self.refined(guess.at(block.outer), piece, photo.limits)
         inner = Mixture(piece.color[:, *block.core], piece.alpha[block.core])
-        return inner.explained(layers[..., *block.core], photo.limits, count)
+        return inner.explained(layers[..., *block.core], photo.limits)
 
 
 _METHODS: dict[ForegroundMethod, _Method] = {
@@ -75,57 +67,41 @@ _METHODS: dict[ForegroundMethod, _Method] = {
 }
 
 
-def estimate_colours(
-    color: Array, alpha: Array, method: ForegroundMethod = "multilevel"
-) -> Colours:
-    """The colours in front of and behind the soft edges of a photo.
+def decontaminated(color: Array, alpha: Array, method: ForegroundMethod = "multilevel") -> Array:
+    """The colours in front of the soft edges of a photo.
+
+    The photo is solved block by block; a block in which the foreground is not seen stays black.
 
     Args:
         color: H,W,3 RGB; uint8, uint16 or float32.
         alpha: H,W; float32 0..1, or levels.
         method: how.
+
+    Returns:
+        H,W,3 of the photo's type, straight (not premultiplied).
     """
-    colours = Colours(np.zeros(color.shape, color.dtype), np.zeros(color.shape, color.dtype))
-    _fill(Photo(color, alpha), method, colours.foreground, colours.background)
-    return colours
-
-
-def decontaminated(color: Array, alpha: Array, method: ForegroundMethod = "multilevel") -> Array:
-    """The foreground of ``estimate_colours`` alone, in less memory."""
+    photo, way = MixedPhoto(color, alpha), _METHODS[method]
     foreground = np.zeros(color.shape, color.dtype)
-    _fill(Photo(color, alpha), method, foreground, None)
+    guess = way.guess(photo)
+    for block in blocks(Size.of(color), _SIDE, REACH):
+        lowest, highest = photo.alpha_range(block.outer)
+        own = color[block.inner]
+        if lowest >= 1 - CLEAR:
+            foreground[block.inner] = own
+        elif highest > CLEAR:
+            planes = way.foreground(photo, guess, block.inner)
+            _paint(foreground[block.inner], planes, own, photo.alpha_of(block.outer), block.core)
     return foreground
 
 
-def _fill(
-    photo: Photo, method: ForegroundMethod, foreground: Array, background: Array | None
-) -> None:
-    """Solves the photo block by block; a layer that is not seen in a block stays black there."""
-    way = _METHODS[method]
-    guess = way.guess(photo)
-    for block in blocks(Size.of(photo.color), _SIDE, REACH):
-        lowest, highest = photo.alpha_range(block.outer)
-        if lowest >= 1 - CLEAR:
-            foreground[block.inner] = photo.color[block.inner]
-        elif highest > CLEAR:
-            alpha = photo.alpha_of(block.outer)
-            layers = way.layers(photo, guess, block.inner, 1 if background is None else 2)
-            own = photo.color[block.inner]
-            _paint(foreground[block.inner], layers[0], own, alpha, block.core)
-            if background is not None:
-                _paint(background[block.inner], layers[1], own, 1 - alpha, block.core)
-        elif background is not None:
-            background[block.inner] = photo.color[block.inner]
-
-
 def _paint(target: Array, planes: Float32, own: Array, share: Float32, core: Slices) -> None:
-    """Writes one layer's colours into a block of the picture.
+    """Write the foreground's colours into a block of the picture.
 
     Args:
-        target: where, h,w,3.
+        target: where to, h,w,3; changed in place.
         planes: the colours, 3,h,w.
-        own: the photo's colours, for where the layer is all that is seen.
-        share: how much of the layer is seen, in the block with its halo.
+        own: the photo's colours, h,w,3, used where the foreground is all that is seen.
+        share: alpha of the block with its halo.
         core: where in ``share`` the block is.
     """
     seen = (share > CLEAR).astype(np.uint8)

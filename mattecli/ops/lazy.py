@@ -1,4 +1,4 @@
-"""Images that are made row by row, where they are looked at: for writing what is never whole."""
+"""Images whose rows are made when they are read, so that a writer needs no whole image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LazyImage:
     Attributes:
         shape: H,W or H,W,C.
         dtype: uint8 or uint16.
-        make: the rows of a slice.
+        make: makes the rows of a slice.
     """
 
     shape: tuple[int, ...]

@@ -2,7 +2,7 @@
 
 Every function returns a float64 sum in units of alpha, so that a difference of one is "opaque
 instead of transparent". ``region`` is H,W uint8, non-zero where a pixel counts; None counts all.
-Which sums, means and scales published numbers are made of is said in ``mattecli.ops.protocols``.
+``mattecli.ops.protocols`` says which sums, means and scales make up published numbers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ __all__ = [
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
 """H,W; non-zero where a pixel counts."""
-Float32: TypeAlias = npt.NDArray[np.float32]
 Float64: TypeAlias = npt.NDArray[np.float64]
 
 _BAND_ROWS = 128  # a band's intermediate images stay in the cache: about twice as fast as whole
@@ -58,7 +57,7 @@ class ImagePair:
 
     @classmethod
     def of(cls, pred: Array, truth: Array) -> Self:
-        """The two images at the deeper one's type, without loss.
+        """The two images, converted without loss to the deeper type of the two.
 
         Raises:
             InputError: their sizes or channels differ, or a float image is not finite.
@@ -93,7 +92,7 @@ class ImagePair:
 
 
 def overlap(images: ImagePair, region: Mask | None) -> float:
-    """Pixels that both images hold opaque (0.5 or more) over those that either does; 1 for none."""
+    """Pixels opaque (0.5 or more) in both images / those opaque in either; 1 if there are none."""
     half = images.white / 2
     pred, truth = images.pred >= half, images.truth >= half
     if region is not None:
@@ -227,7 +226,7 @@ def _gain(alpha: Array) -> float:
 
 
 def _slope(alpha: Array, rows: slice, kernels: GradientKernels) -> npt.NDArray[np.float64]:
-    """Gradient magnitude of some rows, with as many around them as the filter reaches.
+    """Gradient magnitude of some rows, filtered together with the rows around them.
 
     In float64: slopes that nearly agree are subtracted and squared.
     """

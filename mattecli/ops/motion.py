@@ -1,9 +1,9 @@
 """Steadying mattes along the motion of what they show.
 
-A matte that was estimated frame by frame flickers; averaging it over time lowers that, but trails
-behind whatever moves. Here the neighbours are first brought to where the subject is now, by dense
+Mattes that are estimated frame by frame flicker; averaging them over time helps, but trails behind
+whatever moves. Here neighbouring mattes are first warped to where the subject is now, by dense
 optical flow between the pictures (DIS: Kroeger et al., Fast Optical Flow using Dense Inverse
-Search, ECCV 2016), and count only where their pictures then agree with this one. The window is
+Search, ECCV 2016), and count only where the warped picture agrees with this one. The window is
 symmetric, so there is no lag, and finite, so that a job can be resumed anywhere.
 """
 
@@ -26,7 +26,7 @@ FLOW_RADIUS = 2
 _FLOW_SIDE = 384  # long side at which the flow is computed
 _COLOUR_REACH = 6.0  # levels by which pictures of one thing may differ
 _SPREAD = 0.25  # alpha by which a neighbour may differ before it counts for less
-_OWN = 1.0
+_OWN = 1.0  # weight of a frame's own alpha
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ def steadied(window: Sequence[Seen], centre: int) -> Float32:
         return own
     middle = _robust_middle(own, warped)
     for alpha, trust in warped:
-        # What leaves the others' common value counts for less: an outlier must not blur the rest.
+        # A value far from the common one counts for less: an outlier must not blur the rest.
         weight = trust * _kernel(alpha - middle)
         total += weight
         mixed += weight * alpha
-    # The frame's own value counts for as much as it agrees with those that can be trusted.
+    # The frame's own value counts as far as it agrees with trusted neighbours.
     trusted = np.minimum(sum(trust for _, trust in warped), 1)
     less = (1 - _kernel(own - middle)) * trusted * np.float32(_OWN)
     total -= less
@@ -86,14 +86,14 @@ def _kernel(difference: Float32) -> Float32:
 
 
 def _robust_middle(own: Float32, warped: Sequence[tuple[Float32, Float32]]) -> Float32:
-    """The median over time of the trusted values; untrusted ones are replaced by the own."""
+    """The median over time; the frame's own value stands for neighbours that are not trusted."""
     values = [own, *(trust * alpha + (1 - trust) * own for alpha, trust in warped)]
     middle: Float32 = np.median(np.stack(values), axis=0).astype(np.float32)
     return middle
 
 
 def _brought(here: Array, there: Array, alpha: Float32) -> tuple[Float32, Float32]:
-    """A neighbour's alpha where this frame shows the same, and how far that can be trusted."""
+    """A neighbour's alpha warped to this frame, and how far to trust it: H,W, 0..1 each."""
     flow = _flow(here, there)
     height, width = here.shape
     rows, columns = np.indices((height, width), np.float32)
@@ -118,7 +118,7 @@ def _brought(here: Array, there: Array, alpha: Float32) -> tuple[Float32, Float3
 
 
 def _flow(here: Array, there: Array) -> Float32:
-    """H,W,2: where each pixel of ``here`` is in ``there``, relative to its place."""
+    """H,W,2: how far (x, y) each pixel of ``here`` has moved in ``there``."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow: Float32 = dis.calc(here, there, np.zeros((*here.shape, 2), np.float32))  # type: ignore[assignment]  # always float32
     return flow

@@ -14,7 +14,7 @@ import numpy as np
 
 from mattecli.ops.blocks import Slices, blocks
 from mattecli.ops.pixels import Float32
-from mattecli.ops.unmixing import CLEAR, Limits, Mixture, Photo, SampledLayers
+from mattecli.ops.unmixing import CLEAR, Limits, MixedPhoto, Mixture, SampledLayers
 from mattecli.records import Size
 
 __all__ = [
@@ -29,14 +29,14 @@ __all__ = [
 
 REGULARISATION = np.float32(1e-5)  # the paper's epsilon; its omega is 1
 MOMENTUM = np.float32(0.6)
-ITERATIONS = 6  # an even number, as each block starts, with its halo, on an even pixel
+ITERATIONS = 6  # even, so that blocks with their halo start on even pixels
 _SIDE = 148  # with its halo a block's planes fit a processor's second-level cache
-_ENOUGH_PIXELS = 800_000  # of the finest level that is solved
-_SPARSEST = 4  # but at least every fourth row and column is,
-_HUGE_PIXELS = 50_000_000  # and every eighth of a photo that is larger than this
+_ENOUGH_PIXELS = 800_000  # of the finest level that is solved: larger photos are sampled,
+_SPARSEST = 4  # but not more sparsely than every fourth row and column,
+_HUGE_PIXELS = 50_000_000  # or every eighth of photos larger than this
 
 
-def multilevel_layers(photo: Photo) -> SampledLayers:
+def multilevel_layers(photo: MixedPhoto) -> SampledLayers:
     """Layers of a photo at every pixel, or every second, fourth or eighth of a large one."""
     step = sampling_step(Size.of(photo.alpha))
     mixture = photo.sampled(step)
@@ -65,7 +65,7 @@ def mean_colors(mixture: Mixture) -> Float32:
 
 
 def _refined(level: Mixture, coarse: Float32, limits: Limits) -> Float32:
-    """Layers of a level from those of the one before; blocks without any mixture stay as they are.
+    """Layers of a level from those of the one before; only blocks with mixed pixels are solved.
 
     Args:
         level: the photo at this level, H,W.
@@ -83,7 +83,7 @@ def _refined(level: Mixture, coarse: Float32, limits: Limits) -> Float32:
 
 
 def _doubled(coarse: Float32, part: Slices) -> Float32:
-    """A part of the next level, each sample in two rows and columns; the part starts evenly."""
+    """A part (from even pixels on) of the next level; samples fill two rows and columns each."""
     rows, columns = (slice(s.start // 2, -(-s.stop // 2)) for s in part)
     doubled = coarse[..., rows, columns].repeat(2, axis=2).repeat(2, axis=3)
     height, width = (s.stop - s.start for s in part)
@@ -108,7 +108,7 @@ def relaxed(mixture: Mixture, layers: Float32, limits: Limits) -> Float32:
     weights = _neighbour_weights(mixture.alpha)
     total = np.maximum(weights.sum(axis=0), REGULARISATION)  # a single pixel has no neighbour
     weights /= total
-    # Rows lie end to end from here on, so that the processor sees long runs.
+    # From here on rows lie end to end, so that the processor works on long runs.
     shares = mixture.shares.reshape(2, 1, -1)
     gains = shares / ((shares * shares).sum(axis=0) + total)
     color = mixture.color.reshape(3, -1)

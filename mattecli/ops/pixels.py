@@ -8,7 +8,7 @@ which exists for reproducing published scripts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Float32",
     "array_from_tensor",
     "as_type",
     "batch_from_image",
@@ -33,7 +34,8 @@ __all__ = [
     "white_of",
 ]
 
-Float32 = npt.NDArray[np.float32]
+Float32: TypeAlias = npt.NDArray[np.float32]
+"""An array of float32, of any shape."""
 
 _STRIP_PIXELS = 1 << 16
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
@@ -91,14 +93,14 @@ def to_levels(image: Array, dtype: npt.DTypeLike = np.uint8) -> Array:
     if image.dtype == np.uint8:  # to uint16
         return image.astype(np.uint16) * np.uint16(257)
     if white == 255 and image.dtype == np.float32 and _within_unit_range(image):
-        # The same numbers in a sixth of the time; it takes the absolute value, and knows no NaN.
+        # The same numbers in a sixth of the time, where there is nothing negative and no NaN.
         return cv2.convertScaleAbs(image, alpha=255)
     levels = np.empty(image.shape, dtype)
     if image.ndim == 0:
         levels[...] = _rounded(image, white)
         return levels
     rows = max(_STRIP_PIXELS // max(image[:1].size, 1), 1)
-    for top in range(0, len(image), rows):  # what is in between stays in the cache
+    for top in range(0, len(image), rows):  # in strips, whose floats stay in the cache
         levels[top : top + rows] = _rounded(image[top : top + rows], white)
     return levels
 

@@ -29,8 +29,8 @@ class PlateCheck:
     Attributes:
         verdict: ``fits``; ``displaced``: the right scene, but it has to be registered;
             ``unsuitable``: another place, a new background, or the photo itself.
-        displacement: median over the picture of how far the plate is off, in pixels of the photo;
-            NaN where that is not known.
+        displacement: how far the plate is off, in pixels of the photo (median over the picture);
+            NaN if unknown.
         reason: why it does not fit, or "".
         remedy: what to do about it, or "".
     """
@@ -41,7 +41,7 @@ class PlateCheck:
     remedy: str
 
     def doubt(self, where: str = "") -> str:
-        """What to tell the user of a plate that does not fit; ``where`` in a video."""
+        """A warning about a plate that does not fit; ``where`` is the place in a video."""
         return f"the background may not fit{where}: {self.reason}; {self.remedy}"
 
 
@@ -82,7 +82,7 @@ def check_plate(plate: Array, photo: Array, *, mask: Array | None = None) -> Pla
 
 
 def fit_plate(plate: Array, size: Size, path: PathLike[str] | None) -> Array:
-    """The plate at a picture's size, where both have the same shape.
+    """The plate at a picture's size, if both have the same aspect ratio.
 
     Args:
         plate: H,W,3 RGB.

@@ -39,14 +39,13 @@ Metric: TypeAlias = Literal[
 ProtocolName: TypeAlias = Literal["plain", "dim", "composition-1k", "rvm", "rvm-hr", "mmedit"]
 AlphaRegion: TypeAlias = Literal["whole", "unknown"]
 Region: TypeAlias = Literal["whole", "unknown", "foreground"]
-"""All pixels; those where the trimap is unknown; those whose true alpha is above 0."""
+"""All pixels; those where the trimap is unknown (exactly 128, as in all published programs); those
+whose true alpha is above 0."""
 Error: TypeAlias = Literal[
     "absolute", "squared", "gradient", "slope", "connectivity", "overlap", "temporal"
 ]
-"""What is summed, but for ``overlap``, a share; ``slope`` is the gradient of pictures that were
-not stretched to 0..1."""
-
-"""Of a trimap; all published programs count the pixels of exactly this level."""
+"""What is summed; but ``overlap`` is a share. ``slope`` is ``gradient`` of pictures that are not
+stretched to 0..1 first."""
 
 _FORMULAS: Mapping[Error, str] = MappingProxyType(
     {
@@ -92,12 +91,12 @@ class Measure:
         return self.region == "foreground"
 
     def badness(self, value: float | None) -> float:
-        """A value such that the worst picture has the largest; no value is no harm."""
+        """For sorting: larger for worse pictures; no value counts as 0."""
         return (value or 0.0) if self.error != "overlap" else -(value or 0.0)
 
     @property
     def definition(self) -> str:
-        """The number in one line without commas, for the outputs."""
+        """How the number is made, in one line without commas, for the outputs."""
         scale = "" if self.scale == 1 else f"{self.scale:g} x "
         if self.error == "overlap":
             return f"count of {_FORMULAS[self.error]} over {_PLACES[self.region]}"
@@ -130,7 +129,7 @@ class Protocol:
 
     @property
     def needs_trimap(self) -> bool:
-        """Whether a trimap decides over any number."""
+        """Whether any of its measures needs a trimap."""
         return any("unknown" in (measure.region, measure.per) for measure in self.measures)
 
     def measure(self, metric: Metric) -> Measure:
@@ -139,7 +138,7 @@ class Protocol:
 
     @property
     def conventions(self) -> tuple[str, ...]:
-        """What holds for all numbers and their means, in one line each, for the outputs."""
+        """What applies to all numbers and their means, in one line each, for the outputs."""
         lines = ["p is the prediction, t the truth, both 0..1"]
         if self.forces_known:
             lines.append("p is first set to 0 and 1 where the trimap is 0 and 255")

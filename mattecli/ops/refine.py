@@ -4,19 +4,19 @@ Joint upsampling after the fast guided filter (He and Sun, arXiv 1505.00996): ne
 the small alpha, alpha is taken as a linear function of colour, which is fitted on the small photo
 and used on the large one. Seven things differ from the published filter:
 
-- A network's alpha is softer than the photo that it saw. The small photo is blurred as much before
-  the fit, by the amount that lets colour explain alpha best; otherwise the fit is flat, and most
-  of the gain is lost.
-- Windows count by how well colour explains alpha in them. They are small at plain edges, and large
-  where alpha is in between over many pixels, as in hair.
-- Where colour explains little of alpha nothing is added.
-- Where the photo varies less, within the network's pixels, than strands would, nothing is added: a
-  veil or a border out of focus has no detail but noise.
-- Only the band around what the network is unsure of changes. The band is as wide as the
-  uncertainty, and fades out. Where the photo's noise would show more than detail it changes less.
-- The result, made small again, is what the network said: what is missing is handed back. So alpha
-  moves, but is not invented. In hair half of it is, since a network knows less exactly how much of
-  that there is.
+- A network's alpha is softer than the photo that it saw. Before the fit the small photo is blurred
+  too, by the amount that lets colour explain alpha best; otherwise the fit is flat, and most of
+  the gain is lost.
+- Windows weigh more the better colour explains alpha in them. They are small at plain edges, and
+  large where alpha is in between over many pixels, as in hair.
+- Where colour explains little of alpha, nothing is added.
+- Where the photo varies less within a network's pixel than strands would make it, nothing is added:
+  a veil or a border out of focus has no detail but noise.
+- Only a band around what the network is unsure of changes. It is as wide as the uncertainty, and
+  fades out. Where the photo's noise would show more than its detail, less changes.
+- The result, made small again, is what what the network said: the difference is handed back. So
+  alpha is moved, not invented. In hair only half is handed back, since a network knows less exactly
+  how much hair there is.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from mattecli.records import Array, Size
 
 __all__ = ["band_trimap", "enlarged_alpha", "guided_alpha", "uncertainty"]
 
-_RADIUS = 3  # of a window; a photo that is blurred more has fewer values of its own in it
+_RADIUS = 3  # of a window, pixels; larger for photos that are blurred more
 _WIDE_RADIUS = 14  # where alpha is in between over many pixels
-_CERTAIN, _WIDE_CERTAIN = 1e-5, 1e-3  # a variance of alpha below which models count alike
+_CERTAIN, _WIDE_CERTAIN = 1e-5, 1e-3  # variance of alpha below which models weigh the same
 _BLURS = (0.0, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)  # standard deviations, in the network's pixels
 _USUAL_BLUR = 4  # the search for the best begins there
 _HAND_BACKS = 2
 _LOOSE = 0.5  # of what is missing in wide regions this share is not handed back
 _SIDE = 256
-_NEAR, _LEAST, _SURE = 2.0, 0.02, 0.12  # of uncertainty: blur in the network's pixels, 0 and 1
+_NEAR, _LEAST, _SURE = 2.0, 0.02, 0.12  # of uncertainty: its blur; values taken for 0 and 1
 _FAR, _WIDE_LEAST, _WIDE_SURE = 6.0, 0.2, 0.4
-_UNEXPLAINED, _EXPLAINED = 0.05, 0.3  # of alpha's variance: detail begins to count, and does
-_FINE, _CALM = 3, 2.0  # cells of a network's pixel each way; blur of what is compared
-_FLAT, _DETAILED = 0.004, 0.02  # of p(1-p): detail begins to be believed, and is
+_UNEXPLAINED, _EXPLAINED = 0.05, 0.3  # explained share: detail begins to count, counts in full
+_FINE, _CALM = 3, 2.0  # cells of a network's pixel each way; blur of the compared variances
+_FLAT, _DETAILED = 0.004, 0.02  # variance / p(1-p): detail begins to count, counts in full
 _TINY = np.float32(1e-4)
 _NOISE_SIDE, _NOISE_SQUARES = 96, 8
 _LAPLACIANS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -101,10 +101,10 @@ def guided_alpha(color: Array, coarse: Float32, out: Float32 | None = None) -> F
 
 
 def uncertainty(coarse: Float32) -> Float32:
-    """Where a network's alpha may be refined, and how far: 0 not at all, 1 wholly.
+    """How far a network's alpha may be refined, h,w: 0 not at all, 1 fully.
 
-    Around a sharp edge this is a narrow band; around a wide region of in-between alpha, as hair
-    gives, it reaches farther, since what is uncertain there is also where it ends.
+    Around a sharp edge this is a narrow band. Around a wide region of in-between alpha, such as
+    hair, it reaches farther, since it is uncertain, too, where that ends.
 
     Args:
         coarse: alpha, h,w, 0..1.
@@ -134,7 +134,7 @@ def _small_planes(color: Array, size: Size) -> Float32:
 
 
 def _unit(color: Array) -> Float32:
-    """Colours as floats within 0..1; what is no number counts as 0."""
+    """Colours as floats within 0..1; NaN counts as 0."""
     if color.dtype.kind != "f":
         return to_float(color)
     return np.clip(np.nan_to_num(to_float(color), nan=0, posinf=1, neginf=0), 0, 1)
@@ -200,11 +200,11 @@ def _wide(coarse: Float32) -> Float32:
 
 
 def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Float32:
-    """How much of what the model adds is detail.
+    """How much of what the model adds is detail, h,w, 0..1.
 
-    As in a Wiener filter: alpha of mean p varies by p(1-p) at most; noise of the photo shows in it
-    as often as the gain says. And where colour does not explain the network's alpha, because that
-    is wrong or subject and background look alike, the photo's detail is none of alpha.
+    As in a Wiener filter: alpha of mean p varies by p(1-p) at most, and the gain amplifies the
+    photo's noise. Where colour does not explain the network's alpha, because that is wrong or
+    subject and background look alike, the photo's detail says nothing about alpha.
     """
     detail = coarse * (1 - coarse)
     worth: Float32 = detail / (detail + model.grain(noise) + np.float32(1e-6))
@@ -213,10 +213,10 @@ def _worth(model: ColourModel, coarse: Float32, radius: int, noise: float) -> Fl
 
 
 def _shown(color: Array, model: ColourModel, coarse: Float32, noise: float) -> Float32:
-    """Whether the photo shows detail there that alpha may have, 0..1.
+    """How far the photo shows detail that alpha may have, h,w, 0..1.
 
-    Strands within a pixel of the network make alpha vary by p(1-p); what varies much less is noise
-    or texture under a smooth alpha: a veil, smoke, a border out of focus.
+    Strands within a pixel of the network make alpha vary by p(1-p). If it varies much less, that is
+    noise or texture under a smooth alpha: a veil, smoke, a border out of focus.
     """
     height, width = coarse.shape
     size = Size(_FINE * width, _FINE * height)
@@ -236,8 +236,8 @@ def _shown(color: Array, model: ColourModel, coarse: Float32, noise: float) -> F
 def _noise(color: Array) -> float:
     """Standard deviation of the photo's noise, 0..1.
 
-    Immerkær, Fast Noise Variance Estimation, CVIU 1996, on squares spread over the photo; texture
-    looks like noise, so that the calmer squares count.
+    Immerkær, Fast Noise Variance Estimation, CVIU 1996, on squares spread over the photo. Texture
+    looks like noise, so the calmer squares count (the first quartile).
     """
     height, width = color.shape[:2]
     side = min(_NOISE_SIDE, height, width)
@@ -251,7 +251,7 @@ def _noise(color: Array) -> float:
 
 
 def _spread(last: int) -> Iterable[int]:
-    """Places from 0 to ``last``, as many as there are squares; each once."""
+    """Evenly spaced places from 0 to ``last``, ``_NOISE_SQUARES`` at most, none twice."""
     return dict.fromkeys(np.linspace(0, last, _NOISE_SQUARES).astype(int).tolist())
 
 

@@ -98,7 +98,7 @@ def _registration(start: Float64, end: Float64, moved: Size, fixed: Size) -> Reg
 
 
 def unregistered(moved: Size, fixed: Size, matches: int) -> Registration:
-    """Where no registration is to be believed: both pictures are taken to show the same view."""
+    """Stands for one that cannot be trusted: both pictures are assumed to show the same view."""
     return Registration(scaling(moved, fixed), matches, np.zeros(0), np.zeros((0, 2)))
 
 
@@ -109,7 +109,7 @@ def scaling(start: Size, end: Size) -> Float64:
 
 
 def warp(image: Array, homography: Float64, size: Size) -> Array:
-    """``image`` as seen in a picture of ``size``: cubic, free of aliases, its border repeated."""
+    """``image`` as seen in a picture of ``size``: cubic, without aliasing, its border repeated."""
     given = Size.of(image)
     scale = float(np.sqrt(abs(np.linalg.det(homography[:2, :2]))))
     if scale < 0.75:  # cubic interpolation would skip pixels
@@ -131,11 +131,11 @@ def covered_by(given: Size, homography: Float64, size: Size) -> npt.NDArray[np.b
 
 
 def geometry_fault(homography: Float64, moved: Size, fixed: Size) -> str:
-    """What two pictures of one scene from one place cannot differ by, or "".
+    """Why two pictures taken from one place cannot be related by a homography, or "".
 
     Args:
         homography: from pixels of the moved picture to those of the fixed one.
-        moved, fixed: sizes of the pictures, which are taken to frame about the same view.
+        moved, fixed: sizes of the pictures, which are assumed to show about the same view.
     """
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64)
     with np.errstate(all="ignore"):
@@ -156,7 +156,7 @@ def geometry_fault(homography: Float64, moved: Size, fixed: Size) -> str:
 
 
 def _detector() -> tuple[cv2.Feature2D, int]:
-    """The best detector of this OpenCV (they moved between versions), and its distance."""
+    """The best detector that this version of OpenCV has, and the norm for its descriptors."""
     if hasattr(cv2, "SIFT_create"):
         sift = cv2.SIFT_create(nfeatures=_FEATURES, contrastThreshold=0.02)  # low: dim scenes
         return sift, cv2.NORM_L2
@@ -204,7 +204,7 @@ def _mutual_matches(moved: Array, fixed: Array, norm: int) -> npt.NDArray[np.int
 def _robust_homography(
     start: Float64, end: Float64, frame: Size, reach: float
 ) -> tuple[Float64, npt.NDArray[np.bool_]]:
-    """The homography most matches obey, and which do; the identity and none where none is."""
+    """The homography that most matches obey, and which do; the identity and none on failure."""
     nothing = np.eye(3), np.zeros(len(start), bool)
     if len(start) < 4:
         return nothing
@@ -222,12 +222,12 @@ def _robust_homography(
 
 
 def _steadied_fit(start: Float64, end: Float64, frame: Size) -> Float64:
-    """Least squares, held near a similarity where the points leave the homography open.
+    """Least squares, kept near a similarity where the points do not determine the homography.
 
     Args:
         start, end: matching points, K,2, in pixels.
-        frame: size of the picture with ``start``; its corners take part with little weight, as a
-            similarity (turn, scale, shift) fitted to the points would move them.
+        frame: size of the picture with ``start``. Its corners join the fit with little weight,
+            moved by the similarity (turn, scale, shift) that fits the points best.
     """
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64) * frame
     moved = _similarity(start, end, corners)

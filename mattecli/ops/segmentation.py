@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mattecli.errors import InputError
-from mattecli.ops.pixels import to_float
+from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
 __all__ = [
@@ -30,11 +30,11 @@ __all__ = [
     "uncrop",
 ]
 
-Float32 = npt.NDArray[np.float32]
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _ELLIPSE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 _BLUR = (31, 31)
+_MARGIN = 0.1  # around a subject on each side, as a share of its longer side
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Box:
     width: int
 
     def grown(self, margin: int, size: Size) -> Box:
-        """With a margin of so many pixels on each side, as far as a picture of ``size`` reaches."""
+        """With ``margin`` more pixels on each side, within a picture of ``size``."""
         top, left = max(self.top - margin, 0), max(self.left - margin, 0)
         bottom = min(self.top + self.height + margin, size.height)
         right = min(self.left + self.width + margin, size.width)
@@ -75,12 +75,11 @@ def subject_mask(alpha: Float32) -> npt.NDArray[np.uint8]:
     return np.where(alpha > 0.5, 255, 0).astype(np.uint8)
 
 
-def subject_box(mask: Array, margin: float = 0.1) -> Box:
-    """A square around the subject, as far as the picture allows.
+def subject_box(mask: Array) -> Box:
+    """A square around the subject with a margin, as far as the picture allows.
 
     Args:
         mask: H,W; uint8, or float 0..1; above one half is subject.
-        margin: added on each side, as a share of the subject's longer side.
 
     Returns:
         Centred on the subject, moved where it would leave the picture, and cut where the picture
@@ -90,7 +89,7 @@ def subject_box(mask: Array, margin: float = 0.1) -> Box:
         InputError: the mask is empty.
     """
     inner = extent(to_float(mask) > 0.5)
-    side = round(max(inner.height, inner.width) * (1 + 2 * margin))
+    side = round(max(inner.height, inner.width) * (1 + 2 * _MARGIN))
     top, height = _span(inner.top, inner.height, side, mask.shape[0])
     left, width = _span(inner.left, inner.width, side, mask.shape[1])
     return Box(top, left, height, width)
@@ -109,7 +108,7 @@ def crop(image: Array, box: Box) -> Array:
 
 
 def resized(image: Array, size: Size) -> Array:
-    """An H,W or H,W,C array at another size: bilinear, over areas where it shrinks."""
+    """An H,W or H,W,C array at another size: bilinear, or means of areas if it shrinks."""
     shrinks = size.width < image.shape[1] and size.height < image.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=interpolation)
@@ -129,7 +128,7 @@ def rough_mask(mask: Array) -> Float32:
         mask: H,W at the network's size; uint8, or float 0..1; above one half is subject.
 
     Returns:
-        H,W, 0..1. A subject that is cut by the picture's border goes on beyond it.
+        H,W, 0..1. A subject cut off by the picture's border is taken to go on beyond it.
     """
     subject = np.where(to_float(mask) > 0.5, np.float32(1), np.float32(0))
     return np.minimum(opened_mask(subject, cv2.BORDER_REPLICATE), 1)

@@ -12,11 +12,11 @@ __all__ = ["ShotDetector"]
 
 _SIZE = (48, 27)
 _JUMP = 0.05  # mean difference of the small pictures, 0..1, below which nothing is a cut
-_SUDDEN = 4.0  # times the difference before: a fast pan changes as much, but every frame
+_SUDDEN = 4.0  # times the one before: a fast pan differs as much, but in every frame
 
 
 class ShotDetector:
-    """Tells hard cuts: two frames differ at once by far more than those before them did.
+    """Finds hard cuts, where two frames suddenly differ far more than those before them did.
 
     Dissolves count as one shot; a flash may count as a cut.
     """

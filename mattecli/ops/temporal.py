@@ -26,7 +26,7 @@ def one_frame_delay(
         before: the previous frame's matte as it was estimated, H,W, 0..1.
         current: the matte to steady.
         after: the next frame's matte.
-        threshold: up to which difference two values agree.
+        threshold: the largest difference at which two values agree.
     """
     neighbours_agree = np.abs(before - after) <= threshold
     leaves_both = (np.abs(current - before) > threshold) & (np.abs(current - after) > threshold)

@@ -1,14 +1,14 @@
 """A large picture as overlapping tiles of equal size, whose results are blended without a seam.
 
-Along each axis the tiles begin at multiples of a grid (that of a network's poolings), so that each
-sees the pixels as the whole picture's network would. Neighbours share twice the overlap at least:
-in the middle of the strip they share one tile fades into the other over ``FADE`` pixels, and what
-lies between there and a tile's border is context that a network needs and nobody sees. At the
-picture's own border a tile ends as the picture does; where a network wants longer sides than the
-picture has, the picture is mirrored.
+Along each axis tiles begin at multiples of a grid (that of a network's poolings), so that poolings
+fall on the same pixels as in the whole picture. Neighbours share a strip of at least twice the
+overlap: in its middle one tile fades into the other over ``FADE`` pixels; the rest, up to a tile's
+border, is context, which a network needs but whose result is not used. At the picture's own border
+a tile ends as the picture does; where a network needs longer sides than the picture has, the
+picture is mirrored.
 
-Weights of all tiles sum to one at every pixel, so that leaving out tiles in which nothing is
-wanted changes nothing anywhere else.
+The weights of all tiles sum to one at every pixel, so leaving out tiles in which nothing is wanted
+changes nothing elsewhere.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from mattecli.errors import UsageError
 from mattecli.ops.blocks import Slices
+from mattecli.ops.geometry import rounded_up
 from mattecli.ops.pixels import Float32
 from mattecli.records import Array, Size
 
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 FADE = 32
-"""Pixels over which one tile gives way to the next, where the overlap has room for so many."""
+"""Pixels over which one tile gives way to the next, where the overlap has room for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class TileShape:
     """How a picture is cut.
 
     Attributes:
-        side: pixels of a tile's side, all included; a multiple of ``grid``.
+        side: side of a tile in pixels, overlaps included; a multiple of ``grid``.
         overlap: pixels at each side of a tile that its neighbours compute too; half a fade of
             them is blended, the rest is context.
         grid: tiles begin at multiples of this.
@@ -82,7 +83,7 @@ class TileShape:
     @staticmethod
     def least_side(overlap: int, grid: int = 1) -> int:
         """The smallest side that has room for an overlap."""
-        return -(-2 * overlap // grid) * grid + grid
+        return rounded_up(2 * overlap, grid) + grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Span:
 
 
 def _ramp(places: Float32, between: tuple[int, int]) -> Float32:
-    """0 before, 1 behind, and a straight line between."""
+    """0 before ``between``, 1 after it, and a straight line within."""
     low, high = between
     ramp: Float32 = ((places - low) / np.float32(max(high - low, 1))).clip(0, 1)
     return ramp if high > low else (places > low).astype(np.float32)
@@ -158,11 +159,11 @@ class Tile:
 def tiles(size: Size, shape: TileShape) -> list[Tile]:
     """The tiles of a picture, row by row.
 
-    All have the same size, but where a side of the picture is no multiple of the grid the last
-    ones are shorter by what is missing; a picture no longer than a tile is one tile.
+    All have the same size, except that the last ones are shorter if a side of the picture is no
+    multiple of the grid; a picture that fits into one tile is one tile.
 
     Args:
-        size: the picture's, with what a network wants it to be enlarged by.
+        size: the picture's, including the padding that a network needs.
         shape: of the tiles.
     """
     rows, columns = _spans(size.height, shape), _spans(size.width, shape)
@@ -170,7 +171,7 @@ def tiles(size: Size, shape: TileShape) -> list[Tile]:
 
 
 def _spans(length: int, shape: TileShape) -> list[Span]:
-    rest = -(-max(length - shape.side, 0) // shape.grid) * shape.grid
+    rest = rounded_up(max(length - shape.side, 0), shape.grid)
     gaps = -(-rest // shape.step)
     starts = [number * rest // max(gaps, 1) // shape.grid * shape.grid for number in range(gaps)]
     starts.append(rest)
@@ -186,7 +187,7 @@ def _spans(length: int, shape: TileShape) -> list[Span]:
 
 
 def touching(candidates: Sequence[Tile], levels: Array, value: int) -> list[Tile]:
-    """The tiles whose results count at a pixel of a certain value.
+    """The tiles whose results count at some pixel of a certain value.
 
     Args:
         candidates: tiles of a picture.
@@ -197,7 +198,7 @@ def touching(candidates: Sequence[Tile], levels: Array, value: int) -> list[Tile
 
 
 def cut(image: Array, tile: Tile) -> Array:
-    """The pixels of a tile, h,w or h,w,C; the picture is mirrored where the tile is longer."""
+    """The pixels of a tile, h,w or h,w,C; the picture is mirrored where the tile goes beyond."""
     part = image[tile.outer]
     below, right = (want - have for want, have in zip(tile.shape, part.shape, strict=False))
     if not below and not right:
@@ -218,7 +219,7 @@ def add_blended(total: Float32, tile: Tile, patch: Float32) -> None:
     """Add a tile's result, weighted, to where it belongs.
 
     Args:
-        total: H,W or H,W,C; what the tile has beyond it is left out.
+        total: H,W or H,W,C; changed in place. What the tile has beyond it is left out.
         tile: where.
         patch: the tile's result, h,w or h,w,C, context included.
     """
@@ -247,7 +248,7 @@ def blend(total: Float32, chosen: Sequence[Tile], solve: Callable[[Tile], Float3
 def cheapest_side(levels: Array, value: int, *, overlap: int, grid: int = 1, most: int) -> int:
     """The side with which the tiles that touch a region hold the fewest pixels in all.
 
-    Large tiles share less, small ones follow a thin region more closely.
+    Large tiles overlap less in all; small ones follow a thin region more closely.
 
     Args:
         levels: H,W, such as a trimap.
@@ -257,7 +258,7 @@ def cheapest_side(levels: Array, value: int, *, overlap: int, grid: int = 1, mos
         most: the longest side that memory allows.
 
     Returns:
-        A multiple of ``grid``; the least possible one where ``most`` is below that.
+        A multiple of ``grid``; the least possible side if ``most`` is below that.
     """
     least = TileShape.least_side(overlap, grid)
     coarse = _marked(levels, value)
@@ -272,7 +273,7 @@ def cheapest_side(levels: Array, value: int, *, overlap: int, grid: int = 1, mos
     return best
 
 
-_CELL = 32  # sides are compared on a picture of so many times fewer rows and columns
+_CELL = 32  # sides are compared on a picture reduced by this factor
 
 
 def _marked(levels: Array, value: int) -> Array:

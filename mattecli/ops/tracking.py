@@ -1,8 +1,7 @@
-"""Finds what features miss: how a plain scene has moved between two pictures.
+"""Finds how a plain scene has moved between two pictures, where matching features fails.
 
-Where hardly anything stands out by its looks (sky, paint, blurred backgrounds), borders still have
-a direction. Their directions give the shift of the whole; corners are then followed from one
-picture to the other.
+Where hardly anything stands out (sky, paint, blurred backgrounds), edges still have directions.
+Correlating these gives the overall shift; then corners are tracked from one picture to the other.
 """
 
 from __future__ import annotations
@@ -11,24 +10,23 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import to_float
+from mattecli.ops.pixels import Float32, to_float
 from mattecli.records import Array, Size
 
 __all__ = ["track_corners"]
 
-Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex64]
 
 _SHIFT_SIDE = 320  # long side at which the shift is looked for
-_WORK_SIDE = 960  # long side at which corners are followed
+_WORK_SIDE = 960  # long side at which corners are tracked
 _MOST_SHIFT = 0.15  # of each side
-_EVEN = 0.012  # gradients well below this, of 0..1 a pixel, are noise
+_EVEN = 0.012  # gradients (0..1 a pixel) well below this are noise
 _CORNERS = 800
 _WINDOW = 21  # pixels; Lucas and Kanade's
-_RETURN = 0.7  # pixels a corner may come back beside where it began
+_RETURN = 0.7  # pixels by which a corner, tracked there and back, may miss its start
 _ALIKE = 0.8  # least correlation of a corner's surroundings in both pictures
-_MARGIN = 0.02  # of the long side; so near to the subject nothing is followed
+_MARGIN = 0.02  # of the long side; nothing this near to the subject is tracked
 
 
 def track_corners(moved: Array, fixed: Array, mask: Array | None) -> tuple[Float64, Float64]:
@@ -72,8 +70,8 @@ def _free(mask: Array | None, size: Size) -> npt.NDArray[np.uint8]:
 def _shift(moved: Float32, fixed: Float32, free: npt.NDArray[np.uint8]) -> Float64:
     """Pixels that ``moved`` has to go to lie on ``fixed``, (x, y).
 
-    The directions of all borders are correlated, so that exposure does not count, and a subject
-    that is in one picture only counts no more than its outline.
+    Directions of edges are correlated, so exposure does not matter, and a subject that is in one
+    picture only counts by its outline alone.
     """
     scale = min(1.0, _SHIFT_SIDE / max(fixed.shape))
     small = Size(round(fixed.shape[1] * scale) or 1, round(fixed.shape[0] * scale) or 1)
@@ -93,7 +91,7 @@ def _shift(moved: Float32, fixed: Float32, free: npt.NDArray[np.uint8]) -> Float
 
 
 def _directions(grey: Float32, size: Size) -> Complex:
-    """Unit vectors across borders, as complex numbers; shorter where it is even."""
+    """Unit vectors across edges, as complex numbers; shorter where the picture is even."""
     small = cv2.GaussianBlur(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), (0, 0), 1.0)
     across = cv2.Sobel(small, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(small, cv2.CV_32F, 0, 1, scale=1 / 8)
@@ -103,7 +101,7 @@ def _directions(grey: Float32, size: Size) -> Complex:
 
 
 def _evened(grey: Float32) -> npt.NDArray[np.uint8]:
-    """Without exposure: each pixel against its surroundings' mean and contrast, as levels."""
+    """Independent of exposure: pixels relative to the mean and contrast around them, as levels."""
     mean = cv2.GaussianBlur(grey, (0, 0), 12)
     spread = np.sqrt(cv2.GaussianBlur((grey - mean) ** 2, (0, 0), 12))
     return np.asarray(np.clip(128 + 48 * (grey - mean) / (spread + _EVEN), 0, 255), np.uint8)
@@ -114,7 +112,7 @@ def _followed(
 ) -> tuple[Float64, Float64]:
     """Corners of ``fixed``, and where they are in ``moved`` (Lucas and Kanade, IJCAI 1981)."""
     corners = cv2.goodFeaturesToTrack(fixed, _CORNERS, 0.01, 8, mask=free, blockSize=7)
-    if corners is None:  # its hints know of no such case
+    if corners is None:  # its type hints leave this case out
         return np.zeros((0, 2)), np.zeros((0, 2))  # type: ignore[unreachable]
     window = (_WINDOW, _WINDOW)
     start = np.asarray(corners, np.float32)
@@ -142,7 +140,7 @@ def _correlation(first: Array, a: Float32, second: Array, b: Float32) -> float:
 
 
 def _scaled(points: Float64, start: Size, end: Size) -> Float64:
-    """Places in a picture at another of its sizes."""
+    """Points in a picture of size ``start``, after it is resized to ``end``."""
     factor = np.array(end) / np.array(start)
     scaled: Float64 = (points + 0.5) * factor - 0.5
     return scaled

@@ -39,7 +39,7 @@ Kernel: TypeAlias = Literal["disk", "ellipse", "rect", "cross"]
 
 _SHAPES = {"ellipse": cv2.MORPH_ELLIPSE, "rect": cv2.MORPH_RECT, "cross": cv2.MORPH_CROSS}
 _SIDE = 256
-_COARSE = 512  # pixels; from here on OpenCV is too coarse, and differs with its threads
+_COARSE = 512  # pixels; from here on OpenCV's distances are too coarse, and vary with threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class TrimapOptions:
             side 2N+1, applied once.
         low: alpha (0..1) up to which a pixel is certain background. The default leaves room for
             the haze of a network's alpha and for the ringing of a mask kept as JPEG, about a
-            dozen of 255 levels each; a true soft edge that thin lies within the band anyway.
+            dozen of 255 levels each; a true edge as faint as that lies within the band anyway.
         high: alpha from which a pixel is certain foreground.
         band_percent: the band's width on either side in percent of the subject's size (square root
             of its area), in place of ``dilate`` and ``erode``.
@@ -87,10 +87,9 @@ class TrimapOptions:
 def make_trimap(alpha: Array, options: TrimapOptions) -> Levels8:
     """A trimap from a mask or an alpha.
 
-    A pixel is unknown if its alpha is neither certain background nor certain foreground, or if it
-    lies within ``dilate`` pixels of one that is not certain background while it is, or within
-    ``erode`` pixels of one that is not certain foreground while it is. What lies outside the
-    picture counts as neither.
+    A pixel is unknown if its alpha is neither certain background nor certain foreground. So is
+    certain background within ``dilate`` pixels of anything else, and certain foreground within
+    ``erode`` pixels of anything else. Beyond the picture's border there is nothing else.
 
     Args:
         alpha: H,W; levels, or floats 0..1.
@@ -108,7 +107,7 @@ def make_trimap(alpha: Array, options: TrimapOptions) -> Levels8:
 
 
 def _uncertain(alpha: Array, options: TrimapOptions) -> tuple[Mask, Mask]:
-    """What is not certain background, and what is not certain foreground; NaN is neither."""
+    """Pixels that are not certain background; those not certain foreground. NaN is in both."""
     if np.issubdtype(alpha.dtype, np.floating):
         return ~(alpha <= options.low), ~(alpha >= options.high)
     white = levels_max(alpha.dtype)
@@ -126,7 +125,7 @@ def _widths(subject: Mask, options: TrimapOptions) -> tuple[int, int]:
 
 
 def _grown(mask: Mask, pixels: int, kernel: Kernel) -> Mask:
-    """The mask and what lies within so many pixels of it."""
+    """The mask and all that lies within ``pixels`` of it."""
     if pixels == 0:
         return mask
     grown = mask.copy()
@@ -142,14 +141,14 @@ def _dilated(mask: Mask, pixels: int, kernel: Kernel) -> Mask:
     if kernel != "disk":
         element = cv2.getStructuringElement(_SHAPES[kernel], (2 * pixels + 1, 2 * pixels + 1))
         return cv2.dilate(levels, element).view(np.bool_)
-    # Distances are roots of whole numbers, so the next one after N is N + 1/(2N) or more; between
-    # the two there is room for the rounding of floats.
+    # Distances are roots of whole numbers: after N comes sqrt(N^2 + 1), about N + 1/(2N). Half way
+    # there rounding of floats does no harm.
     near: Mask = _distance(levels, pixels) <= pixels + 0.25 / pixels
     return near
 
 
 def _distance(levels: Levels8, most: int) -> Array:
-    """Of each pixel from the nearest 1, right enough to tell distances around ``most`` apart."""
+    """Distance of each pixel from the nearest 1, exact enough to tell those near ``most`` apart."""
     if most < _COARSE or not levels.any():
         return cv2.distanceTransform(1 - levels, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     from scipy.ndimage import distance_transform_edt
@@ -173,7 +172,7 @@ class TrimapCheck:
     Attributes:
         background_share, unknown_share, foreground_share: of all pixels, 0..1.
         strays: pixels of any other value than 0, 128 and 255.
-        problems: why it cannot be used; empty: it can.
+        problems: why it cannot be used; empty if it can.
     """
 
     background_share: float
@@ -188,7 +187,7 @@ def check_trimap(trimap: Array, photo: Size | None = None) -> TrimapCheck:
 
     Args:
         trimap: H,W levels.
-        photo: the photo's size, if it is to be compared.
+        photo: the photo's size; None: not compared.
     """
     counts = _histogram(to_levels(trimap))
     strays = counts.copy()
@@ -259,7 +258,7 @@ def require_usable(trimap: Array, photo: Size | None, path: str | PathLike[str])
 
     Args:
         trimap: H,W levels.
-        photo: the photo's size, if it is to be compared.
+        photo: the photo's size; None: not compared.
         path: the trimap's file, for the message.
 
     Raises:

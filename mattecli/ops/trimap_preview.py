@@ -14,7 +14,7 @@ __all__ = ["preview_trimap"]
 
 Levels8 = npt.NDArray[np.uint8]
 
-_UNKNOWN_TINT = (255, 0, 128)  # rare in photos, and told from its surroundings by the colour-blind
+_UNKNOWN_TINT = (255, 0, 128)  # rare in photos, and visible to the colour-blind
 
 
 def preview_trimap(color: Array, trimap: Array) -> Levels8:

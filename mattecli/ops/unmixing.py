@@ -15,10 +15,10 @@ from mattecli.ops.blocks import Slices
 from mattecli.ops.pixels import Float32, to_float, white_of
 from mattecli.records import Array
 
-__all__ = ["CLEAR", "Limits", "Mixture", "Photo", "SampledLayers"]
+__all__ = ["CLEAR", "Limits", "MixedPhoto", "Mixture", "SampledLayers"]
 
 CLEAR = np.float32(0.5 / 255)
-"""A share of a layer, alpha or 1 - alpha, up to which the layer does not show at 8 bits."""
+"""A layer whose share (alpha, or 1 - alpha) is no more than this is invisible at 8 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,15 @@ class Mixture:
         """How much of either layer is seen: 2,1,H,W, alpha and 1 - alpha."""
         return np.stack([self.alpha[None], 1 - self.alpha[None]])
 
-    def explained(self, layers: Float32, limits: Limits, count: int = 2) -> Float32:
-        """The layers nearest to ``layers`` that mix to this piece exactly, then kept in limits.
+    def explained(self, layers: Float32, limits: Limits) -> Float32:
+        """The foreground of the layers nearest to ``layers`` that mix to this piece exactly.
 
         Args:
             layers: 2,3,H,W.
-            limits: range of colours.
-            count: 1 gives the foreground alone, in less time.
+            limits: range of colours, in which the result is kept.
+
+        Returns:
+            3,H,W.
         """
         alpha, clear = self.shares[:, 0]
         residual = np.multiply(alpha, layers[0])
@@ -67,14 +69,12 @@ class Mixture:
         residual -= clear * layers[1]
         weights = alpha * alpha
         weights += clear * clear
-        exact = np.empty((count, *residual.shape), np.float32)
-        for index, share in enumerate((alpha, clear)[:count]):
-            np.multiply(residual, share / weights, out=exact[index])
-            exact[index] += layers[index]
-        return np.clip(exact, limits.low, limits.high, out=exact)
+        foreground: Float32 = np.multiply(residual, alpha / weights, out=residual)
+        foreground += layers[0]
+        return np.clip(foreground, limits.low, limits.high, out=foreground)
 
 
-class Photo:
+class MixedPhoto:
     """A photo and its alpha, read piece by piece.
 
     Args:
@@ -97,7 +97,7 @@ class Photo:
         return Mixture(planes, self.alpha_of(part))
 
     def alpha_of(self, part: Slices) -> Float32:
-        """Alpha of a part, contiguous, kept within 0..1; what is no number counts as 0."""
+        """Alpha of a part, contiguous, kept within 0..1; NaN counts as 0."""
         alpha = np.fmax(to_float(self.alpha[part]), 0)
         return np.minimum(alpha, 1, out=alpha)
 
@@ -108,7 +108,7 @@ class Photo:
         return low / white, high / white
 
     def sampled(self, step: int) -> Mixture:
-        """One pixel of every square of ``step`` pixels: the middle one; at least one in all."""
+        """The middle pixel of every square of ``step`` pixels; at least one pixel in all."""
         rows, columns = (
             slice(min(step // 2, (length - 1) // 2), length, step) for length in self.alpha.shape
         )
@@ -116,7 +116,7 @@ class Photo:
 
 
 def _limits(color: Array) -> Limits:
-    """0..1 for levels; floats may go as far as the photo itself does."""
+    """0..1 for levels; for floats as wide as the photo's own range, if that is wider."""
     if not np.issubdtype(color.dtype, np.floating):
         return Limits(0, 1)
     finite = np.isfinite(color)
@@ -127,7 +127,7 @@ def _limits(color: Array) -> Limits:
 
 
 class SampledLayers:
-    """Layers known at ``Photo.sampled``.
+    """Layers known at the pixels of ``MixedPhoto.sampled``.
 
     Args:
         layers: 2,3,h,w.
@@ -141,7 +141,7 @@ class SampledLayers:
     def __init__(self, layers: Float32, step: int) -> None:
         self.samples = layers
         self.step = step
-        # A last square that is less than half in the photo has no sample.
+        # The last square has no sample if less than half of it is in the photo: repeat the edge.
         self._layers = np.pad(layers, ((0, 0), (0, 0), (0, 1), (0, 1)), mode="edge")
 
     def at(self, part: Slices) -> Float32:

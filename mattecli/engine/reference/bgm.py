@@ -6,14 +6,19 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mattecli.engine.reference.records import ReferenceInput, ReferenceResult, device_of
 from mattecli.errors import InputError
 from mattecli.models.bgm import BGM, OPAQUE, BGMOutput
-from mattecli.ops.pixels import batch_from_image, image_from_tensor, to_float, truncated_levels
+from mattecli.ops.pixels import (
+    Float32,
+    batch_from_image,
+    image_from_tensor,
+    to_float,
+    truncated_levels,
+)
 from mattecli.ops.segmentation import Box, crop, extent, largest_component, opened_mask, uncrop
 from mattecli.records import Array, Size
 
@@ -26,7 +31,6 @@ __all__ = [
     "bgm_reference",
 ]
 
-Float32 = npt.NDArray[np.float32]
 
 GREEN = (120, 255, 155)
 """The colour behind the picture that the script calls matte; RGB."""
@@ -140,7 +144,7 @@ def bgm_composite(result: ReferenceResult, background: Array) -> Array:
 
 
 def _box(mask: Array) -> Box:
-    """A square hung at the subject's top left corner; last row and column are never used."""
+    """A square from the subject's top left corner on; last row and column are never used."""
     subject = extent(mask)
     side = max(subject.height, subject.width) - 1
     top, left = subject.top - 0.1 * side, subject.left - 0.1 * side
@@ -153,7 +157,7 @@ def _box(mask: Array) -> Box:
 
 
 def _seg(mask: Array) -> Array:
-    """The prepared mask: its lower edge is dragged to the bottom, then it is made rough."""
+    """The prepared mask: extended down to the bottom, then eroded, dilated and blurred."""
     share = mask / np.float32(255)
     share[share > 0.2] = 1
     empty = np.flatnonzero(share.sum(axis=1) == 0)

@@ -84,10 +84,10 @@ def bgmv2_pictures(network: BGMv2, inputs: ReferenceInput) -> BGMv2Pictures:
 
 
 def as_published(network: BGMv2) -> AbstractContextManager[None]:
-    """Within it, ``network`` gives the published numbers to the last digit that they have.
+    """While entered, ``network`` gives the published numbers to the last digit that they have.
 
-    The alphas need no such help. Maps inside MobileNetV2's network reach 13 behind sums of up to
-    960 channels, whose grouping alone moves them by 4e-5 from one machine to the next.
+    Alphas need no such help. But maps inside the MobileNetV2 variant reach 13, after sums of up to
+    960 channels; how these are grouped changes the maps by 4e-5 from one machine to the next.
     """
     wide_sums = isinstance(network.backbone, DilatedMobileNetV2)
     return channels_in_order(network) if wide_sums else nullcontext()

@@ -1,8 +1,8 @@
 """Networks whose 1x1 convolutions add their channels one after the other.
 
-How a library groups such a sum follows the caches of the machine that it runs on. Where recorded
-numbers lie behind many layers, that grouping is all that is left of a difference; the plain order
-is the one the recordings were made with for sums of up to some hundred channels.
+How a library groups such a sum depends on the caches of the machine. Behind many layers, that
+grouping alone sets our numbers apart from recorded ones. The plain order is that of the recordings,
+for sums of up to some hundred channels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["channels_in_order"]
 
 @contextmanager
 def channels_in_order(network: nn.Module) -> Iterator[None]:
-    """Within it, ``network`` sums the channels of 1x1 convolutions in order, in float32."""
+    """While entered, ``network`` sums the channels of 1x1 convolutions in order, in float32."""
     chosen = [
         module
         for module in network.modules()

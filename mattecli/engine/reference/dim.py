@@ -8,7 +8,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from mattecli.engine.reference.records import ReferenceInput, ReferenceResult, device_of
@@ -16,14 +15,13 @@ from mattecli.errors import InputError, TrimapError
 from mattecli.models.base import MattingModel, ModelInput
 from mattecli.models.dim import DIM
 from mattecli.models.dim_segnet import DIMSegNet
-from mattecli.ops.pixels import batch_from_image, image_from_tensor, truncated_levels
+from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor, truncated_levels
 from mattecli.ops.trimap import BACKGROUND, FOREGROUND, UNKNOWN
 from mattecli.records import Array, Size
 
 __all__ = ["VGGScript", "dim_reference", "dim_segnet_reference"]
 
 _SQUARE = Size(320, 320)
-Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ _SCRIPTS: Mapping[str, Callable[..., ReferenceResult]] = {
 """By the name of a registry row, or of its system."""
 
 SCRIPT_SETTINGS: Mapping[str, frozenset[str]] = {"dim": frozenset({"method", "max_size", "size"})}
-"""Names of the settings that a row's script has, beside those of its network."""
+"""Names of the settings that a row's script has, besides those of its network."""
 
 
 def find_reference(
@@ -42,7 +42,7 @@ def find_reference(
 
     Args:
         spec: the row.
-        size: side of the square that SHM's script shows its network.
+        size: side of the square that the network sees in SHM's script.
         settings: ``method`` (whole, resize, crop), ``max_size`` and ``size`` (WxH) of DIM's script.
 
     Raises:

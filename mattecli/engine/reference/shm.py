@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from mattecli.engine.reference.records import ReferenceInput, ReferenceResult, device_of
 from mattecli.models.shm import SHM
-from mattecli.ops.pixels import batch_from_image, image_from_tensor, truncated_levels
+from mattecli.ops.pixels import Float32, batch_from_image, image_from_tensor, truncated_levels
 from mattecli.records import Array, Size
 
 __all__ = ["shm_reference", "shm_reference_alpha", "shm_reference_frame"]
@@ -29,7 +28,7 @@ def shm_reference(network: SHM, inputs: ReferenceInput, side: int = _SIDE) -> Re
     return ReferenceResult(alpha=truncated_levels(alpha))
 
 
-def shm_reference_alpha(network: SHM, color: Array, side: int = _SIDE) -> npt.NDArray[np.float32]:
+def shm_reference_alpha(network: SHM, color: Array, side: int = _SIDE) -> Float32:
     """A square of the photo (cubic, aspect ratio not kept), network, cubic resize back.
 
     Args:
@@ -48,7 +47,7 @@ def shm_reference_alpha(network: SHM, color: Array, side: int = _SIDE) -> npt.ND
     return enlarged.astype(np.float32, copy=False)
 
 
-def shm_reference_frame(color: Array, alpha: npt.NDArray[np.float32]) -> Array:
+def shm_reference_frame(color: Array, alpha: Float32) -> Array:
     """The picture that the demo shows: the subject over its own grey surroundings.
 
     Args:

@@ -15,10 +15,10 @@ _MOST_DIMENSIONS = 16
 
 
 def call(callee: object, arguments: object) -> object:
-    """What calling ``callee`` gives; nothing outside this module runs.
+    """The result of calling ``callee``; nothing outside this module runs.
 
     Raises:
-        RefusedNameError: the call is none that a weights file makes.
+        RefusedNameError: weights files make no such call.
         CheckpointError: what is called is no function, or its arguments make no sense.
     """
     if not isinstance(callee, Name) or not isinstance(arguments, tuple):

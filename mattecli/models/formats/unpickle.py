@@ -41,7 +41,7 @@ class Unpickler:
         self.storages: dict[str, StorageRef] = {}
 
     def read(self, stream: IO[bytes]) -> object:
-        """The object of the pickle at the stream's position, which ends up behind it.
+        """The object of the pickle at the stream's position, which moves past it.
 
         Raises:
             CheckpointError: the pickle is damaged, or names or calls what weights have no use for.

@@ -89,9 +89,9 @@ def _place(data: mmap.mmap, entry: zipfile.ZipInfo) -> range:
 
 
 def _check_sums(data: mmap.mmap, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse bytes that are not those that were written.
+    """Refuse entries whose bytes have changed since they were written.
 
-    PyTorch can be told to write no check sums: then none is right, and nothing can be said.
+    PyTorch can be told to write no check sums: then all are wrong, and nothing is refused.
     """
     wrong = [entry for entry in entries if _sum(data, entry) != entry.CRC]
     if wrong and len(wrong) < len(entries):

@@ -1,4 +1,4 @@
-"""A convolution with all that follows it at once: batch norm, a sum, an activation."""
+"""A convolution in one step with what follows it: batch norm, a sum, an activation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ONEDNN_NAMES: dict[Activation, tuple[str, list[float]]] = {
 }
 
 
-_PACKED_SIZES = 2  # upright and lying photos; each takes as much memory as the weights
+_PACKED_SIZES = 2  # portrait and landscape; each takes as much memory as the weights
 
 
 class FusedConv(nn.Module):
@@ -63,7 +63,7 @@ class FusedConv(nn.Module):
         """N,in,H,W to N,out,H',W'.
 
         Args:
-            x: the map; becomes of the weights' type.
+            x: the map; converted to the weights' type.
             add: of the result's shape and type; is added before the activation.
         """
         x = x.to(self.weight.dtype)
@@ -93,7 +93,7 @@ class FusedConv(nn.Module):
         if add is None:
             y = convolve(x, weight, self.bias, *shape, name, scalars, "")
         else:
-            unary = "relu" if name == "relu" else None  # no other one may follow a sum
+            unary = "relu" if name == "relu" else None  # the only one that may follow a sum
             bias = None if self.bias is None else self.bias.to(x.dtype)
             y = convolve.binary(x, add, weight, bias, *shape, "add", None, unary, [], None)
             if self.activation == "relu6":
@@ -101,9 +101,10 @@ class FusedConv(nn.Module):
         return y
 
     def _weight_for(self, x: Tensor) -> Tensor:
-        """The weight as oneDNN works with it, which it would make anew for every call.
+        """The weight in oneDNN's own layout, which would be made anew in every call otherwise.
 
-        The layout follows the map's size and the threads; another size's costs more than none.
+        The layout depends on the map's size and on the number of threads; that of another size is
+        slower than none.
         """
         key = (x.shape, self.weight.dtype, torch.get_num_threads())
         packed = self._packed.get(key)

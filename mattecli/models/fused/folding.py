@@ -36,7 +36,7 @@ def fold(network: nn.Module) -> None:
 
 
 def _fold_sequence(layers: nn.Sequential) -> None:
-    """Folded layers become identities, so that the others keep their numbers."""
+    """Folded layers become identities, so that the others keep their indices."""
     for i, layer in enumerate(layers):
         if type(layer) is not nn.Conv2d:
             continue
@@ -55,7 +55,7 @@ def _fold_sequence(layers: nn.Sequential) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """Attributes of a module: convolutions and the norms behind them.
+    """Attributes of a module: convolutions and the norms that follow them.
 
     Attributes:
         names: of each pair.

@@ -25,8 +25,8 @@ __all__ = ["InferenceForm"]
 class InferenceForm(nn.Module):
     """A network that only estimates: the same alpha in fewer passes over memory.
 
-    Batch norms and activations lie in the convolutions, maps have their channels innermost, and
-    what a network computes in half precision is its layers, not its normalisation or its last
+    Batch norms and activations are part of the convolutions, and maps have their channels
+    innermost. Half precision is for the layers, not for the normalisation of inputs or the last
     steps. Made once, when weights are loaded.
 
     Args:
@@ -45,7 +45,7 @@ class InferenceForm(nn.Module):
 
     @property
     def is_graph_safe(self) -> bool:
-        """Whether the same operators run on every picture of a size, without a look at results.
+        """Whether the same operators run on every picture of a size, whatever the results are.
 
         Only then a CUDA graph may replay them. BGMv2 chooses the cells that it refines.
         """
@@ -53,7 +53,7 @@ class InferenceForm(nn.Module):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """A device that computes at once has nothing to prepare."""
+        """A context in which to call `estimate`; this one has nothing to prepare."""
         yield
 
     @torch.inference_mode()
@@ -95,9 +95,9 @@ def _exact_layers(network: nn.Module) -> Iterator[nn.Module]:
         if isinstance(module, Normalise):
             yield module
     if isinstance(network, FusedMODNet):
-        # A trained MobileNetV2 has channels whose values hardly vary, and norms that enlarge what
-        # does: 16 bits there cost ten times the error of all other layers, and save a tenth of
-        # the time.
+        # A trained MobileNetV2 has channels whose values hardly vary, and norms that amplify the
+        # little that does: 16 bits there would add ten times the error of all other layers, to
+        # save a tenth of the time.
         yield from network.backbone.modules()
 
 

@@ -15,8 +15,7 @@ from mattecli.models.fused.convolution import FusedConv, affine_of
 from mattecli.models.fused.enlarged import EnlargedConv, PhasedConv
 from mattecli.models.fused.folding import fold
 from mattecli.models.fused.instance import moments, scale_shift_relu
-from mattecli.models.modnet import Conv, IBNorm, MODNet, SEBlock
-from mattecli.models.parts.mobilenetv2 import Features, MobileNetV2
+from mattecli.models.modnet import Conv, IBNorm, MODNet, SEBlock, enlarge, shrink
 from mattecli.models.parts.precision import at_least_float32, sigmoid
 
 __all__ = ["FusedMODNet"]
@@ -27,10 +26,10 @@ _PHASES = 4
 class FusedMODNet(MattingModel):
     """The matte of `MODNet`, computed with less arithmetic and fewer passes over memory.
 
-    Batch norms lie in the convolutions, also those of IBNorm's first channels; its other channels
-    are scaled and shifted together with the ReLU. Maps that are enlarged and then convolved are
-    convolved first, where that pays; the last layers, of few channels and the full size, run in
-    phases.
+    Batch norms are part of the convolutions, also those of IBNorm's first channels; its other
+    channels are scaled and shifted together with the ReLU. Maps that are enlarged and then
+    convolved are convolved first, where that pays. The last layers, which have few channels at full
+    size, run in phases (see `PhasedConv`).
 
     Args:
         network: in evaluation mode; it is left alone.
@@ -40,7 +39,8 @@ class FusedMODNet(MattingModel):
         super().__init__()
         low, high, fusion = network.lr_branch, network.hr_branch, network.f_branch
         self.normalise = copy.deepcopy(network.normalise)
-        self.backbone = Backbone(network.backbone.model)
+        self.backbone = copy.deepcopy(network.backbone.model).requires_grad_(False)
+        fold(self.backbone)
         self.se_block = copy.deepcopy(low.se_block).requires_grad_(False)
         self.conv_lr16x = _EnlargedIBConv(low.conv_lr16x)
         self.conv_lr8x = _IBConv(low.conv_lr8x)
@@ -72,28 +72,14 @@ class FusedMODNet(MattingModel):
         maps = self.backbone(image)
         image = image.to(self.conv_f.conv.border.dtype)
         lr16x = self.conv_lr16x(_weighted(self.se_block, maps.enc32x.to(image.dtype)))
-        lr8x = _enlarge(self.conv_lr8x(_enlarge(lr16x)))
+        lr8x = enlarge(self.conv_lr8x(enlarge(lr16x)))
         enc2x, enc4x = self.tohr_enc2x(maps.enc2x), self.tohr_enc4x(maps.enc4x)
         hr4x = self.conv_enc2x(_stack(_half(image), enc2x))
         hr4x = self.conv_enc4x(_stack(hr4x, enc4x))
-        hr4x = self.conv_hr4x(_stack(hr4x, lr8x, _quarter(image)))
-        hr2x = self.conv_hr2x(_stack(_enlarge(hr4x), enc2x))
-        f2x = self.conv_f2x(_stack(_enlarge(self.conv_lr4x(lr8x)), hr2x))
+        hr4x = self.conv_hr4x(_stack(hr4x, lr8x, shrink(image, 4)))
+        hr2x = self.conv_hr2x(_stack(enlarge(hr4x), enc2x))
+        f2x = self.conv_f2x(_stack(enlarge(self.conv_lr4x(lr8x)), hr2x))
         return sigmoid(_out_of_phases(self.conv_f(f2x, image)))
-
-
-class Backbone(nn.Module):
-    """MobileNetV2 with its norms and activations in the convolutions."""
-
-    def __init__(self, backbone: MobileNetV2) -> None:
-        super().__init__()
-        self.features = copy.deepcopy(backbone.features).requires_grad_(False)
-        fold(self)
-
-    def forward(self, image: Tensor) -> Features:
-        enc2x = self.features[:2](image)
-        enc4x = self.features[2:4](enc2x)
-        return Features(enc2x, enc4x, enc32x=self.features[4:](enc4x))
 
 
 class _IBConv(nn.Module):
@@ -153,7 +139,7 @@ class _InstanceHalf(nn.Module):
     """Instance norm of the last channels, and ReLU of all.
 
     Args:
-        norm: whose batch norm is already elsewhere.
+        norm: its batch norm is already in the convolution.
         phases: channels of the map that belong to one channel of the norm.
     """
 
@@ -167,7 +153,7 @@ class _InstanceHalf(nn.Module):
         mean, variance = moments(x)
         if self.phases > 1:
             mean, variance = self._joined(mean), self._joined(variance, spread_of=mean)
-        # Rounded first, so that the offset takes off the mean that this gain leaves.
+        # Rounded first, so that the offset fits the gain that is really used.
         gain = (variance + self.eps).rsqrt_().to(x.dtype).to(mean.dtype)
         offset = -mean * gain
         gain[:, : self.batch_channels] = 1
@@ -177,7 +163,10 @@ class _InstanceHalf(nn.Module):
         return scale_shift_relu(x, gain, offset)
 
     def _joined(self, values: Tensor, spread_of: Tensor | None = None) -> Tensor:
-        """Means of phases as that of the channel; variances with that of the phases' means."""
+        """Means, or variances, of phases joined to the channel's.
+
+        Variances need the phases' means, ``spread_of``, whose own variance is added.
+        """
         joined: Tensor = values.view(len(values), -1, self.phases).mean(2)
         if spread_of is None:
             return joined
@@ -217,18 +206,10 @@ def _stack(*maps: Tensor) -> Tensor:
     return torch.cat(maps, dim=1)
 
 
-def _enlarge(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-
-
 def _half(image: Tensor) -> Tensor:
     """Bilinear at half the size: the mean of each 2x2 block, here as a convolution."""
     kernel = image.new_full((image.shape[1], 1, 2, 2), 0.25)
     return F.conv2d(image, kernel, stride=2, groups=image.shape[1])
-
-
-def _quarter(image: Tensor) -> Tensor:
-    return F.interpolate(image, scale_factor=0.25, mode="bilinear", align_corners=False)
 
 
 def _out_of_phases(logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Values held within 0..1, which in training find their way back."""
+"""A clamp to 0..1 which, in training, lets values find their way back."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def bounded(x: Tensor, *, training: bool) -> Tensor:
 
     Args:
         x: of any shape.
-        training: a plain clamp has no gradient outside; where it is wrong there it stays wrong.
-            So let through what would move a value back.
+        training: let gradients through that move a value back inside. A plain clamp has none
+            outside, so that wrong values would stay wrong.
     """
     if not training:
         return x.clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Steps that a network computed in half precision takes in full."""
+"""Steps in full precision, for networks that otherwise compute in half."""
 
 from __future__ import annotations
 

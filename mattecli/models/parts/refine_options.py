@@ -16,7 +16,7 @@ __all__ = ["COARSE_FACTOR", "RefineMode", "RefineOptions", "parsed_factor", "par
 RefineMode = Literal["full", "sampling", "thresholding"]
 
 COARSE_FACTOR = "coarse_factor"
-"""Option: how many times the usual coarse size weights are best at."""
+"""Option: the multiple of the usual coarse size at which weights work best."""
 
 _LARGEST_FACTOR = 4.0
 _LARGEST_SCALE = 0.5
@@ -55,7 +55,7 @@ class RefineOptions:
 
     @classmethod
     def for_size(cls, width: int, height: int, coarse_factor: float = 1.0) -> RefineOptions:
-        """The authors' advice for HD (0.25, 80,000) and 4K (0.125, 320,000), and between.
+        """The authors' advice for HD (0.25, 80,000) and 4K (0.125, 320,000), extended to any size.
 
         The scale halves with every fourfold of the pixels, so that the coarse network always sees
         about the 480x270 pixels of that advice; the refined share of the picture stays, but not
@@ -63,7 +63,7 @@ class RefineOptions:
 
         Args:
             width, height: of the picture, pixels.
-            coarse_factor: times that scale, as far as 0.5.
+            coarse_factor: multiplies that scale, up to 0.5.
         """
         pixels = width * height
         scale = _LARGEST_SCALE

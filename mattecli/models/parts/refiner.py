@@ -20,7 +20,7 @@ _CELL = 4  # side of a cell in pixels of the full picture
 
 _WINDOWS_AT_A_TIME = 4096  # these two bound the memory: about 100 MB of float32
 _BAND_CELLS = 16_384
-_HALO = 8  # three rows at half size, on the grid of cells
+_HALO = 8  # three rows at half size, rounded up to whole cells
 _DENSE_SHARE = 0.2  # windows overlap: a cell alone costs five times its share of the whole
 
 
@@ -71,7 +71,7 @@ class Rows:
 
     @property
     def with_halo(self) -> slice:
-        """These rows and those that have a say in their refinement."""
+        """These rows and those around them that influence their refinement."""
         return slice(max(self.top - _HALO, 0), min(self.bottom + _HALO, self.height))
 
 
@@ -210,7 +210,7 @@ def _stacked(parts: Sequence[Tensor], first: int, count: int, *, border: int) ->
     Args:
         parts: N,C,h,W; their row 0 is row ``first`` (not above 0) of the rows that are wanted.
         first: as above.
-        count: rows that are wanted, beside ``border`` more above and below; zeros where the maps
+        count: rows that are wanted; ``border`` more are added above and below, zeros where the maps
             have none.
         border: width of the border.
     """
