@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from mattecli.ops.pixels import Float32
 from mattecli.records import Array, Size
 
 __all__ = ["centre_crop"]
-
-Float32 = npt.NDArray[np.float32]
 
 
 def centre_crop(image: Array, size: Size) -> Float32:

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mattecli.ops.pixels import to_float, to_levels
+from mattecli.ops.pixels import Float32, to_float, to_levels
 
 __all__ = ["emptied"]
 
-Float32 = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
 _CLEAR = 5  # of 255: less alpha does not show

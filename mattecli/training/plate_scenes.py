@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.pixels import Float32
 from mattecli.records import Size
 from mattecli.training.backdrops import backdrop
 from mattecli.training.composites import moved_composite
@@ -24,7 +25,6 @@ from mattecli.training.things import Layer, draw_thing
 __all__ = ["PlateMix", "PlateScene", "make_plate_scene"]
 
 Levels = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.pixels import Float32
 from mattecli.records import Size
 from mattecli.training.backdrops import backdrop, covering_crop
 from mattecli.training.photometry import degraded, relit
@@ -20,7 +21,6 @@ from mattecli.training.strands import grow_strands
 __all__ = ["Mix", "Scene", "make_scene"]
 
 Levels = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 

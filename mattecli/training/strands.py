@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.pixels import Float32
+
 __all__ = ["Strands", "grow_strands"]
 
 Levels = npt.NDArray[np.uint8]
-Float32 = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 _TIMES = 3  # how much larger strands are drawn: the thinnest is a third of a pixel wide
