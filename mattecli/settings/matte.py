@@ -130,7 +130,7 @@ class PixelOptions:
         " preview. Default: alpha,foreground into a folder, foreground into one file",
         metavar="KINDS",
     )
-    foreground: ForegroundChoice = foreground_option()  # noqa: RUF009 - makes a field
+    foreground: ForegroundChoice = foreground_option()
     bit_depth: Literal["8", "16", "auto"] = option(
         "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"
     )

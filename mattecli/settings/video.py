@@ -138,7 +138,7 @@ class VideoPixelOptions:
         " (the foreground's colours alone), composite",
         metavar="KINDS",
     )
-    foreground: ForegroundChoice = foreground_option()  # noqa: RUF009 - makes a field
+    foreground: ForegroundChoice = foreground_option()
     premultiply: bool = premultiply_option()
     background_fill: str = option(
         "white",
