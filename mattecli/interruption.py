@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
+from typing import TypeVar
 
-__all__ = ["Hold", "forget_interrupts", "interrupt", "is_interrupted"]
+__all__ = ["Hold", "forget_interrupts", "interrupt", "is_interrupted", "next_message"]
+
+M = TypeVar("M")
+
+_WAIT_SECONDS = 0.5
 
 # Interrupts raised while no Hold was active; a plain list, because a signal handler must not wait
 # for a lock that the interrupted thread may hold.
@@ -34,6 +41,17 @@ def forget_interrupts() -> None:
 def is_interrupted() -> bool:
     """Whether a hold has noted an interrupt, so that whoever waits can stop waiting."""
     return any(hold.requested for hold in _holds)
+
+
+def next_message(messages: queue.SimpleQueue[M]) -> M:
+    """The next message of a queue, as soon as there is one; for the main thread.
+
+    It waits piece by piece: a signal that arrives just before a wait begins is handled only when
+    that wait ends.
+    """
+    while True:
+        with suppress(queue.Empty):
+            return messages.get(timeout=_WAIT_SECONDS)
 
 
 class Hold:

@@ -18,6 +18,7 @@ from training_pictures import make_training_folder
 
 from mattecli.errors import CheckpointError, ResourceError, UsageError
 from mattecli.jobs.train import TrainOptions, TrainReport, adapted, train
+from mattecli.media.leftovers import temporary_name
 from mattecli.models.base import MattingModel
 from mattecli.models.bgm import BGM
 from mattecli.models.bgmv2 import BGMv2
@@ -315,7 +316,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_training_left_half_written_goes(data: Path, tmp_path: Path) -> None:
-    left = tmp_path / ".checkpoint.safetensors.0123abcd.part"
+    left = tmp_path / temporary_name("checkpoint.safetensors")
     left.write_bytes(b"half")
     os.utime(left, (0, 0))
     train(small("shm", data, tmp_path, phases=("trimap",), steps=1))

@@ -31,7 +31,7 @@ from mattecli.cluster.parcels import Answer, Order, Reply, grouped, take
 from mattecli.cluster.session import Places, connected, places
 from mattecli.cluster.worker import Worker, work
 from mattecli.errors import MattecliError, ResourceError, UsageError
-from mattecli.interruption import Hold
+from mattecli.interruption import Hold, next_message
 from mattecli.jobs.crew import WorkRecipe
 from mattecli.jobs.task import Task
 
@@ -194,7 +194,7 @@ def _in_order(
             if not missing:
                 break
             stream.send(missing, size)
-            while (reply := stream.replies.get()) is not _END:
+            while (reply := next_message(stream.replies)) is not _END:
                 facts |= _accepted(reply, tasks, turns.early)
                 yield from turns.due()
             if hold.requested:

@@ -21,6 +21,7 @@ from typing import Generic, TypeVar
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
 from mattecli.engine.watch import GivenUp, Shift, Watch, is_lost
 from mattecli.errors import UsageError
+from mattecli.interruption import next_message
 
 __all__ = ["Control", "Limit", "Outcome", "Stage", "run_stages"]
 
@@ -281,7 +282,7 @@ def _in_order(run: _Run[T]) -> Iterator[Outcome[T]]:
     failure: BaseException | None = None
     turn = 0
     while expected is None or turn < expected:
-        message = run.done.get()
+        message = next_message(run.done)
         if message is _END:
             return
         if isinstance(message, int):
