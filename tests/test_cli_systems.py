@@ -123,31 +123,38 @@ def test_a_displaced_plate_is_registered_and_another_place_refused(
     assert "other.png" in refused.err
 
 
-@pytest.mark.parametrize(("model", "system"), [("bgmv2", "BGMv2"), ("bgm", "BGM")])
-def test_a_reference_run_registers_the_plate_as_the_script_does(
-    model: str, system: str, cli: Cli, tmp_path: Path
-) -> None:
-    from mattecli.engine.reference.plates import bgm_aligned, bgmv2_aligned
+def test_a_reference_run_registers_the_plate_as_the_script_does(cli: Cli, tmp_path: Path) -> None:
+    from mattecli.engine.reference.plates import bgmv2_aligned
 
     scene = cv2.resize(load(PICTURES / "photos" / "astronaut.jpg"), (320, 320))
     image = scene.copy()
     image[120:280, 110:210] = photo(100, 160, seed=4)
     moved = np.roll(scene, (6, -5), axis=(0, 1))
-    mask = np.zeros((320, 320), np.uint8)
-    mask[120:280, 110:210] = 255
-    bgm = model == "bgm"
-    own = bgm_aligned(moved, image, mask) if bgm else bgmv2_aligned(moved, image)
-    for name, picture in (("p", image), ("moved", moved), ("own", own), ("mask", mask)):
+    for name, picture in (("p", image), ("moved", moved), ("own", bgmv2_aligned(moved, image))):
         save(tmp_path / f"{name}.png", picture)
-    path = weights(NETWORKS[system, ""], tmp_path)
-    common = ["matte", "p.png", "--model", model, "--weights", path, "--reference", "-w", "alpha"]
-    common += ["--segmentation", "mask.png"] if bgm else []
+    path = weights(NETWORKS["BGMv2", ""], tmp_path)
+    common = ("matte", "p.png", "--weights", path, "--reference", "-w", "alpha")
     for name, more in (("moved", ("--align",)), ("own", ())):
         done = cli(*common, "--background", f"{name}.png", *more, "-o", f"{name}-alpha.png")
         assert done.code == 0, done.err
     assert np.array_equal(load(tmp_path / "moved-alpha.png"), load(tmp_path / "own-alpha.png"))
-    blank = save(tmp_path / "blank.png", np.full((320, 320, 3), 90, np.uint8))
-    refused = cli(*common, "--background", blank, "--align")
+
+
+@pytest.mark.parametrize(
+    ("model", "system", "more"),
+    [("bgmv2", "BGMv2", ()), ("bgm", "BGM", ("--segmentation", "mask.png"))],
+)
+def test_a_plate_that_a_script_cannot_register_is_named(
+    model: str, system: str, more: tuple[str, ...], cli: Cli, tmp_path: Path
+) -> None:
+    mask = np.zeros((60, 80), np.uint8)
+    mask[20:50, 30:60] = 255
+    save(tmp_path / "mask.png", mask)
+    save(tmp_path / "p.png", photo(80, 60))
+    save(tmp_path / "blank.png", np.full((60, 80, 3), 90, np.uint8))
+    path = weights(NETWORKS[system, ""], tmp_path)
+    given = ("--model", model, "--weights", path, "--background", "blank.png", *more)
+    refused = cli("matte", "p.png", *given, "--reference", "--align")
     assert refused.code == 1
     assert "blank.png: the script's alignment finds no homography" in refused.err
 
