@@ -60,12 +60,14 @@ class Picture:
         icc: the embedded ICC profile's bytes, unchanged; None if there is none, or if the colours
             had to be converted (CMYK), so that the profile no longer describes them.
         full: the photo's full size, upright; larger than ``color`` if that was decoded reduced.
+        frames: how many pictures the file holds; this is the first.
     """
 
     color: Array
     alpha: Array | None = None
     icc: bytes | None = None
     full: Size
+    frames: int = 1
 
     @property
     def bit_depth(self) -> int:

@@ -71,7 +71,8 @@ class Journal:
         Raises:
             UsageError: the journal cannot be read.
         """
-        self._stamps = {_key(task): _stamp(task) for task in tasks if not task.source.is_stdin}
+        told = [task for task in tasks if not task.source.is_stdin and not _is_refused(task)]
+        self._stamps = {_key(task): _stamp(task) for task in told}
         known: Mapping[Key, Entry] = {}
         if target.existing == "skip" or target.retry_failed:
             entries = read_entries(self.path)
@@ -203,3 +204,8 @@ def _is(entry: Entry | None, status: str) -> bool:
 
 def _is_skipped(task: Task) -> bool:
     return task.settled is not None and task.settled.status == "skipped"
+
+
+def _is_refused(task: Task) -> bool:
+    """Whether the plan itself refused the task (``--existing error``), which changed nothing."""
+    return task.settled is not None and task.settled.status == "failed"

@@ -72,9 +72,19 @@ def matte_images(
     # The model is named, since a machine with other weights might choose another.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
     recipe = MatteRecipe(named)
+    if options.run.dry_run and options.engine.engine == "local":
+        _require_weights(spec, options)
     if options.device.max_memory is not None:
         parse_bytes(options.device.max_memory)  # so that a dry run refuses it too
     return run_recipe(recipe, work, options.run, observer, crew)
+
+
+def _require_weights(spec: ModelSpec, options: MatteOptions) -> None:
+    """What a run would refuse when it loads the model."""
+    from mattecli.models.lookup import require_weights
+
+    if "@" not in (options.model.model or ""):
+        require_weights(spec, options.model.weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,8 @@ class MatteSteps:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
         picture = replace(picture, color=self._workspace.keep(picture.color))
         task.size = picture.full
+        if picture.frames > 1:
+            task.notes.append(f"the first of the {picture.frames} pictures in it")
         task.picture = picture
         task.seen = _flattened(task, picture)
         if self._guide is not None:
@@ -220,7 +222,9 @@ class MatteSteps:
             keep=self._workspace.keep,
         )
         task.show("photo", picture.color)
-        write_outputs(task, results.image, picture.icc)
+        write_outputs(
+            task, results.image, picture.icc, is_associated=self._options.pixels.premultiply
+        )
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
             task.show("composite", results.image("composite"))
 

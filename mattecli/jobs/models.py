@@ -176,9 +176,9 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     """Read weights files again and compare their digests.
 
     Args:
-        names: models or published files; none: all that the store has a record of. One whose
-            file is missing, or whose record is damaged, gives a verdict like the others. Weights
-            inside the package are held against the digest on their model card.
+        names: models or published files; none: all that are here. One whose file is missing, or
+            whose record is damaged, gives a verdict like the others. Weights inside the package
+            are held against the digest on their model card.
 
     Raises:
         ModelUnavailableError: one that is named is not here.
@@ -188,8 +188,9 @@ def verify_weights(names: Iterable[str] = (), store: Store | None = None) -> lis
     chosen = list(names)
     known = chosen or list(dict.fromkeys([*MODELS, *PUBLISHED]))
     found = {name: _verdict(name, store) for name in known}
-    for name in chosen:
-        found[name] = found[name] or _verdict_on_built_in(name, store)
+    for name in known:
+        if found[name] is None and (chosen or _built_in(find_target(name)) is not None):
+            found[name] = _verdict_on_built_in(name, store)
     return [verdict for verdict in found.values() if verdict is not None]
 
 

@@ -22,7 +22,13 @@ __all__ = ["write_outputs"]
 _COLOUR_KINDS = {"foreground", "composite", "preview"}
 
 
-def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: bytes | None) -> None:
+def write_outputs(
+    task: Task,
+    image: Callable[[str], Array | LazyImage],
+    icc: bytes | None,
+    *,
+    is_associated: bool = False,
+) -> None:
     """Make, encode and write each output of a task.
 
     Pixels of more bits than the format holds are rounded. All are encoded first, so that an
@@ -32,6 +38,7 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
         task: with its planned outputs.
         image: makes the picture of one kind.
         icc: colour profile for pictures that show the photo's colours.
+        is_associated: the colours of RGBA pictures are multiplied with alpha.
 
     Raises:
         ImageWriteError: an output cannot be written.
@@ -42,7 +49,8 @@ def write_outputs(task: Task, image: Callable[[str], Array | LazyImage], icc: by
         task.show(kind, picture)
         profile = icc if kind in _COLOUR_KINDS else None
         held = _held(picture, writable_format(task.format))
-        encoded.append((target, encode_image(held, task.format, icc=profile)))
+        data = encode_image(held, task.format, icc=profile, is_associated=is_associated)
+        encoded.append((target, data))
     task.begin_writing()
     for target, data in encoded:
         if target is None:

@@ -87,6 +87,8 @@ def plan_tasks(
     if out is None:
         out = "-" if any(item.is_stdin for item in sources) else rule.folder + os.sep
     row = _format(target, out)
+    if "trimap" in rule.kinds and row.name == "jpeg":
+        raise UsageError("jpeg does not keep the three values of a trimap", remedy="use png")
     planned = plan_outputs(
         sources,
         rule.kinds,
@@ -135,7 +137,15 @@ def _format(target: OutputOptions, out: str) -> Format:
     if out == "-":
         return asked or writable_format("png")
     if names_a_file(out):
-        return asked or writable_format(Path(out).suffix)
+        ending = Path(out).suffix.lower()
+        named = writable_format(ending) if ending in EXTENSIONS else None
+        if asked is not None and named not in (None, asked):
+            raise UsageError(
+                f"--format {target.format} contradicts its name",
+                path=out,
+                remedy="give one of them",
+            )
+        return asked or named or writable_format(ending)
     ending = Path(target.name).suffix.lower()
     named = writable_format(ending) if ending in EXTENSIONS else None
     if asked is not None and named not in (None, asked):

@@ -15,7 +15,7 @@ import cv2
 from mattecli.engine.cores import available_cores
 from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
-from mattecli.errors import UsageError, shown_path
+from mattecli.errors import ImageReadError, MattecliError, UsageError, shown_path
 from mattecli.interruption import Hold
 from mattecli.jobs.account import Account, Observer, Silent, Work, accounted
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, CrewFor, Workbench, WorkRecipe
@@ -235,8 +235,16 @@ def _settled(work: Work[T], run: RunOptions, control: Control[T]) -> Generator[T
 def foreseen(task: Task) -> ItemRecord:
     """What a run would make of a task, as far as is known: a missing file fails it."""
     missing = (file for file in task.companions.values() if isinstance(file, Exception))
-    error = task.source.error or next(missing, None)
+    error = task.source.error or next(missing, None) or _absent(task)
     return task.record("planned") if error is None else task.failure(error)
+
+
+def _absent(task: Task) -> MattecliError | None:
+    """That an input that was named is not there; of stores and numbered images nothing is asked."""
+    path = task.source.path
+    if task.source.is_stdin or is_stored(path) or "%" in path.name or os.path.lexists(path):
+        return None
+    return ImageReadError("there is no such file", path=path, remedy="check the name")
 
 
 def settle_here(

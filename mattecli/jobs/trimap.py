@@ -161,6 +161,8 @@ class _Steps:
         """Make or mend a trimap and write it, with its preview if asked for."""
         levels = self._read(task)
         trimap = repair_trimap(levels) if self._task.repair else make_trimap(levels, self._shape)
+        problems = check_trimap(trimap).problems
+        task.notes += [f"no model can use it: {found.cause}" for found in problems[:1]]
 
         def image(kind: str) -> Array:
             return trimap if kind == "trimap" else self._preview(task, levels, trimap)

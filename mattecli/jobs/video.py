@@ -171,7 +171,7 @@ class _Job:
             steps = FrameSteps(
                 self._models.estimator,
                 self._models.guide,
-                self._options,
+                _for_frames(self._options, task),
                 self._workers,
                 self._models.refiner,
             )
@@ -200,6 +200,13 @@ def _abandon(task: VideoTask, targets: Targets) -> None:
         output.abandon()
         if output.left:
             task.notes.append(f"{output.left} for --resume")
+
+
+def _for_frames(options: VideoOptions, task: VideoTask) -> VideoOptions:
+    """The options; OpenEXR multiplies with alpha by itself, which shall not be done twice."""
+    if task.formats.get("foreground") != "exr":
+        return options
+    return replace(options, pixels=replace(options.pixels, premultiply=False))
 
 
 def _without_resume(remedy: str) -> str:

@@ -20,7 +20,7 @@ from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.sources import Source
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
-from mattecli.media.video.numbered import are_there
+from mattecli.media.video.numbered import are_there, timecodes_path
 from mattecli.media.video.sequence import is_pattern, list_images, stem_of
 from mattecli.media.video.whole import is_whole_video
 from mattecli.settings.video import VideoKind, VideoOptions
@@ -250,7 +250,8 @@ def _first(path: Path) -> Path | None:
         return path if is_there(path) else None
     with suppress(VideoReadError):
         return next(iter(list_images(path)), None)
-    return None
+    times = timecodes_path(path)
+    return times if is_there(times) else None
 
 
 _VIDEOS = Look(is_made=_is_made, is_sound=_is_sound, first=_first, error=VideoWriteError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -85,7 +86,8 @@ def open_targets(
             outputs[kind] = file(folders[kind], encoding, joining)
             notes += plans.notes(name, joining)
         else:
-            outputs[kind] = _images(folders[kind], name, plans, CONTENT[kind])
+            outputs[kind] = _images(folders[kind], name, plans, kind)
+            notes += _image_notes(name, kind)
     return Targets(outputs, point, list(dict.fromkeys(notes)))
 
 
@@ -109,14 +111,17 @@ def _folders(task: VideoTask, fingerprint: str, options: VideoOptions) -> dict[s
     return folders
 
 
-def _images(folder: WorkFolder, name: str, plans: _Plans, content: str) -> Output:
+def _images(folder: WorkFolder, name: str, plans: _Plans, kind: str) -> Output:
     """Numbered images of one kind."""
     own = ("exr", "-format", "half", "-compression", "zip16")
-    codec = Codec(name="exr", arguments=own, pixels=_FLOATS[content])
+    codec = Codec(name="exr", arguments=own, pixels=_FLOATS[CONTENT[kind]])
     plan = plans.encoding(codec, "image2", False)
     if writable_format(name).name == "exr":
         return ExrOutput(folder, plan)
-    return ImageOutput(folder, plan, name)
+    return ImageOutput(folder, plan, name, is_associated=plans.is_associated)
+
+
+_DEEP = re.compile(r"(?:10|12|16|32|48|64)(?:le|be)$")  # ffmpeg's pixel formats above 8 bits
 
 
 class _Plans:
@@ -131,6 +136,7 @@ class _Plans:
         self._span = span
         self._point = point
         self._patience = options.clip.stall_timeout
+        self.is_associated = options.pixels.premultiply
 
     def encoding(self, codec: Codec, muxer: str, turns: bool) -> EncoderPlan:
         """Of one kind."""
@@ -169,6 +175,17 @@ class _Plans:
         return notes
 
 
+def _image_notes(name: str, kind: str) -> list[str]:
+    """What editors may not expect of numbered images of that name, for people."""
+    if writable_format(name).name != "exr":
+        return []
+    if kind == "foreground":
+        return [
+            "OpenEXR: colours are multiplied with alpha, and keep the video's curve, not linear"
+        ]
+    return ["OpenEXR: values keep the video's curve, not linear"]
+
+
 def _frames_until(start: int, info: ClipInfo) -> int:
     """How many frames of a clip of constant rate come before a time, a tenth of one allowed."""
     begin = start * info.time_base - info.origin
@@ -185,6 +202,11 @@ def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:
             "it is interlaced: both fields are cut out as one picture; edges get better if it is"
             " deinterlaced first"
         )
+    coloured = [codec for kind, codec in codecs.items() if CONTENT[kind] != "grey"]
+    if info.depth > 8 and not all(_DEEP.search(codec.pixels) for codec in coloured):
+        notes.append(f"its {info.depth} bits are rounded to 8")
+    if info.colour.transfer == "smpte2084" and coloured:
+        notes.append("what its HDR metadata says of brightness is left out; its curve is kept")
     limited = [codec.name for codec in codecs.values() if codec.name in ("prores", "ffv1")]
     if info.is_yuv and info.colour.is_full_range and limited:
         notes.append(f"its full range is written as limited, since {limited[0]} knows no other")

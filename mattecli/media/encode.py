@@ -30,14 +30,19 @@ _TIFF_BYTES = 7  # the type of a tag that holds opaque bytes
 
 
 def encode_image(
-    image: Array | LazyImage, format: str, *, icc: bytes | None = None, quality: int | None = None
+    image: Array | LazyImage,
+    format: str,
+    *,
+    icc: bytes | None = None,
+    quality: int | None = None,
+    is_associated: bool = False,
 ) -> bytes:
     """An image as a file.
 
     PNG, TIFF, BMP and WebP without ``quality`` are lossless, colours under zero alpha included.
 
     Args:
-        image: H,W (grey), H,W,3 (RGB) or H,W,4 (RGBA, straight); uint8, uint16 or float32. A lazy
+        image: H,W (grey), H,W,3 (RGB) or H,W,4 (RGBA); uint8, uint16 or float32. A lazy
             one is made band by band for PNG, and whole for the others.
         format: a name or suffix of ``media.formats``. EXR holds associated alpha, by its
             specification: colours are multiplied here.
@@ -45,6 +50,7 @@ def encode_image(
             EXR).
         quality: 1..100 for JPEG (default 95, without chroma subsampling) and lossy WebP; the other
             formats have none and ignore it.
+        is_associated: the colours of RGBA are multiplied with alpha already, which TIFF tells.
 
     Raises:
         UsageError: the format cannot hold such pixels, or ``quality`` is out of range.
@@ -60,9 +66,9 @@ def encode_image(
     image = np.asarray(image)
     match row.name:
         case "tiff":
-            return _encode_tiff(image, icc)
+            return _encode_tiff(image, icc, is_associated=is_associated)
         case "exr":
-            return _encode_exr(image)
+            return _encode_exr(image if is_associated else _associated(image))
         case "bmp":
             return opencv.encode(".bmp", _bgr(image))
         case "webp":
@@ -110,14 +116,15 @@ def _encode_png(image: Array | LazyImage, icc: bytes | None) -> bytes:
     return data if icc is None else png.with_icc(data, icc)
 
 
-def _encode_tiff(image: Array, icc: bytes | None) -> bytes:
+def _encode_tiff(image: Array, icc: bytes | None, *, is_associated: bool) -> bytes:
     # LZW is named because older OpenCVs write float colours as LogLuv otherwise, with loss.
     lzw = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW)
     data = opencv.encode(".tiff", _bgr(image), lzw)
     directory = read_directory(data)
     tags: dict[int, TagValues] = {}
     if image.ndim == 3 and image.shape[2] == 4:  # OpenCV leaves the fourth channel unexplained
-        tags[Tag.EXTRA_SAMPLES] = directory.shorts(tiff.UNASSOCIATED_ALPHA)
+        kind = tiff.ASSOCIATED_ALPHA if is_associated else tiff.UNASSOCIATED_ALPHA
+        tags[Tag.EXTRA_SAMPLES] = directory.shorts(kind)
     if icc is not None:
         tags[Tag.ICC_PROFILE] = TagValues(_TIFF_BYTES, len(icc), icc)
     try:
@@ -129,9 +136,11 @@ def _encode_tiff(image: Array, icc: bytes | None) -> bytes:
 def _encode_exr(image: Array) -> bytes:
     if not opencv.has_openexr():
         raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a float TIFF instead")
-    if image.ndim == 3 and image.shape[2] == 4:
-        image = associated(image)
     return opencv.encode(".exr", _bgr(image))
+
+
+def _associated(image: Array) -> Array:
+    return associated(image) if image.ndim == 3 and image.shape[2] == 4 else image
 
 
 def _encode_webp(image: Array, row: Format, icc: bytes | None, quality: int | None) -> bytes:

@@ -104,7 +104,13 @@ def read_picture(
         color = planes.color
         if color.ndim == 2:
             color = cv2.cvtColor(color, cv2.COLOR_GRAY2RGB)
-        return Picture(color=color, alpha=planes.alpha, icc=_rgb_profile(header), full=header.size)
+        return Picture(
+            color=color,
+            alpha=planes.alpha,
+            icc=_rgb_profile(header),
+            full=header.size,
+            frames=header.frames,
+        )
 
 
 @dataclass(frozen=True, slots=True)

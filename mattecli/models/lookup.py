@@ -9,7 +9,13 @@ from mattecli.models.registry import network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.models.store import Store
 
-__all__ = ["built_in_weights", "find_weights", "missing_weights", "model_card"]
+__all__ = [
+    "built_in_weights",
+    "find_weights",
+    "missing_weights",
+    "model_card",
+    "require_weights",
+]
 
 
 def built_in_weights(spec: ModelSpec) -> Path | None:
@@ -60,3 +66,17 @@ def missing_weights(spec: ModelSpec, name: str) -> ModelUnavailableError:
             return ModelUnavailableError(cause, remedy=f"{remedy}, or give --weights FILE")
     remedy = "none are published: give --weights FILE, or run 'mattecli models import FILE'"
     return ModelUnavailableError(cause, remedy=remedy)
+
+
+def require_weights(spec: ModelSpec, given: Path | None = None) -> None:
+    """Refuse a model that could not be loaded, without loading it.
+
+    Args:
+        spec: its row.
+        given: a weights file that the user named.
+
+    Raises:
+        ModelUnavailableError: there are no weights for it here.
+    """
+    if spec.kind == "network" and given is None and find_weights(spec) is None:
+        raise missing_weights(spec, spec.name)

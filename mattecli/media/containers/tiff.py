@@ -18,10 +18,9 @@ from mattecli.media.containers.tiff_tags import (
 )
 from mattecli.records import Size
 
-__all__ = ["UNASSOCIATED_ALPHA", "StoredPixels", "pixels_only", "read_header"]
+__all__ = ["ASSOCIATED_ALPHA", "UNASSOCIATED_ALPHA", "StoredPixels", "pixels_only", "read_header"]
 
-UNASSOCIATED_ALPHA = 2
-_ASSOCIATED_ALPHA = 1
+ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2  # TIFF 6.0, section 18
 _WHITE_IS_ZERO, _BLACK_IS_ZERO = 0, 1
 _RAW_COLOURS = (32803, 34892)  # colour filter array, linear raw
 _COLOURS: dict[int, Literal["grey", "rgb", "palette", "cmyk"]] = {
@@ -129,7 +128,7 @@ def pixels_only(data: bytes) -> StoredPixels:
     return StoredPixels(
         data=plain,
         white_is_zero=white_is_zero,
-        premultiplied=directory.number(Tag.EXTRA_SAMPLES) == _ASSOCIATED_ALPHA,
+        premultiplied=directory.number(Tag.EXTRA_SAMPLES) == ASSOCIATED_ALPHA,
     )
 
 

@@ -26,6 +26,8 @@ from mattecli.records import Array
 __all__ = ["ExrOutput", "ImageOutput", "are_there", "timecodes_path"]
 
 _WRITERS = 2
+_TITLE = "# timecode format v2"
+_SLACK = 2.0  # seconds: file systems' times are coarse
 
 
 def timecodes_path(pattern: Path) -> Path:
@@ -88,8 +90,17 @@ class _NumberedOutput(CountedOutput):
 
     def _set_aside(self) -> None:
         """While images are overwritten, no list of times says that they are complete."""
+        times = timecodes_path(self._pattern)
         with suppress(FileNotFoundError):
-            timecodes_path(self._pattern).replace(self._earlier)
+            with times.open("rb") as stream:
+                is_list = stream.read(len(_TITLE)) == _TITLE.encode()
+            if not is_list:
+                raise VideoWriteError(
+                    "it is no list of times, which would take its place",
+                    path=times,
+                    remedy="move it, or write to another folder",
+                )
+            times.replace(self._earlier)
 
     def _complete_piece(self) -> None:
         self._settle()
@@ -107,7 +118,7 @@ class _NumberedOutput(CountedOutput):
             self._folder.remove()
             raise VideoWriteError("there is no frame to write", path=self._pattern)
         times = dict(_numbers(line) for line in self._times.read_text().splitlines())
-        lines = ["# timecode format v2"]
+        lines = [_TITLE]
         for index in sorted(times):
             ticks = times[index] - self._plan.origin
             lines.append(f"{float(ticks * self._plan.info.time_base * 1000):.6f}")
@@ -119,13 +130,20 @@ class _NumberedOutput(CountedOutput):
     def _remove_longer(self, count: int) -> None:
         """Images of an earlier, longer run that the new ones do not replace.
 
-        Only what a list of times vouches for is removed; other images are named.
+        Only what a list of times vouches for is removed, unless it was changed since; other images
+        are named.
         """
         over = [numbered(self._pattern, n + 1) for n in range(count, _listed(self._earlier))]
         if over and all(path.exists() for path in over):
-            for path in over:
+            made = self._earlier.stat().st_mtime + _SLACK
+            own = [path for path in over if path.stat().st_mtime <= made]
+            for path in own:
                 path.unlink()
-            self.notes.append(f"{len(over)} more images of an earlier run were removed")
+            if own:
+                self.notes.append(f"{len(own)} more images of an earlier run were removed")
+            if len(own) < len(over):
+                changed = next(path for path in over if path.exists())
+                self.notes.append(f"{changed.name} was changed since an earlier run, and stays")
         after = numbered(self._pattern, count + 1)
         if after.exists():
             self.notes.append(f"{after.name} and what follows it are none of this run's images")
@@ -154,11 +172,15 @@ class ImageOutput(_NumberedOutput):
     Args:
         folder, plan: as above.
         format: of the images.
+        is_associated: the colours that come are multiplied with alpha.
     """
 
-    def __init__(self, folder: WorkFolder, plan: EncoderPlan, format: str) -> None:
+    def __init__(
+        self, folder: WorkFolder, plan: EncoderPlan, format: str, *, is_associated: bool = False
+    ) -> None:
         super().__init__(folder, plan)
         self._format = format
+        self._is_associated = is_associated
         self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="image")
         self._pending: deque[Future[None]] = deque()
 
@@ -168,7 +190,8 @@ class ImageOutput(_NumberedOutput):
         self._pending.append(self._pool.submit(self._write, stamp.index, image))
 
     def _write(self, index: int, image: Array) -> None:
-        write_atomically(self._place(index), encode_image(image, self._format), through_link=False)
+        data = encode_image(image, self._format, is_associated=self._is_associated)
+        write_atomically(self._place(index), data, through_link=False)
 
     def _settle(self) -> None:
         while self._pending:
@@ -180,7 +203,11 @@ class ImageOutput(_NumberedOutput):
 
 
 class ExrOutput(_NumberedOutput):
-    """OpenEXR files of half floats, by ffmpeg: values as the video has them, alpha associated."""
+    """OpenEXR files of half floats, by ffmpeg: values as the video has them, alpha associated.
+
+    Args:
+        folder, plan: as above.
+    """
 
     def __init__(self, folder: WorkFolder, plan: EncoderPlan) -> None:
         super().__init__(folder, plan)
@@ -212,10 +239,14 @@ class ExrOutput(_NumberedOutput):
 
 
 def _as_exr(image: Array) -> Array:
-    """Colours multiplied with alpha, as OpenEXR wants them, unless ffmpeg does that itself."""
+    """Colours multiplied with alpha, as OpenEXR wants them, unless ffmpeg does that itself.
+
+    In 16 bits: of 8, ffmpeg makes floats whose white is 0.992.
+    """
+    levels = to_levels(image, np.uint16)
     if image.ndim == 2 or image.shape[2] == 3 or associates_alpha():
-        return image
-    return associated(to_levels(image, np.uint16))
+        return levels
+    return associated(levels)
 
 
 def _numbers(line: str) -> tuple[int, int]:

@@ -1,0 +1,192 @@
+"""What a run does otherwise than a user may think is told, or refused; nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from mattecli.media.images import read_picture
+from tests.conftest import Cli, load, outputs_in, photo, save
+from tests.video_clips import Identity, ffmpeg, make_clip, run_video
+
+RAMP = "geq=r='X*255/(W-1)':g='X*255/(W-1)':b='X*255/(W-1)'"
+
+
+def half(color: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return np.full(color.shape[:2], 0.5, np.float32)
+
+
+def planes(path: Path) -> npt.NDArray[np.float32]:
+    """An EXR file of ffmpeg, as H,W,4 (or 3) floats."""
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    form = "gbrapf32le" if "a" in frame.format.name.replace("gray", "") else "gbrpf32le"
+    return np.asarray(frame.reformat(format=form).to_ndarray(), np.float32)
+
+
+@pytest.fixture
+def ramp(tmp_path: Path) -> Path:
+    return make_clip(
+        tmp_path / "ramp.mkv", "-c:v", "ffv1", "-pix_fmt", "gbrp", frames=2, size=(256, 32),
+        filters=f"format=gbrp,{RAMP}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("premultiply", [False, True])
+def test_openexr_multiplies_once_and_keeps_eight_bits(
+    ramp: Path, tmp_path: Path, premultiply: bool
+) -> None:
+    done = run_video(
+        ramp, tmp_path / "e" / "%d.exr", ("foreground",), Identity(half), premultiply=premultiply
+    )
+    assert done.report.done == 1, done.item.error
+    assert any("multiplied with alpha" in note for note in done.item.notes)
+    exr = planes(tmp_path / "e" / "1.exr")[16]
+    level = np.arange(256) / 255
+    assert np.abs(exr[:, 3] - 0.5).max() < 0.004
+    assert np.abs(exr[:, 0] - level * exr[:, 3]).max() < 0.002
+
+
+def test_white_of_eight_bits_is_one_in_openexr(ramp: Path, tmp_path: Path) -> None:
+    whole = Identity(lambda color: np.ones(color.shape[:2], np.float32))
+    done = run_video(
+        ramp, tmp_path / "e" / "%d.exr", ("composite",), whole, background_fill="white"
+    )
+    assert done.report.done == 1, done.item.error
+    exr = planes(tmp_path / "e" / "1.exr")[16]
+    assert np.abs(exr[:, 0] - np.arange(256) / 255).max() < 0.001
+
+
+def test_a_tiff_says_that_its_colours_are_multiplied(cli: Cli, tmp_path: Path) -> None:
+    rgba = np.dstack([photo(40, 30), np.full((30, 40), 100, np.uint8)])
+    save(tmp_path / "in.png", rgba)
+    trimap = np.repeat(np.uint8([0] * 10 + [128] * 10 + [255] * 20)[None], 30, axis=0)
+    save(tmp_path / "trimap.png", trimap)
+    common = ("matte", "in.png", "--model", "closed-form", "--trimap", "trimap.png")
+    for name, more, tag in (("straight", (), 2), ("product", ("--premultiply",), 1)):
+        done = cli(*common, "-o", f"{name}.tif", *more)
+        assert done.code == 0, done.err
+        with Image.open(tmp_path / f"{name}.tif") as image:
+            assert image.tag_v2[338] == (tag,)  # type: ignore[attr-defined]
+    straight, product = (read_picture(tmp_path / f"{n}.tif") for n in ("straight", "product"))
+    shown = straight.alpha > 50  # type: ignore[operator]
+    apart = np.abs(straight.color.astype(int) - product.color)[shown]
+    assert apart.max() <= 3  # reading divides again
+
+
+def test_trimaps_are_not_written_with_loss(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "mask.png", np.full((8, 8), 255, np.uint8))
+    for words in (("--format", "jpg"), ("-o", "t.jpg")):
+        done = cli("trimap", "mask.png", *words)
+        assert done.code == 2
+        assert "jpeg does not keep the three values of a trimap; use png" in done.err
+
+
+def test_a_name_and_a_format_that_contradict_each_other_are_refused(
+    cli: Cli, tmp_path: Path
+) -> None:
+    save(tmp_path / "mask.png", np.full((8, 8), 255, np.uint8))
+    done = cli("trimap", "mask.png", "--format", "png", "-o", "t.webp")
+    assert done.code == 2
+    assert "t.webp: --format png contradicts its name" in done.err
+    assert cli("trimap", "mask.png", "--format", "tiff", "-o", "t.tif").code == 0
+
+
+def test_a_refused_run_does_not_undo_what_is_done(cli: Cli, tmp_path: Path) -> None:
+    for number in range(2):
+        save(tmp_path / "in" / f"{number}.png", photo(16, 16, seed=number))
+    assert cli("trimap", "in", "-o", "out").code == 0
+    assert cli("trimap", "in", "-o", "out", "--existing", "error").code == 1
+    assert "2 skipped" in cli("trimap", "in", "-o", "out", "--existing", "skip").err
+    assert "there was nothing to do" in cli("trimap", "in", "-o", "out", "--retry-failed").err
+
+
+def test_a_list_of_times_takes_no_other_file_s_place(ramp: Path, tmp_path: Path) -> None:
+    out = tmp_path / "o"
+    out.mkdir()
+    (out / "timecodes.txt").write_text("mine\n")
+    done = run_video(ramp, out / "%d.png", ("alpha",), Identity(half))
+    assert done.item.error is not None
+    assert "timecodes.txt: it is no list of times" in done.item.error
+    refused = run_video(ramp, out / "%d.png", ("alpha",), Identity(half), existing="error")
+    assert "timecodes.txt: exists already" in (refused.item.error or "")
+    assert (out / "timecodes.txt").read_text() == "mine\n"
+
+
+def test_an_image_that_was_changed_since_outlives_a_shorter_run(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mp4", frames=5, size=(32, 32))
+    out = tmp_path / "o" / "%d.png"
+    run_video(clip, out, ("alpha",), Identity(half))
+    mine = save(out.with_name("4.png"), photo(32, 32))
+    later = time.time() + 60
+    os.utime(mine, (later, later))
+    done = run_video(clip, out, ("alpha",), Identity(half), end="2f")
+    assert done.report.done == 1, done.item.error
+    assert sorted(path.name for path in outputs_in(out.parent) if path.suffix == ".png") == [
+        "1.png", "2.png", "4.png",
+    ]  # fmt: skip
+    assert "4.png was changed since an earlier run, and stays" in done.item.notes
+
+
+def test_bits_and_brightness_that_get_lost_are_told(tmp_path: Path) -> None:
+    source = tmp_path / "hdr.mkv"
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=0.3", "-vf",
+        "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc",
+        "-c:v", "ffv1", "-pix_fmt", "yuv420p10le", source,
+    )  # fmt: skip
+    done = run_video(source, tmp_path / "o.webm", ("foreground",), Identity(half))
+    assert done.report.done == 1, done.item.error
+    assert "its 10 bits are rounded to 8" in done.item.notes
+    assert any("HDR metadata" in note for note in done.item.notes)
+    deep = run_video(source, tmp_path / "o.mov", ("foreground",), Identity(half))
+    assert not any("rounded" in note for note in deep.item.notes)
+
+
+@pytest.mark.parametrize("command", ["matte", "trimap", "composite", "video"])
+def test_a_dry_run_tells_of_inputs_that_are_not_there(command: str, cli: Cli) -> None:
+    done = cli(command, "nosuch.png" if command != "video" else "no.mp4", "-o", "out/", "--dry-run")
+    assert done.code == 1
+    assert "there is no such file" in done.err
+
+
+def test_a_dry_run_tells_of_weights_that_are_not_there(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "p.png", photo(16, 16))
+    done = cli("matte", "p.png", "--model", "dim", "--trimap", "auto", "-o", "out/", "--dry-run")
+    assert done.code == 3
+    assert "there are no weights for dim here" in done.err
+
+
+def test_a_trimap_that_no_model_can_use_is_told(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "white.png", np.full((20, 20), 255, np.uint8))
+    done = cli("trimap", "white.png", "--json")
+    assert done.code == 0
+    (note,) = json.loads(done.out.splitlines()[0])["notes"]
+    assert note.startswith("no model can use it: ")
+    assert cli("trimap", "trimaps/white-trimap.png", "--check").code == 1
+
+
+def test_only_the_first_of_several_pictures_is_told(cli: Cli, tmp_path: Path) -> None:
+    first = Image.fromarray(photo(48, 32))
+    second = Image.fromarray(photo(48, 32, seed=1))
+    for name in ("a.gif", "b.tif", "c.webp", "d.png"):
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+    done = cli("matte", "a.gif", "b.tif", "c.webp", "d.png", "-w", "alpha", "--size", "64")
+    assert done.code == 0, done.err
+    assert done.err.count("the first of the 2 pictures in it") == 4
+    assert load(tmp_path / "mattes" / "a-alpha.png").shape == (32, 48)
+
+
+def test_verify_looks_at_the_package_s_own_weights_too(cli: Cli) -> None:
+    done = cli("models", "verify")
+    assert done.code == 0, done.err
+    for name in ("modnet", "shm", "bgmv2"):
+        assert name in done.err + done.out.decode()
