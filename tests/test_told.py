@@ -190,3 +190,50 @@ def test_verify_looks_at_the_package_s_own_weights_too(cli: Cli) -> None:
     assert done.code == 0, done.err
     for name in ("modnet", "shm", "bgmv2"):
         assert name in done.err + done.out.decode()
+
+
+def test_options_without_effect_are_told(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "p.png", photo(48, 32))
+    common = ("matte", "p.png", "-w", "alpha", "--size", "64")
+    idle = ("--dilate", "40", "--margin", "9", "--background-fill", "red", "--premultiply")
+    done = cli(*common, *idle)
+    assert done.code == 0, done.err
+    assert (
+        "without effect on what is written: --dilate, --background-fill, --premultiply, --margin"
+        in done.err
+    )
+    assert "without effect" not in cli(*common, "--crop", "subject", "--margin", "9").err
+
+
+def test_a_report_holds_what_was_asked_of_the_model(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "p.png", photo(48, 32))
+    for words, asked in (
+        (("--size", "64"), {"size": 64}),
+        (("--set", "short_side=96"), {"set": ["short_side=96"]}),
+    ):
+        assert cli("matte", "p.png", "-w", "alpha", *words, "--report", "r.jsonl").code == 0
+        record = json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])
+        assert record["settings"]["model_options"] == asked
+
+
+def test_a_rate_for_images_is_not_silently_that_of_a_video(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mp4", frames=3, size=(32, 32))
+    done = run_video(clip, tmp_path / "o.mkv", ("alpha",), Identity(half), fps="50")
+    assert "--fps is for numbered images: it keeps its own rate" in done.item.notes
+
+
+def test_what_nobody_foresaw_is_one_line_but_for_debug(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_given: object, **_more: object) -> None:
+        raise ZeroDivisionError("a bug\nof ours")
+
+    save(tmp_path / "mask.png", np.full((8, 8), 255, np.uint8))
+    monkeypatch.setattr("mattecli.jobs.trimap.make_trimaps", broken)
+    done = cli("trimap", "mask.png")
+    assert done.code == 1
+    assert done.err == (
+        "mattecli: unexpected failure (ZeroDivisionError: a bug of ours); run it with --debug and"
+        " report it\n"
+    )
+    assert "Traceback" in cli("trimap", "mask.png", "--debug").err

@@ -172,6 +172,10 @@ def finish(command: Callable[[], object], usage_error: type[Exception], *, debug
         where = f"{shown_path(os.fsdecode(error.filename))}: " if error.filename else ""
         _explain(f"{where}{error.strerror or error}; nothing more was done", debug=debug)
         return 1
+    except Exception as error:  # noqa: BLE001 - the last boundary: one line unless for --debug
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _explain(f"unexpected failure ({what}); run it with --debug and report it", debug=debug)
+        return 1
 
 
 def _silence_stdout() -> None:

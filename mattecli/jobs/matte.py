@@ -24,7 +24,8 @@ from mattecli.jobs.plan import (
 )
 from mattecli.jobs.refining import refinement
 from mattecli.jobs.runner import Observer, Silent, run_recipe
-from mattecli.jobs.work import journalled_work
+from mattecli.jobs.unused import unused_in_matte
+from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_picture
@@ -57,6 +58,8 @@ def matte_images(
     require_crew(options.engine, crew)
     spec = choose_spec(options.model, options.device)
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
+    if remark := unused_in_matte(options):
+        observer.note(remark)
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
     work = journalled_work(
@@ -64,7 +67,11 @@ def matte_images(
         options,
         _FOLDER,
         lambda: made_with(spec, options),
-        settings={"options": asdict(options.pixels), "finish": asdict(options.finish)},
+        settings={
+            "options": asdict(options.pixels),
+            "finish": asdict(options.finish),
+            "model_options": as_settings(options.model),
+        },
         read=(options.model.weights, options.pixels.background_fill),
     )
     if options.model.model is None:

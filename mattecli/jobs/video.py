@@ -16,6 +16,7 @@ from mattecli.jobs.opening import OpenedModels, open_models
 from mattecli.jobs.plan import files_read
 from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
+from mattecli.jobs.unused import unused_in_video
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_checks import check_options, check_tasks
 from mattecli.jobs.video_journal import open_video_journal
@@ -28,6 +29,7 @@ from mattecli.jobs.video_steps import FrameSteps, as_matte_options
 from mattecli.jobs.video_stored import by_way_of_here, refuse_unstorable
 from mattecli.jobs.video_targets import Targets, open_targets
 from mattecli.jobs.video_watch import Progress, SilentVideo, VideoObserver
+from mattecli.jobs.work import as_settings
 from mattecli.jobs.workspace import Workspace
 from mattecli.records import ItemRecord, Report
 from mattecli.settings.video import VideoOptions
@@ -59,6 +61,8 @@ def matte_videos(
     observer = observer or SilentVideo()
     require_crew(options.engine, crew)
     check_options(options)
+    if remark := unused_in_video(options):
+        observer.note(remark)
     tasks = _plan(options)
     # A journal tells models apart by their weights; of a caller's own estimator it knows nothing.
     journal = open_video_journal(options) if estimator is None else None
@@ -66,7 +70,10 @@ def matte_videos(
         tasks = journal.applied(tasks, options.target)
     if options.run.dry_run:
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
-    settings = {"options": asdict(options.pixels)}
+    settings = {
+        "options": asdict(options.pixels),
+        "model_options": as_settings(options.model),
+    }
     read = files_read(options.source, options.model.weights, options.pixels.background_fill)
     work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
     if crew is not None:
@@ -167,6 +174,8 @@ class _Job:
             span = parse_span(self._options.clip, footage)
             targets = open_targets(task, footage, span, self._models.facts, self._options)
             task.notes += targets.notes if task.part is None else []
+            if self._options.clip.fps is not None and footage.clip is not None:
+                task.notes.append("--fps is for numbered images: it keeps its own rate")
             run = VideoRun(task, footage, span, targets, self._options, bounds)
             steps = FrameSteps(
                 self._models.estimator,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -10,9 +12,9 @@ from mattecli.jobs.account import Work
 from mattecli.jobs.journal import open_journal
 from mattecli.jobs.plan import files_read, goes_to_one_place
 from mattecli.jobs.task import Task
-from mattecli.settings import InputOptions, OutputOptions
+from mattecli.settings import InputOptions, ModelOptions, OutputOptions
 
-__all__ = ["journalled_work"]
+__all__ = ["as_settings", "journalled_work"]
 
 T = TypeVar("T", bound=Task)
 
@@ -25,6 +27,16 @@ class _Places(Protocol):
 
     @property
     def target(self) -> OutputOptions: ...
+
+
+def as_settings(options: ModelOptions) -> dict[str, object]:
+    """What was asked of a model, for the report; without what was not."""
+    asked = asdict(options).items()
+    return {
+        name: os.fspath(value) if isinstance(value, Path) else value
+        for name, value in asked
+        if value not in (None, False, (), "auto")
+    }
 
 
 def journalled_work(
