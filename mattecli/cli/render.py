@@ -167,15 +167,19 @@ def finish(command: Callable[[], object], usage_error: type[Exception], *, debug
         _silence_stdout()
         _explain("standard output was closed by its reader", debug=debug)
         return 1
-    except OSError as error:
-        _silence_stdout()
-        where = f"{shown_path(os.fsdecode(error.filename))}: " if error.filename else ""
-        _explain(f"{where}{error.strerror or error}; nothing more was done", debug=debug)
-        return 1
     except Exception as error:  # noqa: BLE001 - the last boundary: one line unless for --debug
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        _explain(f"unexpected failure ({what}); run it with --debug and report it", debug=debug)
+        _silence_stdout()
+        _explain(_unforeseen(error), debug=debug)
         return 1
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line on what the system refused, or on a bug."""
+    if isinstance(error, OSError):
+        where = f"{shown_path(os.fsdecode(error.filename))}: " if error.filename else ""
+        return f"{where}{error.strerror or error}; nothing more was done"
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"unexpected failure ({what}); run it with --debug and report it"
 
 
 def _silence_stdout() -> None:
