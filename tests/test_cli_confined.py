@@ -161,14 +161,31 @@ def test_nothing_to_do_is_said(cli: Cli, masks: Path) -> None:
     assert (done.code, "there was nothing to do" in done.err) == (0, True)
 
 
+@pytest.fixture
+def cutout(tmp_path: Path) -> Path:
+    rgba = np.dstack([np.repeat(MASK[..., None], 3, axis=2), MASK])
+    return save(tmp_path / "cutouts" / "a.png", rgba)
+
+
 @pytest.mark.parametrize("damage", ["empty", "junk", "cut off"])
 @pytest.mark.parametrize("format", ["png", "jpg", "webp", "tiff"])
 def test_what_was_damaged_since_is_made_again(
-    cli: Cli, masks: Path, damage: str, format: str
+    cli: Cli, cutout: Path, damage: str, format: str
 ) -> None:
-    again = ("trimap", masks / "a.png", "-o", "out", "--existing", "skip", "--format", format)
+    again = (
+        "composite",
+        cutout,
+        "-b",
+        "red",
+        "-o",
+        "out",
+        "--existing",
+        "skip",
+        "--format",
+        format,
+    )
     assert cli(*again).code == 0
-    output = Path("out", f"a-trimap.{format}")
+    output = Path("out", f"a-composite.{format}")
     whole = output.read_bytes()
     less = len(whole) // 2 if format == "tiff" else len(whole) - 3
     output.write_bytes({"empty": b"", "junk": b"junk" * 99, "cut off": whole[:less]}[damage])
@@ -183,10 +200,21 @@ def test_what_was_damaged_since_is_made_again(
 
 
 @pytest.mark.parametrize("format", ["png", "jpg", "webp"])
-def test_what_others_add_to_a_picture_is_no_damage(cli: Cli, masks: Path, format: str) -> None:
-    again = ("trimap", masks / "a.png", "-o", "out", "--existing", "skip", "--format", format)
+def test_what_others_add_to_a_picture_is_no_damage(cli: Cli, cutout: Path, format: str) -> None:
+    again = (
+        "composite",
+        cutout,
+        "-b",
+        "red",
+        "-o",
+        "out",
+        "--existing",
+        "skip",
+        "--format",
+        format,
+    )
     assert cli(*again).code == 0
-    output = Path("out", f"a-trimap.{format}")
+    output = Path("out", f"a-composite.{format}")
     output.write_bytes(output.read_bytes() + bytes(999))
     longer = output.read_bytes()
     assert "damaged" not in cli(*again).err
