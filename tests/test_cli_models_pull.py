@@ -61,7 +61,7 @@ def test_pull_puts_the_file_in_the_store_and_works_offline_afterwards(
     server.status = 404
     assert cli("models", "pull", "bgmv2").out == done.out
     assert cli("models", "path", "bgmv2").out == done.out
-    assert cli("models", "verify").out.decode() == f"bgmv2\tok\t{digest}\n"
+    assert f"bgmv2\tok\t{digest}\n" in cli("models", "verify").out.decode()
     assert len(server.asked) == 1
     facts = json.loads(cli("models", "info", "bgmv2", "--json").out)
     assert (facts["weights"], facts["sha256"], facts["path"]) == ("here", digest, str(file))

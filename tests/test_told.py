@@ -133,7 +133,7 @@ def test_an_image_that_was_changed_since_outlives_a_shorter_run(tmp_path: Path) 
     assert sorted(path.name for path in outputs_in(out.parent) if path.suffix == ".png") == [
         "1.png", "2.png", "4.png",
     ]  # fmt: skip
-    assert "4.png was changed since an earlier run, and stays" in done.item.notes
+    assert "4.png is newer than the run that made it, and stays" in done.item.notes
 
 
 def test_bits_and_brightness_that_get_lost_are_told(tmp_path: Path) -> None:
@@ -237,3 +237,25 @@ def test_what_nobody_foresaw_is_one_line_but_for_debug(
         " report it\n"
     )
     assert "Traceback" in cli("trimap", "mask.png", "--debug").err
+
+
+def test_a_thumbnail_in_a_tiff_is_no_second_picture(tmp_path: Path) -> None:
+    whole, small = Image.fromarray(photo(48, 32)), Image.fromarray(photo(12, 8))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    whole.save(tmp_path / "t.tif", save_all=True, append_images=[small])
+    assert read_picture(tmp_path / "t.tif").frames == 1
+
+
+def test_a_refused_list_of_times_leaves_the_other_outputs_as_they_were(
+    ramp: Path, tmp_path: Path
+) -> None:
+    kinds = ("alpha", "fill")
+    first = run_video(ramp, f"{tmp_path}/o/", kinds, Identity(half), format="png")
+    assert first.report.done == 1, first.item.error
+    lists = sorted((tmp_path / "o").rglob("*timecodes.txt"))
+    assert len(lists) == 2
+    kept = lists[0].read_text()
+    lists[1].write_text("mine\n")
+    again = run_video(ramp, f"{tmp_path}/o/", kinds, Identity(half), format="png")
+    assert "it is no list of times" in (again.item.error or "")
+    assert lists[0].read_text() == kept

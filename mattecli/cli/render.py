@@ -178,7 +178,8 @@ def _unforeseen(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{shown_path(os.fsdecode(error.filename))}: " if error.filename else ""
         return f"{where}{error.strerror or error}; nothing more was done"
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    cause = error.__cause__ or error.__context__ or error  # the parser wraps some
+    what = " ".join(f"{type(cause).__name__}: {cause}".split())
     return f"unexpected failure ({what}); run it with --debug and report it"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mattecli.cli.progress import Meter
+from mattecli.cli.progress import Meter, say
 from mattecli.cli.render import Console
 
 if TYPE_CHECKING:
@@ -38,9 +38,11 @@ class VideoConsole(Console):
         self._meter.moved(progress.done, lambda: _line(progress), rates=rates)
 
     def item(self, record: ItemRecord) -> None:
-        """One video has ended."""
+        """One video has ended; of those made elsewhere nothing is told before."""
         self._leave()
         super().item(record)
+        if self._total > 1 and not self._quiet:
+            say(self._progress())
 
 
 def _line(progress: Progress) -> str:

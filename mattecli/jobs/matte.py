@@ -29,6 +29,7 @@ from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_picture
+from mattecli.models.registry import find_spec
 from mattecli.models.spec import ModelSpec
 from mattecli.records import Picture, Report
 from mattecli.settings import MatteOptions, PixelOptions
@@ -92,6 +93,8 @@ def _require_weights(spec: ModelSpec, options: MatteOptions) -> None:
 
     if "@" not in (options.model.model or ""):
         require_weights(spec, options.model.weights)
+    if refinement(spec, options) == "dim":
+        require_weights(find_spec("dim"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,9 @@ def begin_run(work: Work[T], run: RunOptions, observer: Observer) -> None:
     _check_places(work, run)
     if run.dry_run:
         return
-    places = (path for task in work.tasks for path in task.outputs.values() if path is not None)
+    # Of folders alone: a script may write one named file after the other.
+    in_folders = (task for task in work.tasks if task.root is not None)
+    places = (path for task in in_folders for path in task.outputs.values() if path is not None)
     for folder in {path.parent for path in places}:
         remove_leftovers(folder)
     if journal is None:
@@ -242,7 +244,8 @@ def foreseen(task: Task) -> ItemRecord:
 def _absent(task: Task) -> MattecliError | None:
     """That an input that was named is not there; of stores and numbered images nothing is asked."""
     path = task.source.path
-    if task.source.is_stdin or is_stored(path) or "%" in path.name or os.path.lexists(path):
+    is_known = task.source.is_found or task.source.is_stdin or is_stored(path)
+    if is_known or "%" in path.name or os.path.lexists(path):
         return None
     return ImageReadError("there is no such file", path=path, remedy="check the name")
 

@@ -23,6 +23,7 @@ from mattecli.settings.video import VideoOptions
 __all__ = ["companions_of", "fingerprint_of", "identity"]
 
 _SAMPLED = 1 << 16
+_PIXELS_OF = 2  # counts changes of what frames look like between releases
 
 
 def fingerprint_of(
@@ -35,6 +36,7 @@ def fingerprint_of(
     """A digest of all that decides what frames look like: settings, model, files that are read."""
     told = {
         "version": __version__,
+        "pixels_of": _PIXELS_OF,
         "source": identity(footage.path),
         "span": (span.start, span.end),
         "companions": companions_of(options),

@@ -21,6 +21,8 @@ from mattecli.settings.video import VideoOptions
 
 __all__ = ["by_way_of_here", "refuse_unstorable"]
 
+_DISK_IS_FULL = "the disk is "  # full, or nearly
+
 
 def refuse_unstorable(tasks: Sequence[VideoTask], options: VideoOptions) -> None:
     """Refuse what videos cannot do with a store, before the night's work.
@@ -92,8 +94,14 @@ def _rename(error: MattecliError, here: VideoTask, task: VideoTask, folder: Path
     """Have an error speak of what the user named, not of a copy in a folder that goes away."""
     if error.path == here.source.path:
         error.path = task.source.path
-    elif isinstance(error, VideoWriteError) and isinstance(task.first_place, StorePath):
-        error.path = task.first_place
+        return
+    if not isinstance(error, VideoWriteError):
+        return
+    kinds = [kind for kind, path in here.outputs.items() if path == error.path]
+    if kinds:
+        error.path = task.outputs[kinds[0]]
+    if _DISK_IS_FULL in error.cause and isinstance(task.first_place, StorePath):
+        error.path = error.path or task.first_place
         error.cause += f" (in the folder for temporary files, {folder.parent})"
         error.remedy = "set TMPDIR to a folder with room, and run it again"
 

@@ -69,26 +69,40 @@ def open_targets(
     notes = _source_notes(info, codecs)
     if any(folder.was_other for folder in folders.values()):
         notes.append("what an earlier run left was made otherwise; begun anew")
-    if task.part is None:
-        point = _resume_point(folders, footage, span, options)
-    else:
-        point = _part_point(folders, footage, task.part, options)
-    plans = _Plans(footage, span, point, options)
-    outputs: dict[str, Output] = {}
-    for kind, name in task.formats.items():
-        if kind not in folders:
-            outputs[kind] = StreamOutput(plans.encoding(codecs[kind], MUXERS[name], False))
-        elif name in CONTAINERS:
-            container = CONTAINERS[name]
-            encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
-            joining = plans.joining(name, CONTENT[kind])
-            file = FileOutput if task.part is None else PartOutput
-            outputs[kind] = file(folders[kind], encoding, joining)
-            notes += plans.notes(name, joining)
+    try:
+        if task.part is None:
+            point = _resume_point(folders, footage, span, options)
         else:
-            outputs[kind] = _images(folders[kind], name, plans, kind)
-            notes += _image_notes(name, kind)
+            point = _part_point(folders, footage, task.part, options)
+        plans = _Plans(footage, span, point, options)
+        outputs = {kind: _output(task, kind, folders, codecs, plans) for kind in task.formats}
+    except BaseException:
+        for folder in folders.values():
+            folder.close()
+        raise
+    for kind, name in task.formats.items():
+        if kind in folders:
+            notes += plans.notes(name, kind) if name in CONTAINERS else _image_notes(name, kind)
     return Targets(outputs, point, list(dict.fromkeys(notes)))
+
+
+def _output(
+    task: VideoTask,
+    kind: str,
+    folders: Mapping[str, WorkFolder],
+    codecs: Mapping[str, Codec],
+    plans: _Plans,
+) -> Output:
+    """The output of one kind: to a stream, a file, a part of one, or numbered images."""
+    name = task.formats[kind]
+    if kind not in folders:
+        return StreamOutput(plans.encoding(codecs[kind], MUXERS[name], False))
+    if name not in CONTAINERS:
+        return _images(folders[kind], name, plans, kind)
+    container = CONTAINERS[name]
+    encoding = plans.encoding(codecs[kind], container.segment[0], container.turns)
+    file = FileOutput if task.part is None else PartOutput
+    return file(folders[kind], encoding, plans.joining(name, CONTENT[kind]))
 
 
 def _folders(task: VideoTask, fingerprint: str, options: VideoOptions) -> dict[str, WorkFolder]:
@@ -166,9 +180,9 @@ class _Plans:
             patience=self._patience,
         )
 
-    def notes(self, name: str, joining: JoinPlan) -> list[str]:
+    def notes(self, name: str, kind: str) -> list[str]:
         """What the container of that name cannot keep, for people."""
-        container = CONTAINERS[name]
+        container, joining = CONTAINERS[name], self.joining(name, CONTENT[kind])
         notes = [*stream_notes(self._joined, container), *animation_notes(joining)]
         if container.resolution and self._info.time_base.denominator > 1000:
             notes.append(f".{name} keeps times to {container.resolution} only")

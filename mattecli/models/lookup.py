@@ -78,5 +78,9 @@ def require_weights(spec: ModelSpec, given: Path | None = None) -> None:
     Raises:
         ModelUnavailableError: there are no weights for it here.
     """
-    if spec.kind == "network" and given is None and find_weights(spec) is None:
+    if spec.kind != "network":
+        return
+    if given is not None and not given.is_file():
+        raise ModelUnavailableError("there is no such file", path=given, remedy="check the name")
+    if given is None and find_weights(spec) is None:
         raise missing_weights(spec, spec.name)

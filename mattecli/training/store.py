@@ -161,12 +161,14 @@ def _is_made(index: Path, source: str, data: Path) -> bool:
     if not index.exists():
         return False
     told = json.loads(index.read_text())
+    if told.get("version") != _VERSION:
+        return False
     if told.get("source", source) != source:
         raise UsageError(
             f"{index.parent} holds other pictures than {data}",
             remedy="remove it, or choose another folder",
         )
-    return bool(told.get("version") == _VERSION)
+    return True
 
 
 class _Layers:

@@ -202,18 +202,33 @@ def _layout(data: bytes) -> _Layout:
 
 
 def count_directories(data: bytes) -> int:
-    """How many directories are chained, up to one that is missing or comes twice; at least 1."""
+    """How many pictures are chained, up to one that is missing or comes twice; at least 1.
+
+    Smaller copies of a picture (thumbnails, levels of a pyramid) do not count.
+    """
     layout = _layout(data)
     seen: set[int] = set()
+    copies = 0
     at = layout.number(layout.offset, data, layout.first_offset_at)
     while at and at not in seen and len(seen) < _MAX_DIRECTORIES:
         try:
-            following = layout.number(layout.offset, data, layout.rows(data, at).stop)
+            rows = layout.rows(data, at)
+            copies += _is_copy(layout, data[rows])
+            following = layout.number(layout.offset, data, rows.stop)
         except ImageReadError:
             following = 0
         seen.add(at)
         at = following
-    return max(1, len(seen))
+    return max(1, len(seen) - copies)
+
+
+def _is_copy(layout: _Layout, rows: bytes) -> bool:
+    """Whether a directory's entries say that its picture is a smaller copy (bit 0 of tag 254)."""
+    for tag, _kind, _values, inline in layout.entry.iter_unpack(rows):
+        if tag == Tag.SUBFILE_TYPE:
+            (kind,) = struct.unpack_from(layout.order + "I", inline)
+            return bool(kind & 1)
+    return False
 
 
 def rewritten(data: bytes, directory: Directory, changes: Mapping[int, TagValues]) -> bytes:

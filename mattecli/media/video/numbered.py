@@ -52,6 +52,21 @@ def _listed(times: Path) -> int:
     return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
+def _require_own_list(times: Path) -> None:
+    """Refuse to write a list of times over another file.
+
+    Raises:
+        VideoWriteError: there is one of its name.
+    """
+    with suppress(FileNotFoundError), times.open("rb") as stream:
+        if stream.read(len(_TITLE)) != _TITLE.encode():
+            raise VideoWriteError(
+                "it is no list of times, which would take its place",
+                path=times,
+                remedy="move it, or write to another folder",
+            )
+
+
 class _NumberedOutput(CountedOutput):
     """Numbered images; each appears whole. At the end a list of their times.
 
@@ -62,6 +77,7 @@ class _NumberedOutput(CountedOutput):
     """
 
     def __init__(self, folder: WorkFolder, plan: EncoderPlan) -> None:
+        _require_own_list(timecodes_path(folder.target))
         super().__init__(folder)
         self._plan = plan
         self._pattern = folder.target
@@ -90,17 +106,8 @@ class _NumberedOutput(CountedOutput):
 
     def _set_aside(self) -> None:
         """While images are overwritten, no list of times says that they are complete."""
-        times = timecodes_path(self._pattern)
         with suppress(FileNotFoundError):
-            with times.open("rb") as stream:
-                is_list = stream.read(len(_TITLE)) == _TITLE.encode()
-            if not is_list:
-                raise VideoWriteError(
-                    "it is no list of times, which would take its place",
-                    path=times,
-                    remedy="move it, or write to another folder",
-                )
-            times.replace(self._earlier)
+            timecodes_path(self._pattern).replace(self._earlier)
 
     def _complete_piece(self) -> None:
         self._settle()
@@ -122,6 +129,7 @@ class _NumberedOutput(CountedOutput):
         for index in sorted(times):
             ticks = times[index] - self._plan.origin
             lines.append(f"{float(ticks * self._plan.info.time_base * 1000):.6f}")
+        _require_own_list(timecodes_path(self._pattern))
         self._remove_longer(len(times))
         text = "\n".join(lines) + "\n"
         write_atomically(timecodes_path(self._pattern), text.encode(), through_link=False)
@@ -143,7 +151,7 @@ class _NumberedOutput(CountedOutput):
                 self.notes.append(f"{len(own)} more images of an earlier run were removed")
             if len(own) < len(over):
                 changed = next(path for path in over if path.exists())
-                self.notes.append(f"{changed.name} was changed since an earlier run, and stays")
+                self.notes.append(f"{changed.name} is newer than the run that made it, and stays")
         after = numbered(self._pattern, count + 1)
         if after.exists():
             self.notes.append(f"{after.name} and what follows it are none of this run's images")
@@ -163,6 +171,9 @@ class _NumberedOutput(CountedOutput):
         self._leave()
 
     def _leave(self) -> None:
+        times = timecodes_path(self._pattern)
+        if not self._folder.pieces and self._earlier.exists() and not times.exists():
+            self._earlier.replace(times)
         self._folder.close()
 
 

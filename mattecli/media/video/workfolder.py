@@ -83,8 +83,7 @@ class WorkFolder:
         if earlier is not None and _fingerprint(earlier[0]) == self._fingerprint:
             sound = self._sound(earlier[1:])
             self.pieces = sound
-            if len(sound) < len(earlier) - 1:  # lines of lost pieces would hide those to come
-                self._rewrite(earlier[0], sound)
+            self._cut_off(len(sound))  # lines of lost pieces would hide those to come
         else:
             self.was_other = bool(earlier and len(earlier) > 1)
             self._clear()
@@ -98,14 +97,17 @@ class WorkFolder:
     def keep(self, count: int) -> None:
         """Keep the first ``count`` pieces only."""
         if count < len(self.pieces):
-            self._rewrite(self._read()[0], self.pieces[:count])
+            self._cut_off(count)
+            self.pieces = self.pieces[:count]
 
-    def _rewrite(self, header: dict[str, Any], pieces: Sequence[Piece]) -> None:
-        self._journal.truncate(0)
-        self._append(header)
-        self.pieces = []
-        for piece in pieces:
-            self.add(piece)
+    def _cut_off(self, count: int) -> None:
+        """Keep the journal's lines of the first ``count`` pieces only."""
+        file = self._journal.fileno()
+        data = os.pread(file, os.fstat(file).st_size, 0)
+        lines = [line for line in data.splitlines(keepends=True) if _is_entry(line)]
+        kept = b"".join(lines[: count + 1])
+        if data.startswith(kept):
+            os.ftruncate(file, len(kept))
 
     def add(self, piece: Piece) -> None:
         """A piece is complete on disk.
@@ -252,6 +254,14 @@ class WorkFolder:
                 shutil.rmtree(entry)
             elif entry.name != _JOURNAL:
                 entry.unlink()
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):  # one that was cut off by a crash
+        return False
+    return line.endswith(b"\n")
 
 
 def _place(target: Path, part: int | None) -> Path:
