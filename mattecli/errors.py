@@ -36,6 +36,7 @@ __all__ = [
     "VideoWriteError",
     "shown_path",
     "shown_text",
+    "unexpected",
 ]
 
 
@@ -47,6 +48,12 @@ def shown_path(path: str | os.PathLike[str]) -> str:
 def shown_text(text: str) -> str:
     """Text of a file or a server as one printable line, escaped as in `shown_path`."""
     return "".join(_shown(char) for char in text)
+
+
+def unexpected(error: BaseException) -> str:
+    """One line on what nobody foresaw: a bug."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"unexpected failure ({what}); run it with --debug and report it"
 
 
 def _shown(char: str) -> str:

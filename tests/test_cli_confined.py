@@ -167,23 +167,18 @@ def cutout(tmp_path: Path) -> Path:
     return save(tmp_path / "cutouts" / "a.png", rgba)
 
 
+def kept(cutout: Path, format: str) -> list[str | Path]:
+    """A command line that leaves a sound output as it is."""
+    where = ["-b", "red", "-o", "out", "--format", format]
+    return ["composite", cutout, *where, "--existing", "skip"]
+
+
 @pytest.mark.parametrize("damage", ["empty", "junk", "cut off"])
 @pytest.mark.parametrize("format", ["png", "jpg", "webp", "tiff"])
 def test_what_was_damaged_since_is_made_again(
     cli: Cli, cutout: Path, damage: str, format: str
 ) -> None:
-    again = (
-        "composite",
-        cutout,
-        "-b",
-        "red",
-        "-o",
-        "out",
-        "--existing",
-        "skip",
-        "--format",
-        format,
-    )
+    again = kept(cutout, format)
     assert cli(*again).code == 0
     output = Path("out", f"a-composite.{format}")
     whole = output.read_bytes()
@@ -201,18 +196,7 @@ def test_what_was_damaged_since_is_made_again(
 
 @pytest.mark.parametrize("format", ["png", "jpg", "webp"])
 def test_what_others_add_to_a_picture_is_no_damage(cli: Cli, cutout: Path, format: str) -> None:
-    again = (
-        "composite",
-        cutout,
-        "-b",
-        "red",
-        "-o",
-        "out",
-        "--existing",
-        "skip",
-        "--format",
-        format,
-    )
+    again = kept(cutout, format)
     assert cli(*again).code == 0
     output = Path("out", f"a-composite.{format}")
     output.write_bytes(output.read_bytes() + bytes(999))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
 from mattecli.jobs.video import SilentVideo, matte_videos
-from mattecli.records import ItemRecord, Report, Size
+from mattecli.records import ItemRecord, Report
 from mattecli.settings import InputOptions, ModelOptions
 from mattecli.settings.video import (
     ClipOptions,
@@ -93,13 +93,7 @@ class Identity(Estimator):
         self._alpha = alpha
 
     def prepare(self, photo: Photo) -> Prepared:
-        return Prepared(
-            color=photo.color,
-            inner=Size.of(photo.color),
-            full=photo.full,
-            trimap=photo.trimap,
-            background=photo.background,
-        )
+        return Prepared.whole(photo)
 
     def estimate(self, group: Sequence[Prepared]) -> list[Matte]:
         return [Matte(alpha=self._of(item.color)) for item in group]

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mattecli.cli.progress import Meter, say
-from mattecli.errors import MattecliError, UsageError, shown_path
+from mattecli.errors import MattecliError, UsageError, shown_path, unexpected
 from mattecli.interruption import forget_interrupts, interrupt
 
 if TYPE_CHECKING:
@@ -178,9 +178,7 @@ def _unforeseen(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f"{shown_path(os.fsdecode(error.filename))}: " if error.filename else ""
         return f"{where}{error.strerror or error}; nothing more was done"
-    cause = error.__cause__ or error.__context__ or error  # the parser wraps some
-    what = " ".join(f"{type(cause).__name__}: {cause}".split())
-    return f"unexpected failure ({what}); run it with --debug and report it"
+    return unexpected(error if str(error) else error.__cause__ or error)  # the parser wraps some
 
 
 def _silence_stdout() -> None:

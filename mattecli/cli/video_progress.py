@@ -10,7 +10,6 @@ from mattecli.cli.render import Console
 if TYPE_CHECKING:
     from mattecli.jobs.video import Progress
     from mattecli.records import ItemRecord
-    from mattecli.settings import RunOptions
 
 __all__ = ["VideoConsole"]
 
@@ -18,17 +17,13 @@ __all__ = ["VideoConsole"]
 class VideoConsole(Console):
     """Counts the frames of each video instead of the videos."""
 
-    def __init__(self, run: RunOptions) -> None:
-        super().__init__(run)
-        self._quiet = run.quiet
-
     def started(self, total: int) -> None:
         """Videos are counted by their frames: nothing is shown of the number of videos."""
         self._total = total
 
     def frames(self, progress: Progress) -> None:
         """A video has got on."""
-        if self._quiet:
+        if self._run.quiet:
             return
         if self._meter is None:
             self._meter = Meter(
@@ -41,7 +36,7 @@ class VideoConsole(Console):
         """One video has ended; of those made elsewhere nothing is told before."""
         self._leave()
         super().item(record)
-        if self._total > 1 and not self._quiet:
+        if self._total > 1 and not self._run.quiet:
             say(self._progress())
 
 

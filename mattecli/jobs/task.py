@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from mattecli.engine.memory import is_out_of_memory
-from mattecli.errors import InputError, MattecliError, shown_path
+from mattecli.errors import InputError, MattecliError, shown_path, unexpected
 from mattecli.media.images import probe
 from mattecli.media.sources import Source
 from mattecli.media.thumbnails import thumbnail
@@ -158,5 +158,4 @@ def _reason(error: Exception, shown: str) -> str:
     if isinstance(error, OSError):
         where = shown_path(os.fsdecode(error.filename)) if error.filename else shown
         return f"{where}: {error.strerror or error}"
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{shown}: unexpected failure ({what}); run it with --debug and report it"
+    return f"{shown}: {unexpected(error)}"

@@ -163,7 +163,7 @@ def _is_made(index: Path, source: str, data: Path) -> bool:
     told = json.loads(index.read_text())
     if told.get("version") != _VERSION:
         return False
-    if told.get("source", source) != source:
+    if told["source"] != source:
         raise UsageError(
             f"{index.parent} holds other pictures than {data}",
             remedy="remove it, or choose another folder",

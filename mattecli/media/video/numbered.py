@@ -149,8 +149,7 @@ class _NumberedOutput(CountedOutput):
                 path.unlink()
             if own:
                 self.notes.append(f"{len(own)} more images of an earlier run were removed")
-            if len(own) < len(over):
-                changed = next(path for path in over if path.exists())
+            for changed in [path for path in over if path not in own][:1]:
                 self.notes.append(f"{changed.name} is newer than the run that made it, and stays")
         after = numbered(self._pattern, count + 1)
         if after.exists():

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -81,9 +81,8 @@ class WorkFolder:
         """Find what an earlier run completed, or begin anew."""
         earlier = self._read() if resume else None
         if earlier is not None and _fingerprint(earlier[0]) == self._fingerprint:
-            sound = self._sound(earlier[1:])
-            self.pieces = sound
-            self._cut_off(len(sound))  # lines of lost pieces would hide those to come
+            self.pieces = self._sound(earlier[1:])
+            self._cut_off(len(self.pieces))  # lines of lost pieces would hide those to come
         else:
             self.was_other = bool(earlier and len(earlier) > 1)
             self._clear()
@@ -102,12 +101,9 @@ class WorkFolder:
 
     def _cut_off(self, count: int) -> None:
         """Keep the journal's lines of the first ``count`` pieces only."""
-        file = self._journal.fileno()
-        data = os.pread(file, os.fstat(file).st_size, 0)
-        lines = [line for line in data.splitlines(keepends=True) if _is_entry(line)]
-        kept = b"".join(lines[: count + 1])
-        if data.startswith(kept):
-            os.ftruncate(file, len(kept))
+        places = [end for end, line in self._lines() if _is_entry(line)]
+        if count < len(places):
+            os.ftruncate(self._journal.fileno(), places[count])  # the first is no piece's
 
     def add(self, piece: Piece) -> None:
         """A piece is complete on disk.
@@ -223,12 +219,14 @@ class WorkFolder:
         return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
     def _read(self) -> list[Any]:
-        self._journal.seek(0)
-        entries = []
-        for line in self._journal:
-            with suppress(ValueError, RecursionError):  # a line that was cut off by a crash
-                entries.append(json.loads(line))
-        return entries or [{}]
+        return [json.loads(line) for _end, line in self._lines() if _is_entry(line)] or [{}]
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Each line of the journal, behind the place where it ends."""
+        file, end = self._journal.fileno(), 0
+        for line in os.pread(file, os.fstat(file).st_size, 0).splitlines(keepends=True):
+            end += len(line)
+            yield end, line
 
     def _append(self, entry: dict[str, Any]) -> None:
         """Write a line, or none of it; past the stream's buffer, which would try again later."""
