@@ -23,14 +23,23 @@ TAGS = (
 LONG = 140  # frames: two whole pieces and a part
 
 
-@pytest.fixture(scope="module")
-def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("long") / "long.mp4"
+def _clip(folder: Path, size: tuple[int, int]) -> Path:
     sound = ("-c:a", "aac")
     return make_clip(
-        path, "-c:v", "libx264", "-preset", "ultrafast", "-g", "50",
-        frames=LONG, size=(64, 48), filters=TAGS, sound=sound,
+        folder / "long.mp4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50",
+        frames=LONG, size=size, filters=TAGS, sound=sound,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _clip(tmp_path_factory.mktemp("long"), (64, 48))
+
+
+@pytest.fixture(scope="module")
+def large_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Frames of which a pipe holds few, so that the decoder cannot run far ahead."""
+    return _clip(tmp_path_factory.mktemp("large"), (320, 240))
 
 
 def children_of(process: subprocess.Popen[str], role: str) -> list[int]:
@@ -90,10 +99,10 @@ def _caught(process: subprocess.Popen[str], role: str, folder: Path) -> list[int
 
 @pytest.mark.parametrize("role", ["fd:", "pipe:0"], ids=["decoder", "encoder"])
 def test_a_killed_ffmpeg_fails_the_video_and_keeps_its_pieces(
-    role: str, long_clip: Path, tmp_path: Path
+    role: str, large_clip: Path, tmp_path: Path
 ) -> None:
     for _ in range(3):  # a busy machine may look only when the run is over
-        with started(tmp_path, long_clip, "-o", "out.mkv") as process:
+        with started(tmp_path, large_clip, "-o", "out.mkv") as process:
             # Looked up once: the next moment it may have ended by itself.
             found = wait_for(lambda: _caught(process, role, tmp_path) or process.poll() is not None)
             if found is not True:
@@ -106,7 +115,7 @@ def test_a_killed_ffmpeg_fails_the_video_and_keeps_its_pieces(
     assert "(ffmpeg) was killed by signal 9" in words
     assert "--resume" in words
     assert not (tmp_path / "out.mkv").exists()
-    with started(tmp_path, long_clip, "-o", "out.mkv", "--resume") as process:
+    with started(tmp_path, large_clip, "-o", "out.mkv", "--resume") as process:
         assert process.wait(timeout=240) == 0
     assert len(read(tmp_path / "out.mkv").frames) == LONG
 
