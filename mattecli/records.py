@@ -49,6 +49,18 @@ class Size(NamedTuple):
         return f"{self.width}x{self.height}"
 
 
+class Resolution(NamedTuple):
+    """Pixels per inch."""
+
+    across: float
+    down: float
+
+    @classmethod
+    def sensible(cls, across: float, down: float) -> Resolution | None:
+        """A resolution, unless there is none of such numbers."""
+        return cls(across, down) if 1 <= min(across, down) <= max(across, down) < 65_536 else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """A decoded photo.
@@ -57,8 +69,10 @@ class Picture:
         color: H,W,3 RGB; uint8, uint16, or float32 (scene values may exceed 1), C-contiguous,
             upright (the EXIF orientation is applied), not premultiplied.
         alpha: the file's own alpha, H,W of the same dtype, or None.
-        icc: the embedded ICC profile's bytes, unchanged; None if there is none, or if the colours
-            had to be converted (CMYK), so that the profile no longer describes them.
+        icc: the embedded ICC profile's bytes, unchanged, or a profile of what the file says
+            otherwise of colours that are not sRGB; None if there is none, or if the colours had to
+            be converted (CMYK), so that the profile no longer describes them.
+        resolution: for print and layout, where the file names one; upright.
         full: the photo's full size, upright; larger than ``color`` if that was decoded reduced.
         frames: how many pictures the file holds; this is the first.
     """
@@ -66,6 +80,7 @@ class Picture:
     color: Array
     alpha: Array | None = None
     icc: bytes | None = None
+    resolution: Resolution | None = None
     full: Size
     frames: int = 1
 

@@ -15,7 +15,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tests.media_samples import FLOAT, HAS_AVIF, RGB, RGBA, SIXTEEN, SRGB, exif, pil, tiff
+from tests.media_samples import (
+    FLOAT,
+    HAS_AVIF,
+    HAS_HEIC,
+    RGB,
+    RGBA,
+    SIXTEEN,
+    SRGB,
+    exif,
+    heic,
+    pil,
+    tiff,
+)
 
 __all__ = ["mutated", "seeds"]
 
@@ -54,7 +66,8 @@ def _images() -> list[bytes]:
         pil(small, "GIF"),
         pil(small, "GIF", save_all=True, append_images=[Image.fromarray(small[::-1].copy())]),
     ]
-    return [*files, pil(small, "AVIF")] if HAS_AVIF else files
+    files += [pil(small, "AVIF")] if HAS_AVIF else []
+    return [*files, heic(small)] if HAS_HEIC else files
 
 
 def _checkpoints() -> list[bytes]:

@@ -24,14 +24,12 @@ def image(data: bytes, _folder: Path) -> None:
 
 def decoder(data: bytes, _folder: Path) -> None:
     """The same in this process, also what is decoded by a child otherwise."""
-    from functools import partial
-
     from mattecli.errors import ImageReadError
     from mattecli.media import pillow_codecs
     from mattecli.media.decode import decode_planes
     from mattecli.media.headers import read_header
 
-    header = read_header(data, avif=partial(pillow_codecs.read_header, "avif"))
+    header = read_header(data, apart=pillow_codecs.read_header)
     if header.stored.pixels > MAX_PIXELS:
         raise ImageReadError("too many pixels")
     decode_planes(data, header)

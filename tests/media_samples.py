@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ RGBA = np.dstack([RGB, ALPHA])
 SIXTEEN = RGB.astype(np.uint16) * 201 + np.arange(36, dtype=np.uint16)[:, None, None]
 FLOAT = (SIXTEEN / np.float32(40000)).astype(np.float32)  # exceeds 1 in places
 HAS_AVIF = "AVIF" in Image.registered_extensions().values()
+HAS_HEIC = find_spec("pillow_heif") is not None
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 """A small RGB profile; tests that need another append to it."""
 
@@ -32,6 +34,14 @@ def pil(image: Image.Image | Pixels, format: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, format, **options)
     return stream.getvalue()
+
+
+def heic(image: Pixels, **options: Any) -> bytes:
+    """A file written by pillow-heif, whose colours are not subsampled."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return pil(image, "HEIF", quality=95, chroma=444, **options)
 
 
 def tiff(image: Pixels, **options: Any) -> bytes:

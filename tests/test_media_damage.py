@@ -18,7 +18,19 @@ from PIL import Image
 from mattecli.errors import ImageReadError
 from mattecli.media.images import read_picture
 from tests.conftest import photo
-from tests.media_samples import FLOAT, HAS_AVIF, RGB, RGBA, SIXTEEN, SRGB, exif, pil, tiff
+from tests.media_samples import (
+    FLOAT,
+    HAS_AVIF,
+    HAS_HEIC,
+    RGB,
+    RGBA,
+    SIXTEEN,
+    SRGB,
+    exif,
+    heic,
+    pil,
+    tiff,
+)
 
 
 def _first_scan_progressive() -> bytes:
@@ -45,7 +57,9 @@ FILES = {
     "tiled float tiff": tiff(FLOAT, photometric="rgb", tile=(16, 16)),
     "bmp": pil(RGB, "BMP"),
     "gif": pil(RGB, "GIF"),
-} | ({"avif": pil(RGB, "AVIF")} if HAS_AVIF else {})
+}
+FILES |= {"avif": pil(RGB, "AVIF")} if HAS_AVIF else {}
+FILES |= {"heic": heic(RGBA)} if HAS_HEIC else {}
 
 
 NEEDS_EVERY_BYTE = [name for name in FILES if name not in ("gif", "avif")]
@@ -75,7 +89,9 @@ def test_a_file_that_lacks_much_is_refused(name: str) -> None:
             read_picture(whole[:length])
 
 
-@pytest.mark.parametrize("name", ["jpeg", "png", "webp", "16 bit tiff"])
+@pytest.mark.parametrize(
+    "name", ["jpeg", "png", "webp", "16 bit tiff", *(["heic"] if HAS_HEIC else [])]
+)
 def test_truncation_is_named(name: str) -> None:
     with pytest.raises(ImageReadError, match=r"truncated.*; copy or download it again"):
         read_picture(FILES[name][: len(FILES[name]) * 9 // 10])

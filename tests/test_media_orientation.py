@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from mattecli.media.images import probe, read_picture
 from mattecli.records import Size
 from tests.conftest import photo
-from tests.media_samples import HAS_AVIF, RGB, RGBA, exif, pil
+from tests.media_samples import HAS_AVIF, HAS_HEIC, RGB, RGBA, exif, heic, pil
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -68,3 +68,18 @@ def test_avif_with_orientation() -> None:
     picture = read_picture(data)
     assert picture.full == Size(36, 52)
     assert np.abs(picture.color.astype(int) - np.rot90(RGB, -1)).mean() < 4
+
+
+@pytest.mark.skipif(not HAS_HEIC, reason="pillow-heif is not installed")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_with_orientation(orientation: int) -> None:
+    """Its turn is a property of the container; what its EXIF block repeats is not obeyed."""
+    stored = Image.fromarray(RGB)
+    shown = ImageOps.exif_transpose(_turned(stored, orientation))
+    picture = read_picture(heic(RGB, exif=exif(orientation)))
+    assert picture.full == shown.size
+    assert np.abs(picture.color.astype(int) - np.asarray(shown)).mean() < 4
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    return Image.open(io.BytesIO(pil(image, "PNG", exif=exif(orientation))))

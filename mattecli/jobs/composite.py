@@ -216,7 +216,7 @@ class _Steps:
             if behind is None
             else composite(color, alpha, behind, linear=self._blend.linear)
         )
-        write_outputs(task, lambda _kind: image, picture.icc)
+        write_outputs(task, lambda _kind: image, icc=picture.icc, resolution=picture.resolution)
 
     def _cutout(self, task: _CompositeTask, picture: Picture) -> tuple[Array, Array]:
         """Colours without background, and alpha."""

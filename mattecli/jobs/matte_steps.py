@@ -223,7 +223,11 @@ class MatteSteps:
         )
         task.show("photo", picture.color)
         write_outputs(
-            task, results.image, picture.icc, is_associated=self._options.pixels.premultiply
+            task,
+            results.image,
+            icc=picture.icc,
+            resolution=picture.resolution,
+            is_associated=self._options.pixels.premultiply,
         )
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
             task.show("composite", results.image("composite"))

@@ -15,7 +15,7 @@ from mattecli.media.files import write_atomically
 from mattecli.media.formats import Format, writable_format
 from mattecli.ops.lazy import LazyImage
 from mattecli.ops.pixels import to_float, to_levels
-from mattecli.records import Array
+from mattecli.records import Array, Resolution
 
 __all__ = ["write_outputs"]
 
@@ -25,8 +25,9 @@ _COLOUR_KINDS = {"foreground", "composite", "preview"}
 def write_outputs(
     task: Task,
     image: Callable[[str], Array | LazyImage],
-    icc: bytes | None,
     *,
+    icc: bytes | None = None,
+    resolution: Resolution | None = None,
     is_associated: bool = False,
 ) -> None:
     """Make, encode and write each output of a task.
@@ -38,6 +39,7 @@ def write_outputs(
         task: with its planned outputs.
         image: makes the picture of one kind.
         icc: colour profile for pictures that show the photo's colours.
+        resolution: the input's, for all.
         is_associated: the colours of RGBA pictures are multiplied with alpha.
 
     Raises:
@@ -49,7 +51,9 @@ def write_outputs(
         task.show(kind, picture)
         profile = icc if kind in _COLOUR_KINDS else None
         held = _held(picture, writable_format(task.format))
-        data = encode_image(held, task.format, icc=profile, is_associated=is_associated)
+        data = encode_image(
+            held, task.format, icc=profile, resolution=resolution, is_associated=is_associated
+        )
         encoded.append((target, data))
     task.begin_writing()
     for target, data in encoded:

@@ -22,7 +22,7 @@ from mattecli.jobs.plan import (
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
-from mattecli.media.images import probe, read_matte, read_picture
+from mattecli.media.images import MatteFile, probe, read_matte, read_picture
 from mattecli.models.registry import find_spec
 from mattecli.ops.trimap import (
     TrimapOptions,
@@ -159,7 +159,8 @@ class _Steps:
 
     def make(self, task: Task) -> None:
         """Make or mend a trimap and write it, with its preview if asked for."""
-        levels = self._read(task)
+        matte = self._read(task)
+        levels = matte.values
         trimap = repair_trimap(levels) if self._task.repair else make_trimap(levels, self._shape)
         problems = check_trimap(trimap).problems
         task.notes += [f"no model can use it: {found.cause}" for found in problems[:1]]
@@ -167,11 +168,11 @@ class _Steps:
         def image(kind: str) -> Array:
             return trimap if kind == "trimap" else self._preview(task, levels, trimap)
 
-        write_outputs(task, image, icc=None)
+        write_outputs(task, image, resolution=matte.resolution)
 
     def check(self, task: Task) -> None:
         """Fail unless a trimap can be used."""
-        levels = self._read(task)
+        levels = self._read(task).values
         size = None
         if self._task.image is not None:
             size = probe(task.companion("photo")).size
@@ -180,12 +181,12 @@ class _Steps:
         task.notes.append(shares)
         require_usable(levels, size, task.source.path)
 
-    def _read(self, task: Task) -> Array:
+    def _read(self, task: Task) -> MatteFile:
         found = read_matte(task.source.content(), max_pixels=self._max_pixels)
         task.size = Size.of(found.values)
         if found.is_colour:
             task.notes.append("is in colour: its brightness counts as alpha; --model is for photos")
-        return found.values
+        return found
 
     def _preview(self, task: Task, levels: Array, trimap: Array) -> Array:
         if self._task.image is None:

@@ -4,7 +4,7 @@ OpenCV decodes the bulk: it is the fastest and lets other threads run. It is han
 metadata, so that orientation is applied once (elsewhere), no version of it obeys a tag that another
 ignores, and libpng has no chunk to warn about on standard error. Pillow decodes what OpenCV does
 not read or would change: CMYK, TIFF up to 8 bits (OpenCV multiplies its colours by alpha, and drops
-the alpha of grey), animated WebP, BMP, GIF and AVIF.
+the alpha of grey), animated WebP, BMP, GIF, AVIF and HEIC.
 
 What remains: a JPEG that has its end, but whose compressed data are damaged in the middle, is read
 with the damage; only a line of libjpeg's on standard error tells. libpng writes one too about a PNG

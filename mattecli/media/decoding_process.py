@@ -15,7 +15,6 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 
 from mattecli.errors import ImageReadError, MattecliError
 from mattecli.media import pillow_codecs
+from mattecli.media.containers.header import Header
 from mattecli.media.decode import decode_planes
 from mattecli.media.headers import read_header
 from mattecli.media.messages import Message, nameless_file, receive, send
@@ -89,18 +89,19 @@ def _content(file: int) -> bytes:
         os.close(file)
 
 
-_avif_header = partial(pillow_codecs.read_header, "avif")
+def _read_header(data: bytes) -> Header:
+    return read_header(data, apart=pillow_codecs.read_header)
 
 
 def _header(data: bytes) -> dict[str, Any]:
-    header = asdict(_avif_header(data))
+    header = asdict(_read_header(data))
     icc = header.pop("icc")
     return {"kind": "header", **header, "icc": icc and base64.b64encode(icc).decode("ascii")}
 
 
 def _pixels(data: bytes, file: int) -> dict[str, Any]:
     """Decode, and put the planes one after the other into the file."""
-    planes: Planes = decode_planes(data, read_header(data, avif=_avif_header))
+    planes: Planes = decode_planes(data, _read_header(data))
     told = []
     with os.fdopen(file, "wb", closefd=False) as stream:
         for plane in (planes.color, planes.alpha):

@@ -18,7 +18,7 @@ from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, 
 from mattecli.media.formats import FORMATS, Format, writable_format
 from mattecli.ops.composite import associated
 from mattecli.ops.lazy import LazyImage
-from mattecli.records import Array, Size
+from mattecli.records import Array, Resolution, Size
 
 __all__ = ["encode_image"]
 
@@ -27,6 +27,7 @@ _CHANNEL_ORDER = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
 _MAX_SIDE = MappingProxyType({"jpeg": 65_500, "webp": 16_383})
 _JPEG_QUALITY = 95
 _TIFF_BYTES = 7  # the type of a tag that holds opaque bytes
+_INCH = 2  # TIFF 6.0, section 8, ResolutionUnit
 
 
 def encode_image(
@@ -34,6 +35,7 @@ def encode_image(
     format: str,
     *,
     icc: bytes | None = None,
+    resolution: Resolution | None = None,
     quality: int | None = None,
     is_associated: bool = False,
 ) -> bytes:
@@ -48,6 +50,7 @@ def encode_image(
             specification: colours are multiplied here.
         icc: profile of the colours; left out of grey images, and of formats that hold none (BMP,
             EXR).
+        resolution: for print and layout; left out of formats that hold none (WebP, BMP, EXR).
         quality: 1..100 for JPEG (default 95, without chroma subsampling) and lossy WebP; the other
             formats have none and ignore it.
         is_associated: the colours of RGBA are multiplied with alpha already, which TIFF tells.
@@ -62,11 +65,11 @@ def encode_image(
     if image.ndim == 2 or not row.icc:
         icc = None
     if row.name == "png":
-        return _encode_png(image, icc)
+        return png.with_metadata(png_file(image), icc=icc, resolution=resolution)
     image = np.asarray(image)
     match row.name:
         case "tiff":
-            return _encode_tiff(image, icc, is_associated=is_associated)
+            return _encode_tiff(image, icc, resolution, is_associated=is_associated)
         case "exr":
             return _encode_exr(image if is_associated else _associated(image))
         case "bmp":
@@ -74,7 +77,7 @@ def encode_image(
         case "webp":
             return _encode_webp(image, row, icc, quality)
         case _:
-            return _save(image, row, icc, quality=quality or _JPEG_QUALITY, subsampling=0)
+            return _encode_jpeg(image, row, icc, resolution, quality or _JPEG_QUALITY)
 
 
 def _check(image: Array | LazyImage, row: Format, quality: int | None) -> None:
@@ -111,12 +114,16 @@ def _bgr(image: Array) -> Array:
     return image if image.ndim == 2 else cv2.cvtColor(image, _CHANNEL_ORDER[image.shape[2]])
 
 
-def _encode_png(image: Array | LazyImage, icc: bytes | None) -> bytes:
-    data = png_file(image)
-    return data if icc is None else png.with_icc(data, icc)
+def _encode_jpeg(
+    image: Array, row: Format, icc: bytes | None, resolution: Resolution | None, quality: int
+) -> bytes:
+    dots = {} if resolution is None else {"dpi": resolution}
+    return _save(image, row, icc, quality=quality, subsampling=0, **dots)
 
 
-def _encode_tiff(image: Array, icc: bytes | None, *, is_associated: bool) -> bytes:
+def _encode_tiff(
+    image: Array, icc: bytes | None, resolution: Resolution | None, *, is_associated: bool
+) -> bytes:
     # LZW is named because older OpenCVs write float colours as LogLuv otherwise, with loss.
     lzw = (cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW)
     data = opencv.encode(".tiff", _bgr(image), lzw)
@@ -127,6 +134,10 @@ def _encode_tiff(image: Array, icc: bytes | None, *, is_associated: bool) -> byt
         tags[Tag.EXTRA_SAMPLES] = directory.shorts(kind)
     if icc is not None:
         tags[Tag.ICC_PROFILE] = TagValues(_TIFF_BYTES, len(icc), icc)
+    if resolution is not None:
+        tags[Tag.X_RESOLUTION] = directory.fraction(resolution.across)
+        tags[Tag.Y_RESOLUTION] = directory.fraction(resolution.down)
+        tags[Tag.RESOLUTION_UNIT] = directory.shorts(_INCH)
     try:
         return rewritten(data, directory, tags)
     except OverflowError:

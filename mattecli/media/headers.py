@@ -73,30 +73,31 @@ def sniff(head: bytes) -> str:
 
 
 def _sniff_boxes(head: bytes) -> str:
-    """Tell AVIF from other files made of boxes (ISO/IEC 14496-12), by their brands."""
+    """Tell AVIF and HEIC from other files made of boxes (ISO/IEC 14496-12), by their brands."""
     end = min(len(head), int.from_bytes(head[:4], "big"))
     brands = {head[8:12]} | {head[at : at + 4] for at in range(16, end - 3, 4)}
     if b"avif" in brands:
         return "avif"
     if brands & _HEIC_BRANDS:
-        raise unsupported("a HEIC image", remedy="convert it to JPEG or PNG")
+        return "heic"
     raise unsupported("a video or audio file", remedy="give an image here")
 
 
 def read_header(
-    data: bytes, *, avif: Callable[[bytes], Header] = isolation.read_avif_header
+    data: bytes, *, apart: Callable[[str, bytes], Header] = isolation.read_header_apart
 ) -> Header:
     """The header of an image file, whatever its name.
 
     Args:
         data: the file.
-        avif: reads the header of an AVIF file.
+        apart: reads the header of a file of a format whose decoder has to be asked for it (AVIF,
+            HEIC), from the format's name and the file.
 
     Raises:
         ImageReadError: it is no image, damaged, or of a kind that is not read.
     """
     name = sniff(data[:SNIFFED_BYTES])
-    header = avif(data) if name == "avif" else _READERS[name](data)
+    header = _READERS[name](data) if name in _READERS else apart(name, data)
     if min(header.stored) < 1:
         raise damaged(f"its header claims {header.stored} pixels")
     return header

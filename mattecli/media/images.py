@@ -23,7 +23,7 @@ from mattecli.media.isolation import decode_apart, is_safe_here
 from mattecli.media.planes import Planes, luminance, upright
 from mattecli.media.stores.place import is_stored
 from mattecli.ops.pixels import to_float, white_of
-from mattecli.records import Array, Picture
+from mattecli.records import Array, Picture, Resolution
 from mattecli.settings.common import DEFAULT_MAX_PIXELS
 
 __all__ = [
@@ -108,6 +108,7 @@ def read_picture(
             color=color,
             alpha=planes.alpha,
             icc=_rgb_profile(header),
+            resolution=header.resolution,
             full=header.size,
             frames=header.frames,
         )
@@ -120,10 +121,12 @@ class MatteFile:
     Attributes:
         values: H,W; as ``read_levels`` gives them.
         is_colour: they are the brightness of a picture in colour, which is hardly a matte.
+        resolution: as a `Picture` has it.
     """
 
     values: Array
     is_colour: bool = False
+    resolution: Resolution | None = None
 
 
 def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Array:
@@ -148,8 +151,9 @@ def read_matte(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         planes = decode_planes(data, header) if is_safe_here(header) else decode_apart(data)
         planes = _upright(planes, header)
         if planes.alpha is None or (_is_opaque(planes.alpha) and _is_grey(planes.color)):
-            return MatteFile(luminance(planes.color), _is_colourful(planes.color))
-        return MatteFile(planes.alpha)
+            values, is_colour = luminance(planes.color), _is_colourful(planes.color)
+            return MatteFile(values, is_colour, header.resolution)
+        return MatteFile(planes.alpha, resolution=header.resolution)
 
 
 @contextmanager

@@ -27,14 +27,14 @@ from mattecli.media.child_process import child_environment, module_command
 from mattecli.media.containers.header import Header
 from mattecli.media.messages import Message, nameless_file, receive, send
 from mattecli.media.planes import Planes
-from mattecli.records import Array, Size
+from mattecli.records import Array, Resolution, Size
 
 __all__ = [
     "decode_apart",
     "end_children",
     "idle_children",
     "is_safe_here",
-    "read_avif_header",
+    "read_header_apart",
 ]
 
 _START = 150  # seconds that a child may take to get ready, on a machine that is busy
@@ -65,8 +65,8 @@ def decode_apart(data: bytes) -> Planes:
         os.close(answer.file)
 
 
-def read_avif_header(data: bytes) -> Header:
-    """The header of an AVIF file, whose reader is a decoder already.
+def read_header_apart(_name: str, data: bytes) -> Header:
+    """The header of an AVIF or HEIC file, whose reader is a decoder already.
 
     Raises:
         ImageReadError: it is damaged; or the decoder crashed, or takes too long.
@@ -75,8 +75,13 @@ def read_avif_header(data: bytes) -> Header:
     told = dict(_asked("header", data).text)
     del told["kind"]
     icc = told.pop("icc")
-    stored = Size(*told.pop("stored"))
-    return Header(stored=stored, icc=None if icc is None else base64.b64decode(icc), **told)
+    stored, resolution = Size(*told.pop("stored")), told.pop("stored_resolution")
+    return Header(
+        stored=stored,
+        icc=None if icc is None else base64.b64decode(icc),
+        stored_resolution=resolution and Resolution(*resolution),
+        **told,
+    )
 
 
 def _mapped(file: int, planes: list[Mapping[str, Any]]) -> list[Array]:

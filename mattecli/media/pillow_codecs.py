@@ -22,10 +22,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from mattecli.media.containers.exif import read_exif
 from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
-from mattecli.media.containers.tiff_tags import exif_orientation
 from mattecli.media.planes import Planes
-from mattecli.records import Array, Size
+from mattecli.records import Array, Resolution, Size
 
 __all__ = ["decode", "decode_into", "read_header"]
 
@@ -69,10 +69,21 @@ def _open_avif(stream: IO[bytes]) -> Image.Image:
     return AvifImageFile(stream)
 
 
+def _open_heic(stream: IO[bytes]) -> Image.Image:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        remedy = "run: pip install 'mattecli[heic]', or convert it to JPEG or PNG"
+        raise unsupported("a HEIC image", remedy=remedy) from None
+    image: Image.Image = HeifImageFile(stream)
+    return image
+
+
 _OPENERS: dict[str, Callable[[IO[bytes]], Image.Image]] = {
     "avif": _open_avif,
     "bmp": BmpImageFile,
     "gif": GifImageFile,
+    "heic": _open_heic,
     "jpeg": JpegImageFile,
     "tiff": _TiffFile,
     "webp": WebPImageFile,
@@ -86,9 +97,10 @@ def _read_errors(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise unsupported(f"a {name} image of this size") from error
     except _FAILURES as error:
-        if "truncated" in str(error):
+        words = " ".join(str(error).replace("\\n", " ").split())  # libheif escapes its line ends
+        if "truncated" in words or "end of file" in words:
             raise truncated() from error
-        raise damaged(str(error) or type(error).__name__) from error
+        raise damaged(words or type(error).__name__) from error
 
 
 def read_header(name: str, data: bytes) -> Header:
@@ -102,13 +114,15 @@ def read_header(name: str, data: bytes) -> Header:
         frames = getattr(image, "n_frames", 1)
     if image.mode not in _MODES:
         raise unsupported(f"a {name} image of mode {image.mode}")
+    told = read_exif(image.info.get("exif") or b"")
     return Header(
         format=name,
         stored=Size(*image.size),
         mode=_MODES[image.mode],
         bit_depth=1 if image.mode == "1" else 8,
-        orientation=exif_orientation(image.info.get("exif") or b""),
-        icc=image.info.get("icc_profile") or None,
+        orientation=told.orientation,
+        icc=image.info.get("icc_profile") or told.icc,
+        stored_resolution=Resolution.sensible(*image.info.get("dpi", (0, 0))) or told.resolution,
         frames=frames,
     )
 

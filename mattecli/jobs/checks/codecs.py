@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import cv2
+from PIL import features
 
 from mattecli.jobs.checks.finding import Finding
 from mattecli.media.opencv import has_openexr
 
 __all__ = ["codec_findings"]
 
-_PICTURES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tiff": "TIFF", ".avif": "AVIF"}
+_PICTURES = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".tiff": "TIFF"}
 _ENCODERS = {
     "prores_ks": "ProRes 4444",
     "libvpx-vp9": "VP9",
@@ -24,9 +26,11 @@ _TIMEOUT = 20.0  # seconds; ffmpeg lists its encoders in a fraction of one
 
 
 def codec_findings() -> Iterator[Finding]:
-    """Picture formats of OpenCV, and ffmpeg with the encoders that video outputs need."""
+    """Picture formats, and ffmpeg with the encoders that video outputs need."""
     yield _pictures()
     yield _openexr()
+    yield _avif()
+    yield _heic()
     yield from _video()
 
 
@@ -51,6 +55,28 @@ def _openexr() -> Finding:
         detail="this OpenCV is built without it, or it is not enabled",
         verdict="note",
         remedy="set OPENCV_IO_ENABLE_OPENEXR=1, or use 16-bit TIFF",
+    )
+
+
+def _avif() -> Finding:
+    if features.check("avif"):
+        return Finding(subject="AVIF", detail="read")
+    return Finding(
+        subject="AVIF",
+        detail="this Pillow is built without it",
+        verdict="note",
+        remedy="install Pillow 11.3 or newer",
+    )
+
+
+def _heic() -> Finding:
+    if find_spec("pillow_heif") is not None:
+        return Finding(subject="HEIC", detail="read")
+    return Finding(
+        subject="HEIC",
+        detail="not read without pillow-heif",
+        verdict="note",
+        remedy="run: pip install 'mattecli[heic]'",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mattecli.errors import ImageReadError
-from mattecli.records import Size
+from mattecli.records import Resolution, Size
 
 __all__ = ["Header", "Mode", "damaged", "truncated", "unsupported"]
 
@@ -25,7 +25,9 @@ class Header:
         bit_depth: bits a channel; 32 or 64 where ``is_float``.
         is_float: channels are floats.
         orientation: EXIF orientation, 1..8 (1 where there is none or it makes no sense).
-        icc: the embedded ICC profile, unchanged.
+        icc: the embedded ICC profile, unchanged; or one made of what the file says otherwise of
+            colours that are not sRGB.
+        stored_resolution: of the pixel grid in the file.
         frames: pictures in the file; the first one is read.
     """
 
@@ -36,13 +38,23 @@ class Header:
     is_float: bool = False
     orientation: int = 1
     icc: bytes | None = None
+    stored_resolution: Resolution | None = None
     frames: int = 1
 
     @property
     def size(self) -> Size:
         """The picture's size when it is upright."""
-        turned = self.orientation >= 5
-        return Size(self.stored.height, self.stored.width) if turned else self.stored
+        return Size(self.stored.height, self.stored.width) if self._is_turned else self.stored
+
+    @property
+    def resolution(self) -> Resolution | None:
+        """The picture's resolution when it is upright."""
+        stored = self.stored_resolution
+        return Resolution(stored.down, stored.across) if stored and self._is_turned else stored
+
+    @property
+    def _is_turned(self) -> bool:
+        return self.orientation >= 5
 
 
 def truncated() -> ImageReadError:

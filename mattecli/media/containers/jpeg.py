@@ -7,20 +7,21 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mattecli.media.containers.exif import read_exif
 from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
-from mattecli.media.containers.tiff_tags import exif_orientation
-from mattecli.records import Size
+from mattecli.records import Resolution, Size
 
 __all__ = ["pixels_only", "read_header"]
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN, _END_OF_IMAGE, _APP1, _APP2 = 0xDA, 0xD9, 0xE1, 0xE2
+_START_OF_SCAN, _END_OF_IMAGE, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
 _MARKER = re.compile(
     rb"\xff([^\x00\x01\xd0-\xd8\xff])"
 )  # those that a segment follows, and the end
 _METADATA = frozenset((*range(0xE1, 0xEE), 0xEF, 0xFE))  # all but JFIF's and Adobe's colour space
 _END = bytes((0xFF, _END_OF_IMAGE))
-_EXIF, _ICC = b"Exif\0\0", b"ICC_PROFILE\0"
+_JFIF, _EXIF, _ICC = b"JFIF\0", b"Exif\0\0", b"ICC_PROFILE\0"
+_INCHES = {1: 1.0, 2: 2.54}  # by the unit of JFIF: pixels per inch, per centimetre
 _MODES: dict[int, Mode] = {1: "grey", 3: "rgb", 4: "cmyk"}
 
 
@@ -38,13 +39,15 @@ def read_header(data: bytes) -> Header:
     Raises:
         ImageReadError: it is damaged, or of a kind that is not read.
     """
-    frame = exif = b""
+    frame = exif = jfif = b""
     profile: dict[int, bytes] = {}
     parts = 0
     for segment in _segments(data):
         payload = segment.payload
         if segment.marker in _START_OF_FRAME:
             frame = payload
+        elif segment.marker == _APP0 and payload.startswith(_JFIF):
+            jfif = jfif or payload
         elif segment.marker == _APP1 and payload.startswith(_EXIF):
             exif = exif or payload
         elif segment.marker == _APP2 and payload.startswith(_ICC) and len(payload) > 14:
@@ -56,13 +59,24 @@ def read_header(data: bytes) -> Header:
     if depth != 8 or channels not in _MODES or not height:
         raise unsupported(f"a {depth}-bit JPEG of {channels} channels and {height} lines")
     whole = parts and sorted(profile) == list(range(1, parts + 1))
+    told = read_exif(exif)
     return Header(
         format="jpeg",
         stored=Size(width, height),
         mode=_MODES[channels],
-        orientation=exif_orientation(exif),
-        icc=b"".join(profile[number] for number in sorted(profile)) if whole else None,
+        orientation=told.orientation,
+        icc=b"".join(profile[number] for number in sorted(profile)) if whole else told.icc,
+        stored_resolution=_density(jfif) or told.resolution,
     )
+
+
+def _density(jfif: bytes) -> Resolution | None:
+    """The resolution of a JFIF segment, which may name a mere aspect ratio (JFIF 1.02)."""
+    if len(jfif) < 12:
+        return None
+    unit, across, down = struct.unpack_from(">BHH", jfif, 7)
+    factor = _INCHES.get(unit, 0.0)
+    return Resolution.sensible(factor * across, factor * down)
 
 
 def pixels_only(data: bytes) -> bytes:

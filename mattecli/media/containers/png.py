@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from mattecli.media.containers.exif import read_exif
 from mattecli.media.containers.header import Header, Mode, damaged, truncated
-from mattecli.media.containers.tiff_tags import exif_orientation
-from mattecli.records import Size
+from mattecli.media.containers.profiles import SRGB, Primaries, matrix_profile
+from mattecli.records import Resolution, Size
 
-__all__ = ["pixels_only", "read_header", "transparent_grey", "with_icc"]
+__all__ = ["pixels_only", "read_header", "transparent_grey", "with_metadata"]
 
 _MODES: dict[int, Mode] = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
 _DEPTHS = (1, 2, 4, 8, 16)
@@ -19,6 +20,11 @@ _NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _SIGNATURE_BYTES = 8
 _HEADER_END = _SIGNATURE_BYTES + 12 + 13  # IHDR is always first and 13 bytes long
 _MAX_PROFILE_BYTES = 1 << 25
+_METRES_IN_INCH = 0.0254
+_METRE = 1
+_SRGB_GAMMA = 2.2  # by which the curve of sRGB is told to programs that know only powers
+_ALIKE = 0.02  # of a curve's power
+_SAME_COLOUR = 0.005  # of a chromaticity
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +73,16 @@ def read_header(data: bytes) -> Header:
     if b"tRNS" in found:
         keyed: dict[Mode, Mode] = {"grey": "grey+alpha", "rgb": "rgba"}
         mode = keyed.get(mode, mode)
+    told = read_exif(bytes(found.get(b"eXIf", b"")))
     animation = found.get(b"acTL", memoryview(b""))
     return Header(
         format="png",
         stored=Size(width, height),
         mode=mode,
         bit_depth=8 if mode == "palette" else depth,
-        orientation=exif_orientation(bytes(found.get(b"eXIf", b""))),
-        icc=_profile(bytes(found.get(b"iCCP", b""))),
+        orientation=told.orientation,
+        icc=_profile(bytes(found.get(b"iCCP", b""))) or _told_profile(found) or told.icc,
+        stored_resolution=_resolution(found.get(b"pHYs", memoryview(b""))) or told.resolution,
         frames=max(1, struct.unpack_from(">I", animation)[0]) if len(animation) >= 4 else 1,
     )
 
@@ -90,6 +98,44 @@ def _profile(chunk: bytes) -> bytes | None:
     except zlib.error:
         return None
     return profile if inflate.eof else None
+
+
+def _told_profile(found: Mapping[bytes, memoryview]) -> bytes | None:
+    """A profile of what the gAMA and cHRM chunks say (sections 11.3.2.1 and 11.3.2.2).
+
+    None where they say what sRGB is too, or where a chunk that counts more is there (section 4.3).
+    """
+    gamma = found.get(b"gAMA", memoryview(b""))
+    if len(gamma) != 4 or b"sRGB" in found or b"cICP" in found:
+        return None
+    power = 100_000 / max(1, int.from_bytes(gamma, "big"))
+    primaries = _primaries(found.get(b"cHRM", memoryview(b"")))
+    if abs(power - _SRGB_GAMMA) < _ALIKE and _are_alike(primaries, SRGB):
+        return None
+    try:
+        return matrix_profile("as the PNG's gAMA and cHRM", primaries, power)
+    except ValueError:  # numbers that mean nothing
+        return None
+
+
+def _primaries(chunk: memoryview) -> Primaries:
+    if len(chunk) != 32:
+        return SRGB
+    numbers = [number / 100_000 for number in struct.unpack(">8I", chunk)]
+    return Primaries(*zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _are_alike(these: Primaries, those: Primaries) -> bool:
+    pairs = zip(these, those, strict=True)
+    return all(abs(a - b) < _SAME_COLOUR for pair in pairs for a, b in zip(*pair, strict=True))
+
+
+def _resolution(chunk: memoryview) -> Resolution | None:
+    """The resolution of a pHYs chunk, which may name a mere aspect ratio (section 11.3.4.3)."""
+    if len(chunk) != 9 or chunk[8] != _METRE:
+        return None
+    across, down = struct.unpack_from(">II", chunk)
+    return Resolution.sensible(across * _METRES_IN_INCH, down * _METRES_IN_INCH)
 
 
 def pixels_only(data: bytes) -> bytes:
@@ -120,8 +166,19 @@ def transparent_grey(data: bytes) -> int | None:
     return None
 
 
-def with_icc(data: bytes, icc: bytes) -> bytes:
-    """A PNG file with an ICC profile put in."""
-    body = b"iCCPICC profile\0\0" + zlib.compress(icc)
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return b"".join((data[:_HEADER_END], chunk, memoryview(data)[_HEADER_END:]))
+def with_metadata(data: bytes, *, icc: bytes | None, resolution: Resolution | None) -> bytes:
+    """A PNG file with a profile and a resolution put in, where there are such."""
+    chunks = b""
+    if icc is not None:
+        chunks += _packed(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+    if resolution is not None:
+        across, down = (round(value / _METRES_IN_INCH) for value in resolution)
+        chunks += _packed(b"pHYs", struct.pack(">IIB", across, down, _METRE))
+    return (
+        b"".join((data[:_HEADER_END], chunks, memoryview(data)[_HEADER_END:])) if chunks else data
+    )
+
+
+def _packed(name: bytes, body: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(name + body))
+    return struct.pack(">I", len(body)) + name + body + checksum

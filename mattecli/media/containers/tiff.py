@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mattecli.media.containers.exif import resolution_of
 from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
 from mattecli.media.containers.tiff_tags import (
     LIST_TAGS,
@@ -63,6 +64,7 @@ def read_header(data: bytes) -> Header:
         is_float=sample_format == 3,
         orientation=directory.orientation,
         icc=profile.raw if profile else None,
+        stored_resolution=resolution_of(directory),
         frames=count_directories(data),
     )
 

@@ -21,7 +21,6 @@ __all__ = [
     "Tag",
     "TagValues",
     "count_directories",
-    "exif_orientation",
     "read_directory",
     "rewritten",
     "without_metadata",
@@ -29,8 +28,9 @@ __all__ = [
 
 
 class Tag(IntEnum):
-    """The tags used here (TIFF 6.0, section 8; ICC.1 annex B.4; Adobe DNG)."""
+    """The tags used here (TIFF 6.0, section 8; Exif 2.32; ICC.1 annex B.4; Adobe DNG)."""
 
+    INTEROPERABILITY_INDEX = 1
     SUBFILE_TYPE = 254
     WIDTH = 256
     HEIGHT = 257
@@ -42,23 +42,34 @@ class Tag(IntEnum):
     CHANNELS = 277
     ROWS_PER_STRIP = 278
     STRIP_SIZES = 279
+    X_RESOLUTION = 282
+    Y_RESOLUTION = 283
     PLANAR = 284
+    RESOLUTION_UNIT = 296
     TILE_WIDTH = 322
     TILE_HEIGHT = 323
     TILE_OFFSETS = 324
     TILE_SIZES = 325
     EXTRA_SAMPLES = 338
     SAMPLE_FORMAT = 339
+    EXIF_DIRECTORY = 34665
     ICC_PROFILE = 34675
+    INTEROPERABILITY_DIRECTORY = 40965
     DNG_VERSION = 50706
 
 
 _CODEC_TAGS = (266, 292, 293, 317, 320, 332, 347, 529, 530, 531, 532)  # fill order .. YCbCr
 
 _PIXEL_TAGS = frozenset(_CODEC_TAGS) | frozenset(Tag) - {
+    Tag.INTEROPERABILITY_INDEX,
     Tag.SUBFILE_TYPE,
     Tag.ORIENTATION,
+    Tag.X_RESOLUTION,
+    Tag.Y_RESOLUTION,
+    Tag.RESOLUTION_UNIT,
+    Tag.EXIF_DIRECTORY,
     Tag.ICC_PROFILE,
+    Tag.INTEROPERABILITY_DIRECTORY,
     Tag.DNG_VERSION,
 }
 """Tags without which pixels cannot be decoded."""
@@ -76,7 +87,7 @@ LIST_TAGS = frozenset((320, 347, 529, 530, 532)) | {
 
 _KNOWN = _PIXEL_TAGS | frozenset(Tag)
 
-_SHORT = 3
+_SHORT, _RATIONAL = 3, 5
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _VALUE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
@@ -117,6 +128,14 @@ class Directory:
         """The tag's first integer."""
         return next(iter(self.numbers(tag)), default)
 
+    def ratio(self, tag: int) -> float:
+        """The tag's first fraction; 0 where it is absent or makes no sense."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind != _RATIONAL:
+            return 0.0
+        above, below = struct.unpack_from(f"{self.order}II", entry.raw)
+        return above / below if below else 0.0
+
     @property
     def orientation(self) -> int:
         """The orientation tag, 1..8; 1 where it is absent or makes no sense."""
@@ -126,6 +145,10 @@ class Directory:
     def shorts(self, *values: int) -> TagValues:
         """16-bit integers as a tag's values in this directory."""
         return TagValues(_SHORT, len(values), struct.pack(f"{self.order}{len(values)}H", *values))
+
+    def fraction(self, value: float) -> TagValues:
+        """A positive number as a tag's value in this directory, to a thousandth."""
+        return TagValues(_RATIONAL, 1, struct.pack(f"{self.order}II", round(value * 1000), 1000))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +195,21 @@ class _Layout:
         return data[start : start + size]
 
 
-def read_directory(data: bytes) -> Directory:
-    """The file's first directory.
+def read_directory(data: bytes, at: int | None = None) -> Directory:
+    """A directory of the file.
 
     Tags that are not used here, or whose values do not lie inside the file, are left out.
+
+    Args:
+        data: the file.
+        at: the directory's offset; None for the first.
 
     Raises:
         ImageReadError: there is no whole directory.
     """
     layout = _layout(data)
-    at = layout.number(layout.offset, data, layout.first_offset_at)
+    if at is None:
+        at = layout.number(layout.offset, data, layout.first_offset_at)
     rows = data[layout.rows(data, at)]
     entries: dict[int, TagValues] = {}
     for tag, kind, values, inline in layout.entry.iter_unpack(rows):
@@ -266,16 +294,3 @@ def without_metadata(directory: Directory) -> Directory:
     """The directory with only the tags that describe pixels."""
     kept = {tag: entry for tag, entry in directory.entries.items() if tag in _PIXEL_TAGS}
     return replace(directory, entries=kept)
-
-
-def exif_orientation(exif: bytes) -> int:
-    """The orientation that an EXIF block names, 1..8; 1 where it names none or makes no sense.
-
-    Args:
-        exif: the block, with or without its leading ``Exif`` marker (Exif 2.32, section 4.5.4).
-    """
-    try:
-        directory = read_directory(exif.removeprefix(b"Exif\0\0"))
-    except ImageReadError:
-        return 1
-    return directory.orientation

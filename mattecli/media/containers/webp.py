@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from mattecli.media.containers.exif import read_exif
 from mattecli.media.containers.header import Header, damaged, truncated
-from mattecli.media.containers.tiff_tags import exif_orientation
 from mattecli.records import Size
 
 __all__ = ["read_header"]
@@ -38,12 +38,14 @@ def read_header(data: bytes) -> Header:
     except struct.error:
         raise damaged("its WebP header is too short") from None
     profile = chunks.get(b"ICCP")
+    told = read_exif(bytes(chunks.get(b"EXIF", b"")))
     return Header(
         format="webp",
         stored=canvas.size,
         mode="rgba" if canvas.has_alpha else "rgb",
-        orientation=exif_orientation(bytes(chunks.get(b"EXIF", b""))),
-        icc=bytes(profile) if profile else None,
+        orientation=told.orientation,
+        icc=bytes(profile) if profile else told.icc,
+        stored_resolution=told.resolution,
         frames=max(1, frames),
     )
 
