@@ -165,6 +165,30 @@ def test_a_dry_run_tells_of_weights_that_are_not_there(cli: Cli, tmp_path: Path)
     assert "there are no weights for dim here" in done.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model", "modnet:webcam@v9"], "modnet:webcam@v9"),
+        (["--model", "modnet:webcam"], "there are no weights for modnet:webcam here"),
+        (["--refine", "dim"], "--refine dim is for photos|dim, which is to refine, has no weights"),
+        (["--weights", "none.pth"], "none.pth: there is no such file"),
+    ],
+)
+@pytest.mark.parametrize("command", ["matte", "video"])
+def test_a_dry_run_tells_of_all_weights_that_a_run_would_load(
+    command: str, arguments: list[str], words: str, cli: Cli, tmp_path: Path
+) -> None:
+    if command == "video":
+        make_clip(tmp_path / "p.mp4", frames=2)
+    else:
+        save(tmp_path / "p.png", photo(16, 16))
+    source, target = ("p.mp4", "o.mov") if command == "video" else ("p.png", "o.png")
+    done = cli(command, source, *arguments, "-o", target, "--dry-run")
+    assert done.code in (2, 3)
+    assert any(word in done.err for word in words.split("|")), done.err
+    assert cli(command, source, *arguments, "-o", target).code == done.code
+
+
 def test_a_trimap_that_no_model_can_use_is_told(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "white.png", np.full((20, 20), 255, np.uint8))
     done = cli("trimap", "white.png", "--json")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChosenModel",
     "choose_spec",
-    "guide_specs",
+    "guide_spec",
     "make_guide",
     "make_model",
     "needs_guide",
@@ -110,9 +110,22 @@ def needs_guide(spec: ModelSpec, options: ModelOptions) -> bool:
     return "segmentation" in spec.needs and options.segmentation is None
 
 
-def guide_specs() -> list[ModelSpec]:
-    """The rows of the portrait model; it runs on the first whose weights are here."""
-    return [row for row in network_specs() if row.system == DEFAULT_MODEL]
+def guide_spec() -> ModelSpec:
+    """The portrait model's row: the first whose weights are here.
+
+    Raises:
+        ModelUnavailableError: none are.
+    """
+    from mattecli.models.lookup import find_weights
+
+    for row in network_specs():
+        if row.system == DEFAULT_MODEL and find_weights(row) is not None:
+            return row
+    raise ModelUnavailableError(
+        "the portrait model, which makes what was not given, has no weights here",
+        remedy="run 'mattecli models pull modnet:photographic', or give --segmentation or a"
+        " trimap's file",
+    )
 
 
 def make_guide(options: MatteOptions) -> Estimator:
@@ -122,17 +135,9 @@ def make_guide(options: MatteOptions) -> Estimator:
         ModelUnavailableError: none are.
     """
     from mattecli.engine.predict import NetworkEstimator
-    from mattecli.models.lookup import find_weights
     from mattecli.models.weights import load_network
 
-    here = [row for row in guide_specs() if find_weights(row) is not None]
-    if not here:
-        raise ModelUnavailableError(
-            "the portrait model, which makes what was not given, has no weights here",
-            remedy="run 'mattecli models pull modnet:photographic', or give --segmentation or a"
-            " trimap's file",
-        )
-    loaded = load_network(here[0])
+    loaded = load_network(guide_spec())
     return NetworkEstimator(loaded.network, loaded.spec, options.device)
 
 

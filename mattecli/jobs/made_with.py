@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from mattecli.errors import MattecliError
-from mattecli.jobs.choice import guide_specs, needs_guide
-from mattecli.jobs.refining import refinement
+from mattecli.errors import MattecliError, ModelUnavailableError
+from mattecli.jobs.choice import guide_spec, needs_guide
+from mattecli.jobs.refining import refinement, refining_spec
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path
 from mattecli.models.spec import ModelSpec
@@ -51,20 +52,21 @@ def _weights_digest(spec: ModelSpec, model: ModelOptions) -> str:
 
 
 def _guide_digest(spec: ModelSpec, model: ModelOptions) -> str:
-    from mattecli.models.lookup import find_weights
-
-    if not needs_guide(spec, model):
-        return ""
-    here = [path for path in map(find_weights, guide_specs()) if path is not None]
-    return _weights_and_record(here[0]) if here else ""
+    return _digest_of(guide_spec) if needs_guide(spec, model) else ""
 
 
 def _refiner_digest(spec: ModelSpec, options: MatteOptions) -> str:
-    from mattecli.models.lookup import find_weights
-    from mattecli.models.registry import find_spec
+    return _digest_of(refining_spec) if refinement(spec, options) == "dim" else ""
 
-    path = find_weights(find_spec("dim")) if refinement(spec, options) == "dim" else None
-    return _weights_and_record(path) if path is not None else ""
+
+def _digest_of(find: Callable[[], ModelSpec]) -> str:
+    """ "" where opening the model will say that its weights are missing."""
+    from mattecli.jobs.models import weights_path
+
+    try:
+        return _weights_and_record(weights_path(find().name))
+    except ModelUnavailableError:
+        return ""
 
 
 def _weights_and_record(path: Path) -> str:

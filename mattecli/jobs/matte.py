@@ -12,6 +12,7 @@ from mattecli.errors import UsageError
 from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.choice import choose_spec, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
+from mattecli.jobs.dry_run import require_models
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
 from mattecli.jobs.opening import open_models
@@ -29,7 +30,6 @@ from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_picture
-from mattecli.models.registry import find_spec
 from mattecli.models.spec import ModelSpec
 from mattecli.records import Picture, Report
 from mattecli.settings import MatteOptions, PixelOptions
@@ -80,21 +80,11 @@ def matte_images(
     # The model is named, since a machine with other weights might choose another.
     named = replace(options, model=replace(options.model, model=options.model.model or spec.name))
     recipe = MatteRecipe(named)
-    if options.run.dry_run and options.engine.engine == "local":
-        _require_weights(spec, options)
+    if options.run.dry_run:
+        require_models(spec, options)
     if options.device.max_memory is not None:
         parse_bytes(options.device.max_memory)  # so that a dry run refuses it too
     return run_recipe(recipe, work, options.run, observer, crew)
-
-
-def _require_weights(spec: ModelSpec, options: MatteOptions) -> None:
-    """What a run would refuse when it loads the model."""
-    from mattecli.models.lookup import require_weights
-
-    if "@" not in (options.model.model or ""):
-        require_weights(spec, options.model.weights)
-    if refinement(spec, options) == "dim":
-        require_weights(find_spec("dim"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mattecli.ops.trimap import UNKNOWN
 from mattecli.records import Array, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["Refiner", "make_refiner", "refinement"]
+__all__ = ["Refiner", "make_refiner", "refinement", "refining_spec"]
 
 Refinement: TypeAlias = Literal["none", "guided", "closed-form", "dim"]
 
@@ -46,12 +46,14 @@ def make_refiner(spec: ModelSpec, options: MatteOptions, workspace: Workspace) -
     return Refiner(way, _dim(options, workspace) if way == "dim" else None, workspace.zeros)
 
 
-def _dim(options: MatteOptions, workspace: Workspace) -> Estimator:
-    from mattecli.engine.predict import NetworkEstimator
-    from mattecli.engine.tiles import TileEstimator
+def refining_spec() -> ModelSpec:
+    """The row of the network that refines.
+
+    Raises:
+        ModelUnavailableError: it has no weights here.
+    """
     from mattecli.models.lookup import find_weights
     from mattecli.models.registry import find_spec
-    from mattecli.models.weights import load_network
 
     spec = find_spec("dim")
     if find_weights(spec) is None:
@@ -59,6 +61,15 @@ def _dim(options: MatteOptions, workspace: Workspace) -> Estimator:
             "dim, which is to refine, has no weights here",
             remedy="run 'mattecli models pull dim --accept-licence', or use --refine guided",
         )
+    return spec
+
+
+def _dim(options: MatteOptions, workspace: Workspace) -> Estimator:
+    from mattecli.engine.predict import NetworkEstimator
+    from mattecli.engine.tiles import TileEstimator
+    from mattecli.models.weights import load_network
+
+    spec = refining_spec()
     loaded = load_network(spec)
     network = NetworkEstimator(loaded.network, loaded.spec, options.device)
     return TileEstimator(network, spec, options.device, workspace.memory, workspace.zeros)

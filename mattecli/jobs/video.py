@@ -11,6 +11,7 @@ from mattecli.engine.pipeline import Stage
 from mattecli.errors import MattecliError
 from mattecli.jobs.choice import choose_spec
 from mattecli.jobs.crew import Crew, Workbench, require_crew
+from mattecli.jobs.dry_run import require_models
 from mattecli.jobs.limits import require_place
 from mattecli.jobs.opening import OpenedModels, open_models
 from mattecli.jobs.plan import files_read
@@ -69,6 +70,9 @@ def matte_videos(
     if journal is not None:
         tasks = journal.applied(tasks, options.target)
     if options.run.dry_run:
+        if estimator is None:
+            spec = choose_spec(options.model, options.device)
+            require_models(spec, as_matte_options(options))
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
     settings = {
         "options": asdict(options.pixels),
