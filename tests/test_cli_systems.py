@@ -78,6 +78,27 @@ def test_a_real_photo(cli: Cli, tmp_path: Path, astronaut: Path, spec: ModelSpec
     assert summary["settings"]["model"] == spec.name
 
 
+@pytest.mark.parametrize("variant", ["", "segnet"])
+def test_a_script_takes_trimaps_of_any_values(
+    cli: Cli, tmp_path: Path, astronaut: Path, variant: str
+) -> None:
+    """127 and 129 count as known there, and a trimap may be unknown all over; the size counts."""
+    spec = NETWORKS["DIM" if variant == "" else "DIMSegNet", variant]
+    common = ("matte", astronaut, "--model", spec.name, "--weights", weights(spec, tmp_path))
+    usual = (*common, "--trimap", "t.png", "-w", "alpha", "-o", "a.png")
+    trimap = load(tmp_path / "trimap.png")
+    for values in (np.where(trimap == 128, 127, trimap), np.full_like(trimap, 128)):
+        save(tmp_path / "t.png", values.astype(np.uint8))
+        assert cli(*usual).code == 1
+        done = cli(*usual, "--reference")
+        assert done.code == 0, done.err
+        assert len(np.unique(load(tmp_path / "a.png"))) >= 2
+    save(tmp_path / "t.png", trimap[1:])
+    refused = cli(*usual, "--reference")
+    assert refused.code == 1
+    assert "the trimap is" in refused.err
+
+
 def test_a_background_chooses_bgmv2(cli: Cli, tmp_path: Path, astronaut: Path) -> None:
     path = weights(NETWORKS["BGMv2", ""], tmp_path)
     done = cli("matte", astronaut, "--background", "plate.png", "--weights", path)

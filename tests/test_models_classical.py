@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_a_gap_inside_one_region_is_of_that_region(name: str, level: int) -> Non
     rng = np.random.default_rng(3)
     image = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8)
     trimap = np.full((90, 120), level, np.uint8)
-    trimap[:, 100:] = 255 - level
+    trimap[:, 110:] = 255 - level
     trimap[30:50, 30:50] = 128
     alpha = solve(name, image, trimap)
     if name != "knn":  # whose neighbours may lie anywhere
@@ -73,3 +74,23 @@ def test_a_trimap_with_a_gap_alone_is_solved_by_the_command(cli: Cli, tmp_path: 
         assert done.code == 0, done.err
         expected = np.where(trimap > 0, 255, 0)
         np.testing.assert_array_equal(load(tmp_path / f"{tile[0]}.png"), expected)
+
+
+@pytest.mark.parametrize("name", ["closed-form", "lkm", "lbdm"])
+@pytest.mark.parametrize("half", [4, 15])
+def test_the_part_that_is_solved_gives_what_the_whole_photo_gives(name: str, half: int) -> None:
+    """Large kernels couple pixels far apart, also through known ones."""
+    import pymatting
+
+    oracles = {"closed-form": "cf", "lkm": "lkm", "lbdm": "lbdm"}
+    image = photo(240, 180, seed=2)
+    across, down = np.meshgrid(np.arange(240), np.arange(180))
+    far = np.hypot(across - 110, down - 90)
+    trimap = np.select([far < 30 - half, far <= 30 + half], [255, 128], 0).astype(np.uint8)
+    given = np.where(trimap == 128, 0.5, trimap / 255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oracle = getattr(pymatting, f"estimate_alpha_{oracles[name]}")(image / 255.0, given)
+    difference = np.abs(solve(name, image, trimap) - np.clip(oracle, 0, 1))[trimap == 128]
+    assert difference.max() < 2e-3
+    assert difference.mean() < 3e-4

@@ -163,6 +163,12 @@ def test_initialisation_from_vgg16() -> None:
     assert torch.equal(network.conv3_2.bias, vgg16["features.12.bias"])
     spread = (2 / (512 * 25 + 512 * 25)) ** 0.5  # Xavier
     assert network.deconv5_1.weight.std().item() == pytest.approx(spread, rel=0.01)
+    prepared = {k: v for k, v in network.state_dict().items() if k.startswith("conv")}
+    again = DIM(refinement=False)
+    again.initialise_for_training({k: v for k, v in prepared.items() if "6_1" not in k})
+    for key, value in prepared.items():
+        same = torch.equal(again.state_dict()[key], value)
+        assert same == (not key.startswith("conv6_1")), key  # which begins at random
     del vgg16["features.19.bias"]
     with pytest.raises(CheckpointError, match=r"features\.19\.bias"):
         network.initialise_for_training(vgg16)

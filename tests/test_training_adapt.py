@@ -21,7 +21,9 @@ from mattecli.models.modnet import MODNet
 from mattecli.models.registry import find_spec
 from mattecli.models.weights import load_network, write_safetensors
 from mattecli.settings.train import LearnOptions
+from mattecli.training.feed import BatchMaker
 from mattecli.training.journal import read_rows
+from mattecli.training.soc import PhotosAtNetworkSize, soc_recipe
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,22 @@ def test_refuses_numbers_that_make_no_sense(options: AdaptOptions, name: str, va
         adapt(replace(options, **{name: value}))  # type: ignore[arg-type] # of many types
     with pytest.raises(UsageError, match="among the photos"):
         adapt(replace(options, output=options.photos))
+
+
+def test_every_photo_is_seen_once_in_an_epoch(tmp_path: Path) -> None:
+    """An epoch's order is drawn anew, and is the same when a stopped one goes on."""
+    paths = []
+    for number in range(7):
+        paths.append(tmp_path / f"{number}.png")
+        save(paths[-1], np.full((64, 64, 3), number, np.uint8))
+    recipe = soc_recipe(len(paths), 3, size=64)
+    maker = BatchMaker(recipe, PhotosAtNetworkSize(paths), seed=5)
+    seen = [int(maker[step]["image"][0, 0, 0, 0]) for step in range(recipe.steps)]
+    epochs = [seen[start : start + 7] for start in range(0, 21, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    again = BatchMaker(recipe, PhotosAtNetworkSize(paths), seed=5)
+    assert int(again[9]["image"][0, 0, 0, 0]) == seen[9]
 
 
 @pytest.mark.parametrize("seed", [-1, 2**31])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_pictures import make_training_folder
 
+from mattecli.errors import CheckpointError
+from mattecli.models.bgmv2 import BGMv2
 from mattecli.models.checkpoint import read_checkpoint
+from mattecli.models.modnet import MODNet
 from mattecli.models.parts.bounded import bounded
 from mattecli.models.parts.mobilenetv2 import MobileNetV2
 from mattecli.models.parts.mobilenetv2_dilated import DilatedMobileNetV2
@@ -146,11 +150,11 @@ def test_things_differ_in_shape_softness_and_holes(store: PictureStore) -> None:
 def test_a_bound_lets_values_back_but_not_further_out() -> None:
     x = torch.tensor([-0.5, -0.5, 0.4, 0.4, 1.5, 1.5], requires_grad=True)
     pull = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
-    (bounded(x, training=True) * pull).sum().backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    (bounded(x, eased=True) * pull).sum().backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
     assert x.grad is not None
     np.testing.assert_array_equal(x.grad, (0, -1, 1, -1, 1, 0))
-    plain = bounded(x.detach(), training=False)
-    np.testing.assert_array_equal(plain, bounded(x, training=True).detach())
+    plain = bounded(x.detach(), eased=False)
+    np.testing.assert_array_equal(plain, bounded(x, eased=True).detach())
     np.testing.assert_array_equal(plain, x.detach().clamp(0, 1))
 
 
@@ -161,7 +165,8 @@ needs_backbone = pytest.mark.skipif(not BACKBONE.exists(), reason="no pretrained
 def test_the_encoder_of_bgmv2_begins_with_imagenets_weights() -> None:
     pretrained = read_checkpoint(BACKBONE).state
     network = DilatedMobileNetV2(in_channels=6)
-    network.load_state_dict(bgmv2_backbone(pretrained))
+    found = bgmv2_backbone(pretrained)
+    network.load_state_dict({k.removeprefix("backbone."): v for k, v in found.items()})
     first = network.state_dict()["features.0.0.weight"]
     np.testing.assert_allclose(first[:, :3], 2 * pretrained["features.0.0.weight"].float())
     photo = torch.rand(1, 3, 32, 32)
@@ -188,3 +193,87 @@ def test_the_encoder_of_shm_begins_with_imagenets_weights() -> None:
     x = torch.rand(1, 32, 8, 8)
     torch.testing.assert_close(encoder.block_1.conv[0](x), x)
     torch.testing.assert_close(encoder.block_1.conv[3:](x), plain.features[1](x))
+
+
+def _published_backbone() -> dict[str, torch.Tensor]:
+    """As MODNet's authors published theirs: flat names, all entries of a MobileNetV2."""
+    torch.manual_seed(3)
+    state = {
+        key: torch.rand_like(value.float()) for key, value in MobileNetV2().state_dict().items()
+    }
+    counters = {k: torch.tensor(7) for k in state if k.endswith("num_batches_tracked")}
+    dead = {"features.5.conv.1.running_var": torch.full((192,), 1e-12)}
+    return state | counters | dead
+
+
+def _with_names_of_torchvision(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """torchvision nests convolution, norm and activation, but for a block's last convolution."""
+    renamed = {}
+    for key, value in state.items():
+        parts = key.split(".")
+        if parts[2] == "conv":
+            groups, place = (1 if parts[1] == "1" else 2), int(parts[3])
+            inner = [str(place // 3), str(place % 3)]
+            parts[3:4] = inner if place < 3 * groups else [str(groups + place - 3 * groups)]
+        renamed[".".join(parts)] = value
+    return renamed
+
+
+def test_the_backbone_that_modnet_s_authors_published_is_taken_as_it_is() -> None:
+    state = _published_backbone()
+    found = modnet_backbone(state)
+    network = MODNet()
+    network.initialise_for_training(found)
+    for key, value in network.backbone.model.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    whole = {f"backbone.model.{key}": value for key, value in state.items()} | {"f_branch.x": value}
+    assert modnet_backbone(whole).keys() == state.keys()
+
+
+@pytest.mark.parametrize("renamed", [modnet_backbone, bgmv2_backbone, shm_backbone])
+def test_an_encoder_s_names_may_be_torchvision_s_or_modnet_s(
+    renamed: Callable[[Mapping[str, torch.Tensor]], dict[str, torch.Tensor]],
+) -> None:
+    state = _published_backbone() | {"features.5.conv.1.running_var": torch.rand(192) + 0.1}
+    state = {k: v.clamp_min(0.01) if k.endswith("running_var") else v for k, v in state.items()}
+    flat, grouped = renamed(state), renamed(_with_names_of_torchvision(state))
+    assert flat.keys() == grouped.keys()
+    assert all(torch.equal(flat[key], grouped[key]) for key in flat)
+
+
+def test_bgmv2_may_begin_with_deeplab() -> None:
+    """Of DeepLabV3+ come the encoder, split behind its fourth block, and the context module."""
+    grouped = _with_names_of_torchvision(_published_backbone())
+    deeplab = {"classifier.classifier.3.weight": torch.rand(21, 256, 1, 1)}
+    for key, value in grouped.items():
+        _, number, rest = key.split(".", 2)
+        level, place = ("low", int(number)) if int(number) < 4 else ("high", int(number) - 4)
+        deeplab[f"backbone.{level}_level_features.{place}.{rest}"] = value
+    network = BGMv2.fresh()
+    context = {k: torch.rand_like(v.float()) for k, v in network.aspp.state_dict().items()}
+    deeplab |= {f"classifier.classifier.0.{key}": value for key, value in context.items()}
+    found = bgmv2_backbone(deeplab)
+    assert {k for k in found if not k.startswith("aspp.")} == set(bgmv2_backbone(grouped))
+    network.load_state_dict(network.state_dict() | found)
+    for key, value in network.aspp.state_dict().items():
+        torch.testing.assert_close(value.float(), context[key].to(value.dtype).float())
+
+
+def test_what_is_no_mobilenet_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="no MobileNetV2"):
+        bgmv2_backbone({"features.0.weight": torch.rand(64, 3, 3, 3)})
+
+
+def test_the_published_clamp_has_its_gradients_unless_training_eases_them() -> None:
+    torch.manual_seed(0)
+    network = BGMv2.fresh().train()
+    src, bgr = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    own = network.base(src, bgr)
+    assert own.hid_sm.shape == (2, 32, 64, 64)
+    channel = torch.tensor([-0.5, 0.5, 1.5], requires_grad=True)
+    bounded(channel, eased=network._is_eased).sum().backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+    assert channel.grad is not None
+    np.testing.assert_array_equal(channel.grad, (0, 1, 0))
+    network.eased = True
+    torch.manual_seed(0)
+    assert network.base(src, bgr).hid_sm.shape[1] == 0

@@ -93,7 +93,7 @@ class SolverEstimator(Estimator):
         if self._side is not None:
             return TilePlan(TileShape(side=self._side, overlap=self._overlap))
         most = math.isqrt(int(self._room() / self._spec.pixel_bytes))
-        if region(trimap).pixels <= min(_LITTLE, most * most):
+        if region(trimap, self._spec.name).pixels <= min(_LITTLE, most * most):
             return replace(alone, fixed=False)
         side = cheapest_side(trimap, UNKNOWN, overlap=self._overlap, most=min(most, _MOST_SIDE))
         return TilePlan(TileShape(side=side, overlap=self._overlap))

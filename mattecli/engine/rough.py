@@ -45,7 +45,7 @@ class RoughSolution:
             ResourceError: the solver failed.
         """
         color, trimap = cut(self._color, tile), cut(self._trimap, tile)
-        if tile.shape == self._trimap.shape or shows_both(trimap):
+        if tile.shape == self._trimap.shape or shows_both(trimap, self._name):
             return solve(self._name, color, trimap)
         prior = self._enlarged(tile)
         prior[trimap == BACKGROUND], prior[trimap == FOREGROUND] = 0, 1

@@ -65,7 +65,7 @@ class Companions:
             return self._made_trimap(task, guide)
         path = task.companion("trimap")
         trimap = to_levels(read_levels(path, max_pixels=self._max_pixels))
-        require_usable(trimap, full, path)
+        require_usable(trimap, full, path, any_values=self._model.reference)
         return trimap
 
     def _made_trimap(self, task: Task, guide: Float32 | None) -> Array:

@@ -86,6 +86,8 @@ class BGMv2(MattingModel):
         options: as above; may be set at any time.
         overrides: fields of `RefineOptions` that hold whatever the picture's size.
         coarse_factor: multiplies the usual coarse size, unless `overrides` sets that.
+        eased: in training mode, gradients lead values beyond 0..1 back inside, where the published
+            network has none, and `base` leaves out the hidden features, which have no loss.
     """
 
     def __init__(
@@ -102,6 +104,11 @@ class BGMv2(MattingModel):
         self.options = options
         self.overrides: dict[str, Any] = {}
         self.coarse_factor = 1.0
+        self.eased = False
+
+    @property
+    def _is_eased(self) -> bool:
+        return self.training and self.eased
 
     @classmethod
     def fresh(cls, variant: str = "") -> Self:
@@ -158,8 +165,8 @@ class BGMv2(MattingModel):
         small = self._base_output(coarse, src_sm)
         refined = self.refiner(src, bgr, coarse, options)
         return BGMv2Output(
-            pha=bounded(refined.pha, training=self.training),
-            fgr=bounded(refined.fres + src, training=self.training),
+            pha=bounded(refined.pha, eased=self._is_eased),
+            fgr=bounded(refined.fres + src, eased=self._is_eased),
             pha_sm=small.pha,
             fgr_sm=small.fgr,
             err_sm=small.err_sm,
@@ -221,9 +228,9 @@ class BGMv2(MattingModel):
             bgr: its empty background, same shape and range.
 
         Returns:
-            In training, without the hidden features: only the refiner needs them.
+            Without the hidden features in training mode, if the network is `eased`.
         """
-        shown = _SHOWN if self.training else None
+        shown = _SHOWN if self._is_eased else None
         return self._base_output(self._coarse(src, bgr, shown), src)
 
     def estimate(self, inputs: ModelInput) -> Estimate:
@@ -244,14 +251,14 @@ class BGMv2(MattingModel):
             decoded.register_hook(_channels_last)  # type: ignore[no-untyped-call] # torch leaves it untyped
         channels = at_least_float32(decoded)
         return Coarse(
-            pha=bounded(channels[:, :1], training=self.training),
+            pha=bounded(channels[:, :1], eased=self._is_eased),
             fres=channels[:, 1:4],
-            err=bounded(channels[:, 4:5], training=self.training),
+            err=bounded(channels[:, 4:5], eased=self._is_eased),
             hid=channels[:, 5:].relu(),
         )
 
     def _base_output(self, coarse: Coarse, src: Tensor) -> BGMv2Output:
-        fgr = bounded(coarse.fres + src, training=self.training)
+        fgr = bounded(coarse.fres + src, eased=self._is_eased)
         return BGMv2Output(coarse.pha, fgr, coarse.pha, fgr, coarse.err, coarse.hid)
 
 

@@ -212,7 +212,8 @@ class DIM(MattingModel):
 
         Args:
             vgg16: a pretrained VGG-16, keys ``features.N.weight`` and ``.bias``; others are
-                ignored. The trimap's channel starts at zero.
+                ignored. The trimap's channel starts at zero. Or the same with this network's names
+                and four channels, as the published reimplementation prepares it.
 
         Raises:
             CheckpointError: an encoder layer is missing or has another shape.
@@ -278,13 +279,16 @@ def _relu(x: Tensor) -> Tensor:
 
 
 def _encoder_from_vgg16(vgg16: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    is_prepared = "conv1_1.weight" in vgg16
     encoder: dict[str, Tensor] = {}
     for name, layer in _VGG16_LAYERS.items():
         for kind in ("weight", "bias"):
-            key = f"features.{layer}.{kind}"
+            key = f"{name}.{kind}" if is_prepared else f"features.{layer}.{kind}"
             if key not in vgg16:
                 raise CheckpointError(f"entries are missing: {key}")
             encoder[f"{name}.{kind}"] = vgg16[key]
+    if is_prepared:
+        return encoder
     first = encoder["conv1_1.weight"]
     encoder["conv1_1.weight"] = torch.cat((first, torch.zeros_like(first[:, :1])), dim=1)
     return encoder

@@ -253,18 +253,22 @@ def _region_problems(counts: Counts) -> list[Problem]:
     ]
 
 
-def require_usable(trimap: Array, photo: Size | None, path: str | PathLike[str]) -> None:
+def require_usable(
+    trimap: Array, photo: Size | None, path: str | PathLike[str], *, any_values: bool = False
+) -> None:
     """Fail unless a trimap can be used.
 
     Args:
         trimap: H,W levels.
         photo: the photo's size; None: not compared.
         path: the trimap's file, for the message.
+        any_values: compare the size alone, as the authors' scripts take any values.
 
     Raises:
         TrimapError: names the first problem and its remedy.
     """
-    for problem in check_trimap(trimap, photo).problems:
+    size = _size_problem(Size.of(trimap), photo)
+    for problem in size if any_values else check_trimap(trimap, photo).problems:
         raise TrimapError(problem.cause, path=path, remedy=problem.remedy)
 
 

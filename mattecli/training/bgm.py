@@ -40,7 +40,7 @@ _HALVINGS = 7  # of the weight of the self-supervised terms, over the phase
 
 class SubjectsWithMasks(Sampler):
     """``image``, ``background`` (true), ``plate`` (as photographed), ``foreground``, ``alpha``,
-    ``mask`` (rough), ``other`` (a background from elsewhere).
+    ``mask`` (rough), ``segmentation`` (0 or 255), ``other`` (a background from elsewhere).
 
     Args:
         store: labelled photos and backgrounds.
@@ -63,6 +63,7 @@ class SubjectsWithMasks(Sampler):
             "foreground": part.foreground,
             "alpha": part.alpha,
             "mask": rough_mask(part.alpha, rng),
+            "segmentation": np.where(part.alpha > 127, np.uint8(255), np.uint8(0)),
             "other": elsewhere.background[: size.height, : size.width],
         }
 
@@ -127,11 +128,12 @@ class BGMSystem(System):
         with torch.no_grad():
             teacher = _layers(network.teacher.eval(), values)
         weight = SELF_WEIGHT * 0.5 ** (moment.step * _HALVINGS // moment.phase.steps)
-        plate, mask = values["plate"], values["mask"]
+        plate, subject = values["plate"], values["segmentation"]
         with full_precision(image):
-            taught = self_supervised_losses(predicted, teacher, image, plate, mask)
+            taught = self_supervised_losses(predicted, teacher, image, plate, subject)
         terms = {name: weight * term for name, term in taught.items()}
-        composite = shifted_composite(predicted, image, values["other"], _shifts(mask))
+        shifts = _shifts(values["mask"])
+        composite = shifted_composite(predicted, image, values["other"], shifts)
         return terms | _judged(network.discriminator, image, composite, moment.step)
 
 

@@ -61,7 +61,7 @@ class BGMv2System(System):
 
     Args:
         store: labelled photos and backgrounds.
-        backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
+        backbone: MobileNetV2 trained on ImageNet, or a DeepLabV3+ on it.
     """
 
     name = "bgmv2"
@@ -76,9 +76,10 @@ class BGMv2System(System):
         """Fresh weights of both stages; the encoder's are the backbone's, where that is given."""
         torch.manual_seed(seed)
         network = BGMv2.fresh()
+        network.eased = True
         if self._backbone is not None:
             pretrained = read_encoder(self._backbone, bgmv2_backbone)
-            load_strictly(network.backbone, pretrained)
+            load_strictly(network, network.state_dict() | pretrained)
         return network
 
     def sampler(self) -> Sampler:

@@ -13,7 +13,7 @@ import numpy as np
 from mattecli.records import Size
 from mattecli.training.processes import made_ahead
 from mattecli.training.recipe import Recipe
-from mattecli.training.system import Batch, Sampler, stacked
+from mattecli.training.system import Batch, Sampler, Turn, stacked
 
 __all__ = ["BatchMaker", "feed"]
 
@@ -36,11 +36,18 @@ class BatchMaker:
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of ``step``, from 0."""
-        phase, _ = self._recipe.position(step)
+        phase, inside = self._recipe.position(step)
         height, width = np.random.default_rng((self._seed, step)).choice(phase.sizes)
         size = Size(int(width), int(height))
         rows = [
-            self._sampler.sample(phase, size, np.random.default_rng((self._seed, step, place)))
+            self._sampler.sample_of_epoch(
+                phase,
+                size,
+                np.random.default_rng((self._seed, step, place)),
+                Turn(
+                    inside * phase.batch + place, np.random.default_rng((self._seed, step - inside))
+                ),
+            )
             for place in range(phase.batch)
         ]
         return stacked(rows)

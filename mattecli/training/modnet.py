@@ -54,7 +54,7 @@ class MODNetSystem(System):
     Args:
         store: labelled photos and backgrounds to train on.
         held_out: folder with ``image`` and ``alpha`` for validation, if there is one.
-        backbone: MobileNetV2 trained on ImageNet, as safetensors with torchvision's names.
+        backbone: a trained MobileNetV2: ImageNet's, or the one that MODNet's authors published.
     """
 
     name = "modnet"

@@ -24,9 +24,9 @@ from mattecli.training.losses.modnet import Predictions, soc_losses
 from mattecli.training.modnet import MULTIPLE, SHORT_SIDE, modnet_matting
 from mattecli.training.pictures import read_photo
 from mattecli.training.recipe import Optimiser, Phase, Rate, Recipe
-from mattecli.training.system import Batch, Moment, Panel, Sampler, System, full_precision
+from mattecli.training.system import Batch, Moment, Panel, Sampler, System, Turn, full_precision
 
-__all__ = ["SOCSystem", "soc_recipe"]
+__all__ = ["PhotosAtNetworkSize", "SOCSystem", "soc_recipe"]
 
 _SHOWN = 12  # photos on a sheet
 
@@ -78,7 +78,18 @@ class PhotosAtNetworkSize(Sampler):
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """A random photo, its shorter side that of ``size``; levels."""
         del phase
-        photo = read_photo(self._photos[int(rng.integers(len(self._photos)))])
+        return self._seen(int(rng.integers(len(self._photos))), size)
+
+    def sample_of_epoch(
+        self, phase: Phase, size: Size, rng: np.random.Generator, turn: Turn
+    ) -> dict[str, Array]:
+        """As `sample`; every photo once before any comes again."""
+        del phase, rng
+        order = turn.order.permutation(len(self._photos))
+        return self._seen(int(order[turn.number % len(order)]), size)
+
+    def _seen(self, number: int, size: Size) -> dict[str, Array]:
+        photo = read_photo(self._photos[number])
         seen = scaled_size(Size.of(photo), min(size), MULTIPLE)
         return {"image": np.asarray(cv2.resize(photo, seen, interpolation=cv2.INTER_AREA))}
 

@@ -18,7 +18,7 @@ from mattecli.records import Array, Size
 from mattecli.training.depthwise import quicken_depthwise
 from mattecli.training.recipe import Phase
 
-__all__ = ["Batch", "Moment", "Panel", "Sampler", "System", "full_precision", "stacked"]
+__all__ = ["Batch", "Moment", "Panel", "Sampler", "System", "Turn", "full_precision", "stacked"]
 
 Batch = dict[str, Tensor]
 """Named tensors of one training step; pictures are uint8 until the system scales them."""
@@ -37,12 +37,32 @@ class Moment:
     step: int
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Which of a phase's pictures is made.
+
+    Attributes:
+        number: from 0.
+        order: random numbers that are the same for the whole phase.
+    """
+
+    number: int
+    order: np.random.Generator
+
+
 class Sampler(ABC):
     """Makes training pictures; lives in a process of its own, so it must be picklable."""
 
     @abstractmethod
     def sample(self, phase: Phase, size: Size, rng: np.random.Generator) -> dict[str, Array]:
         """One picture and its truth: named arrays, H,W or H,W,C, the same names every time."""
+
+    def sample_of_epoch(
+        self, phase: Phase, size: Size, rng: np.random.Generator, turn: Turn
+    ) -> dict[str, Array]:
+        """As `sample`; a sampler that goes through its material in turn heeds ``turn``."""
+        del turn
+        return self.sample(phase, size, rng)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,15 +26,15 @@ class _Bounded(torch.autograd.Function):
         return grad.masked_fill(stuck, 0)
 
 
-def bounded(x: Tensor, *, training: bool) -> Tensor:
+def bounded(x: Tensor, *, eased: bool) -> Tensor:
     """``x`` clamped to 0..1.
 
     Args:
         x: of any shape.
-        training: let gradients through that move a value back inside. A plain clamp has none
+        eased: let gradients through that move a value back inside. A plain clamp has none
             outside, so that wrong values would stay wrong.
     """
-    if not training:
+    if not eased:
         return x.clamp(0, 1)
     result: Tensor = _Bounded.apply(x)  # type: ignore[no-untyped-call] # torch leaves it untyped
     return result
