@@ -127,7 +127,8 @@ def test_a_trimap(cli: Cli, tmp_path: Path, kind: str, how: str) -> None:
     else:
         done = cli("trimap", "--check", "t.png", "--image", "p.png")
     assert done.code == 1
-    assert f"failed: t.png: the trimap {says}" in done.err
+    about = "failed: p.png: t.png" if how == "matte" else "failed: t.png"
+    assert f"{about}: the trimap {says}" in done.err
     assert not list(tmp_path.glob("out/*.png"))
 
 
@@ -146,7 +147,7 @@ def test_a_trimap_without_a_partner(cli: Cli, tmp_path: Path) -> None:
 
 
 SHAPE = (
-    "failed: b.png: the background is 128x60, the picture 64x48, of another shape;"
+    "failed: p.png: b.png: the background is 128x60, the picture 64x48, of another shape;"
     " give one taken with the same framing, or --align\n"
 )
 

@@ -49,10 +49,10 @@ def choose_spec(options: ModelOptions, device: DeviceOptions) -> ModelSpec:
     """
     name = options.model or _fitting(options)
     spec = find_spec(name.partition("@")[0])  # dim@v1.4 is an edition of dim's weights
-    if "trimap" in spec.needs and options.trimap is None:
+    if "trimap" in spec.needs and not options.has_trimap:
         raise UsageError(
             f"--model {spec.name} needs a trimap",
-            remedy="give --trimap PATH; 'mattecli trimap' makes one from a mask",
+            remedy="give --trimap PATH, or --mask PATH to have one made",
         )
     if "background" in spec.needs and options.background is None:
         raise UsageError(
@@ -66,7 +66,7 @@ def choose_spec(options: ModelOptions, device: DeviceOptions) -> ModelSpec:
 def _fitting(options: ModelOptions) -> str:
     if options.background is not None:
         return "bgmv2"
-    if options.trimap is None:
+    if not options.has_trimap:
         return DEFAULT_MODEL
     from mattecli.models.lookup import find_weights
 
@@ -75,12 +75,15 @@ def _fitting(options: ModelOptions) -> str:
 
 def _refuse_misplaced(spec: ModelSpec, options: ModelOptions, device: DeviceOptions) -> None:
     """Refuse options that the model would not use: an error now, no surprise later."""
+    if options.trimap is not None and options.mask is not None:
+        raise UsageError("--trimap and --mask say the same thing", remedy="leave one of them out")
     plate = "background" in spec.needs
     network = spec.kind == "network"
     own_way = network and not options.reference  # neither a solver nor the authors' script
     tiled = not options.reference and (spec.reach > 0 or options.refine == "dim")
     places = (
         ("--trimap", options.trimap, "trimap" in spec.needs),
+        ("--mask", options.mask, "trimap" in spec.needs),
         ("--background", options.background, plate),
         ("--align", options.align, plate),
         ("--segmentation", options.segmentation, "segmentation" in spec.needs),

@@ -9,12 +9,12 @@ from mattecli.errors import InputError, PlateError, TrimapError
 from mattecli.jobs.task import Task
 from mattecli.jobs.trimap import trimap_options
 from mattecli.media.decode import Place
-from mattecli.media.images import read_levels, read_picture
+from mattecli.media.images import MatteFile, read_levels, read_matte, read_picture
 from mattecli.ops.align import align_plate
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.plates import check_plate, fit_plate
 from mattecli.ops.segmentation import subject_mask
-from mattecli.ops.trimap import FOREGROUND, make_trimap, require_usable
+from mattecli.ops.trimap import FOREGROUND, check_trimap, make_trimap, require_usable
 from mattecli.records import Array, Size
 from mattecli.settings import MatteOptions
 
@@ -59,6 +59,8 @@ class Companions:
         )
 
     def _trimap(self, task: Task, full: Size, guide: Float32 | None) -> Array | None:
+        if self._model.mask is not None:
+            return self._trimap_of_mask(task, full)
         if self._model.trimap is None:
             return None
         if self._model.trimap == "auto":
@@ -80,20 +82,37 @@ class Companions:
             )
         return trimap
 
+    def _trimap_of_mask(self, task: Task, full: Size) -> Array:
+        found = self._rough(task, "mask", full)
+        if found.is_colour:
+            task.notes.append("its mask is in colour: the brightness counts")
+        trimap = make_trimap(found.values, self._shape)
+        for problem in check_trimap(trimap).problems:
+            raise TrimapError(
+                f"made of this mask, {problem.cause}",
+                path=task.companion("mask"),
+                remedy="give a mask that shows the subject, or change --dilate and --erode",
+            )
+        return trimap
+
     def _mask(self, task: Task, full: Size, guide: Float32 | None) -> Array | None:
         if self._model.segmentation is not None:
-            path = task.companion("segmentation")
-            mask = to_levels(read_levels(path, max_pixels=self._max_pixels))
-            if Size.of(mask) != full:
-                raise InputError(
-                    f"the segmentation is {Size.of(mask)}, its photo {full}",
-                    path=path,
-                    remedy="give one of the photo's size",
-                )
-            return mask
+            return to_levels(self._rough(task, "segmentation", full).values)
         if guide is None or self._model.trimap is not None:
             return None
         return subject_mask(guide)
+
+    def _rough(self, task: Task, role: str, full: Size) -> MatteFile:
+        """What a mask or segmentation says, which must have the photo's size."""
+        path = task.companion(role)
+        found = read_matte(path, max_pixels=self._max_pixels)
+        if Size.of(found.values) != full:
+            raise InputError(
+                f"the {role} is {Size.of(found.values)}, its photo {full}",
+                path=path,
+                remedy="give one of the photo's size",
+            )
+        return found
 
     def _plate(self, task: Task, color: Array, mask: Array | None) -> Array | None:
         if self._model.background is None:

@@ -18,6 +18,7 @@ from mattecli.jobs.plan import (
     plan_tasks,
     refuse_overwriting_companions,
 )
+from mattecli.jobs.remarks import remarks_on
 from mattecli.jobs.runner import Observer, Silent, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
@@ -208,6 +209,7 @@ class _Steps:
         """Read, place, blend, write."""
         picture = read_picture(task.source.content(), max_pixels=self._max_pixels)
         task.size = picture.full
+        task.notes += remarks_on(picture)
         color, alpha = self._cutout(task, picture)
         behind = self._behind(task, picture, alpha)
         color, alpha = self._placed(color, alpha)

@@ -17,7 +17,7 @@ from mattecli.settings import MatteOptions, ModelOptions
 __all__ = ["fill_digest", "made_with"]
 
 # Where these lie does not matter; their content is compared, by digest or by size and time.
-_PLACES = frozenset({"model", "weights", "trimap", "background", "segmentation"})
+_PLACES = frozenset({"model", "weights", "trimap", "mask", "background", "segmentation"})
 
 
 def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
@@ -29,7 +29,7 @@ def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
         "guide": _guide_digest(spec, options.model),
         "refiner": _refiner_digest(spec, options),
         "how": model,
-        "trimap": "auto" if options.model.trimap == "auto" else "",
+        "trimap": _trimap_origin(options.model),
         "shape": asdict(options.shape),
         "pixels": asdict(options.pixels),
         "finish": asdict(options.finish),
@@ -37,6 +37,12 @@ def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
         "format": options.target.format,
         "precision": options.device.precision,
     }
+
+
+def _trimap_origin(model: ModelOptions) -> str:
+    if model.mask is not None:
+        return "mask"
+    return "auto" if model.trimap == "auto" else ""
 
 
 def _weights_digest(spec: ModelSpec, model: ModelOptions) -> str:

@@ -160,6 +160,7 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
     model = options.model
     companions = {
         "trimap": None if model.trimap == "auto" else model.trimap,
+        "mask": model.mask,
         "background": model.background,
         "segmentation": model.segmentation,
     }

@@ -17,6 +17,7 @@ from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.network_stage import network_stage
 from mattecli.jobs.opening import OpenedModels
 from mattecli.jobs.outputs import write_outputs
+from mattecli.jobs.remarks import nothing_found, remarks_on
 from mattecli.jobs.results import Decontaminate, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.task import Task
@@ -138,8 +139,7 @@ class MatteSteps:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
         picture = replace(picture, color=self._workspace.keep(picture.color))
         task.size = picture.full
-        if picture.frames > 1:
-            task.notes.append(f"the first of the {picture.frames} pictures in it")
+        task.notes += remarks_on(picture)
         task.picture = picture
         task.seen = _flattened(task, picture)
         if self._guide is not None:
@@ -210,6 +210,8 @@ class MatteSteps:
         alpha = whole.alpha
         if trimap is not None:
             alpha = keep_known(alpha, trimap)
+        else:
+            self._judge(task, alpha)
         own = None if picture.alpha is None else _own_alpha(picture.alpha, picture.full)
         cutout = self._finisher.cutout(
             task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
@@ -231,6 +233,19 @@ class MatteSteps:
         )
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
             task.show("composite", results.image("composite"))
+
+    def _judge(self, task: MatteTask, alpha: Float32) -> None:
+        """Tell, or refuse, a photo in which the model found nothing.
+
+        Raises:
+            InputError: that is to be a failure, or outputs were to be cropped to what is found.
+        """
+        empty = nothing_found(alpha)
+        if empty is None:
+            return
+        if self._options.pixels.fail_empty or self._options.finish.crop != "off":
+            raise empty
+        task.notes.append(empty.cause)
 
     def _kept(self, matte: Matte) -> Matte:
         """The matte, in files where memory has no room for it."""

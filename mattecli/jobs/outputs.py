@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mattecli.errors import ImageWriteError
 from mattecli.jobs.task import Task
 from mattecli.media.confinement import require_inside
 from mattecli.media.disk import require_room
@@ -58,13 +59,25 @@ def write_outputs(
     task.begin_writing()
     for target, data in encoded:
         if target is None:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            _write_standard_output(data)
         else:
             require_inside(target, task.root)
             require_room(target, len(data), task.min_free)
             write_atomically(target, data, through_link=task.root is None)
             task.written += len(data)
+
+
+def _write_standard_output(data: bytes) -> None:
+    if sys.stdout is None:
+        raise ImageWriteError("standard output is closed", remedy="give -o FILE")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise ImageWriteError(
+            f"standard output takes no more ({error.strerror})",
+            remedy="look at what reads it, or give -o FILE",
+        ) from error
 
 
 def _held(image: Array | LazyImage, row: Format) -> Array | LazyImage:

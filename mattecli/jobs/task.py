@@ -143,19 +143,23 @@ class Task:
         return replace(
             self.record("failed"),
             outputs={},
-            error=_reason(error, self.shown),
+            error=self._reason(error),
             trouble=error,
             seconds=seconds or {},
         )
 
-
-def _reason(error: Exception, shown: str) -> str:
-    """One line: file, cause, remedy."""
-    if isinstance(error, MattecliError):
-        return str(error) if error.path is not None else f"{shown}: {error}"
-    if is_out_of_memory(error):
-        return f"{shown}: ran out of memory; use fewer --workers or a machine with more"
-    if isinstance(error, OSError):
-        where = shown_path(os.fsdecode(error.filename)) if error.filename else shown
-        return f"{where}: {error.strerror or error}"
-    return f"{shown}: {unexpected(error)}"
+    def _reason(self, error: Exception) -> str:
+        """One line: file, cause, remedy; what lies in a companion names the input as well."""
+        shown = self.shown
+        if isinstance(error, MattecliError):
+            named = error.path is not None and error.path not in self.companions.values()
+            return str(error) if named else f"{shown}: {error}"
+        if is_out_of_memory(error):
+            return (
+                f"{shown}: ran out of memory; use fewer --workers, a smaller --size where one is"
+                " given, or a machine with more"
+            )
+        if isinstance(error, OSError):
+            where = shown_path(os.fsdecode(error.filename)) if error.filename else shown
+            return f"{where}: {error.strerror or error}"
+        return f"{shown}: {unexpected(error)}"

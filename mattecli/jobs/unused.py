@@ -20,7 +20,7 @@ def unused_in_matte(options: MatteOptions) -> str:
     """
     kinds, finish = options.pixels.write, options.finish
     flags: list[str] = []
-    if "trimap" not in kinds and options.model.trimap != "auto":
+    if "trimap" not in kinds and not options.model.makes_trimap:
         flags += _given(options.shape)
     if "composite" not in kinds:
         flags += _given(options.pixels, "background_fill")
@@ -37,7 +37,7 @@ def unused_in_video(options: VideoOptions) -> str:
     """As ``unused_in_matte``, for ``video``."""
     kinds = options.pixels.write
     flags: list[str] = []
-    if options.model.trimap != "auto":
+    if not options.model.makes_trimap:
         flags += _given(options.shape)
     if "composite" not in kinds:
         flags += _given(options.pixels, "background_fill", "background_end", "fit")

@@ -39,7 +39,11 @@ def check_options(options: VideoOptions) -> None:
 def _check_companions(options: VideoOptions) -> None:
     """Refuse trimaps, plates, masks and backgrounds that are not there."""
     model, fill = options.model, options.pixels.background_fill
-    given = {"background": model.background, "segmentation": model.segmentation}
+    given = {
+        "background": model.background,
+        "segmentation": model.segmentation,
+        "mask": model.mask,
+    }
     if model.trimap != "auto":
         given["trimap"] = model.trimap
     for role, text in given.items():

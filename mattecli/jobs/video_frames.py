@@ -20,7 +20,7 @@ from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.plates import check_plate, fit_plate
 from mattecli.ops.registration import covered_by, warp
 from mattecli.ops.shots import ShotDetector
-from mattecli.ops.trimap import repair_trimap
+from mattecli.ops.trimap import TrimapOptions, make_trimap, repair_trimap
 from mattecli.records import Array, Size
 
 __all__ = ["FrameItem", "FrameSource", "ResumePoint", "Tracks"]
@@ -98,15 +98,24 @@ class ResumePoint:
 
 @dataclass(slots=True)
 class Tracks:
-    """What is given for each frame; None: not given."""
+    """What is given for each frame; None: not given.
+
+    Attributes:
+        trimap: used as it is.
+        subject: masks that trimaps are made of, of this shape.
+        plate: the empty background.
+        mask: the segmentation.
+    """
 
     trimap: Track | None = None
+    subject: Track | None = None
+    shape: TrimapOptions = field(default_factory=TrimapOptions)
     plate: Track | None = None
     mask: Track | None = None
 
     def close(self) -> None:
         """Stop reading."""
-        for track in (self.trimap, self.plate, self.mask):
+        for track in (self.trimap, self.subject, self.plate, self.mask):
             if track is not None:
                 track.close()
 
@@ -205,6 +214,10 @@ class FrameSource:
             # Codecs leave values between the three.
             item.trimap = repair_trimap(self._tracks.trimap.next(holds=False))
             _require_size(self._tracks.trimap, item.trimap, size)
+        if self._tracks.subject is not None:
+            mask = self._tracks.subject.next(holds=False)
+            _require_size(self._tracks.subject, mask, size)
+            item.trimap = make_trimap(mask, self._tracks.shape)
         if self._tracks.mask is not None:
             item.mask = self._tracks.mask.next(holds=False)
             _require_size(self._tracks.mask, item.mask, size)

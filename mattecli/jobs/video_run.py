@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from mattecli.errors import VideoReadError
+from mattecli.jobs.trimap import trimap_options
 from mattecli.jobs.video_backdrop import Backdrop, open_backdrop
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_frames import FrameItem, FrameSource, ResumePoint, Tracks
@@ -107,10 +108,13 @@ class VideoRun:
     def _tracks(self, point: ResumePoint) -> Tracks:
         model, source = self._options.model, self._task.source
         skip = point.skipped + point.first
-        tracks = Tracks()
+        tracks = Tracks(shape=trimap_options(self._options.shape))
         if model.trimap not in (None, "auto"):
             path = companion_path(source, str(model.trimap), "trimap")
             tracks.trimap = Track(path, "trimap", "grey", skip, self._footage)
+        if model.mask is not None:
+            path = companion_path(source, model.mask, "mask")
+            tracks.subject = Track(path, "mask", "grey", skip, self._footage)
         if model.segmentation is not None:
             path = companion_path(source, model.segmentation, "segmentation")
             tracks.mask = Track(path, "segmentation", "grey", skip, self._footage)

@@ -243,7 +243,8 @@ def _resume_point(
 
 def _has_tracks(options: VideoOptions) -> bool:
     """Whether a trimap, plate or mask goes frame by frame, so that frames have to be counted."""
-    given = (options.model.trimap, options.model.background, options.model.segmentation)
+    model = options.model
+    given = (model.trimap, model.mask, model.background, model.segmentation)
     return any(text and text != "auto" and is_moving(as_path(text)) for text in given)
 
 

@@ -146,7 +146,7 @@ def _encode_tiff(
 
 def _encode_exr(image: Array) -> bytes:
     if not opencv.has_openexr():
-        raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a float TIFF instead")
+        raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a 16-bit TIFF instead")
     return opencv.encode(".exr", _bgr(image))
 
 

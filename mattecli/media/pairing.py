@@ -22,6 +22,7 @@ _ENDINGS = MappingProxyType(
     {
         "trimap": ("trimap",),
         "alpha": ("alpha", "matte", "mask"),
+        "mask": ("mask", "matte", "alpha"),
         "background": ("background", "bgr", "back"),
         "segmentation": ("segmentation", "mask", "masksDL"),
     }

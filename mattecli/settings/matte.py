@@ -77,6 +77,13 @@ class ModelOptions:
         " model's alpha. For video also a video or images, frame by frame",
         metavar="PATH|FOLDER|auto",
     )
+    mask: str | None = option(
+        None,
+        "--mask",
+        help="Mask, matte or cut-out of the subject, or a folder with one for each photo, from"
+        " which the trimap is made (--dilate, --erode, --band). For video also a video or images",
+        metavar="PATH|FOLDER",
+    )
     background: str | None = option(
         None,
         "--background",
@@ -117,6 +124,16 @@ class ModelOptions:
         False, "--reference", help="Reproduce the authors' own script, to the level"
     )
 
+    @property
+    def has_trimap(self) -> bool:
+        """Whether a trimap is given, or what one is to be made of."""
+        return self.trimap is not None or self.mask is not None
+
+    @property
+    def makes_trimap(self) -> bool:
+        """Whether the trimap is made here."""
+        return self.trimap == "auto" or self.mask is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PixelOptions:
@@ -136,6 +153,11 @@ class PixelOptions:
     )
     premultiply: bool = premultiply_option()
     rgb: bool = option(False, "--rgb", help="Write the foreground's colours without alpha")
+    fail_empty: bool = option(
+        False,
+        "--fail-empty",
+        help="Count a photo in which nothing is found as failed, and write nothing of it",
+    )
     background_fill: str | None = option(
         None,
         "--background-fill",

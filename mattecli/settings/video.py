@@ -171,6 +171,6 @@ class VideoOptions:
 
     @property
     def beside(self) -> tuple[str | None, ...]:
-        """What the user named beside the videos: trimap, plate, segmentation, background."""
+        """What the user named beside the videos: trimap, mask, plate, segmentation, background."""
         model, fill = self.model, self.pixels.background_fill
-        return (model.trimap, model.background, model.segmentation, fill)
+        return (model.trimap, model.mask, model.background, model.segmentation, fill)
