@@ -64,6 +64,8 @@ def _images() -> list[bytes]:
         pil(small, "BMP"),
         pil(Image.fromarray(small).quantize(16), "BMP"),
         pil(small, "GIF"),
+        pil(small, "PPM"),
+        pil(mask, "PPM"),
         pil(small, "GIF", save_all=True, append_images=[Image.fromarray(small[::-1].copy())]),
     ]
     files += [pil(small, "AVIF")] if HAS_AVIF else []

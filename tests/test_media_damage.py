@@ -57,6 +57,7 @@ FILES = {
     "tiled float tiff": tiff(FLOAT, photometric="rgb", tile=(16, 16)),
     "bmp": pil(RGB, "BMP"),
     "gif": pil(RGB, "GIF"),
+    "ppm": pil(RGB, "PPM"),
 }
 FILES |= {"avif": pil(RGB, "AVIF")} if HAS_AVIF else {}
 FILES |= {"heic": heic(RGBA)} if HAS_HEIC else {}

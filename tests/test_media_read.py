@@ -12,12 +12,23 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from mattecli.errors import ImageReadError
 from mattecli.media.decode import decode_planes, jpeg_reduction
 from mattecli.media.headers import read_header
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.records import Size
 from tests.conftest import photo
-from tests.media_samples import ALPHA, GREY, RGB, RGBA, SIXTEEN, SRGB, pil, png_chunk
+from tests.media_samples import (
+    ALPHA,
+    GREY,
+    RGB,
+    RGBA,
+    SIXTEEN,
+    SRGB,
+    Pixels,
+    pil,
+    png_chunk,
+)
 
 LOSSLESS: dict[str, dict[str, Any]] = {
     "PNG": {},
@@ -255,3 +266,31 @@ def test_probing_a_file_says_what_its_bytes_say(format: str, tmp_path: Path) -> 
     for content in (data, padded):
         path.write_bytes(content)
         assert probe(path) == probe(content)
+
+
+@pytest.mark.parametrize("image", [RGB, GREY, SIXTEEN, SIXTEEN[..., 1]], ids=lambda i: str(i.shape))
+def test_portable_any_maps(image: Pixels) -> None:
+    """What ``ffmpeg -f image2pipe -c:v ppm`` and netpbm write; OpenCV as the oracle."""
+    stored = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".ppm" if image.ndim == 3 else ".pgm", stored)[1].tobytes()
+    expected = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+    picture = read_picture(data)
+    assert picture.color.dtype == image.dtype
+    np.testing.assert_array_equal(picture.color, expected)
+    for length in (0, 1, 5, 12, len(data) // 2, len(data) - 1):
+        with pytest.raises(ImageReadError):
+            read_picture(data[:length])
+
+
+def test_other_kinds_of_any_maps() -> None:
+    plain = b"P3 # a comment\n2 1\n# another\n100\n100 0 0  0 50 0\n"
+    np.testing.assert_array_equal(read_picture(plain).color, [[[255, 0, 0], [0, 128, 0]]])
+    few = b"P5 3 1 100\n" + bytes((0, 50, 100))
+    np.testing.assert_array_equal(read_levels(few), [[0, 128, 255]])
+    ten_bits = b"P5\n2 1\n1023\n" + struct.pack(">2H", 1023, 512)
+    np.testing.assert_array_equal(read_levels(ten_bits), [[65535, 32800]])
+    bitmap = pil(Image.fromarray(GREY).convert("1"), "PPM")
+    assert set(np.unique(read_levels(bitmap))) == {0, 255}
+    for wrong in (b"P5 0 1 255\n", b"P5 1 1 0\n\0", b"P5 1 1 70000\n\0\0", b"P6 x"):
+        with pytest.raises(ImageReadError):
+            read_picture(wrong)

@@ -162,7 +162,7 @@ def test_a_file_that_changed_in_the_store_is_not_loaded(store: Store, shm: Path)
         ("modnet", "pull modnet:photographic' and use --model modnet:photographic"),
         ("modnet:webcam", "run 'mattecli models pull modnet:webcam'"),
         ("shm", "none are published: give --weights FILE"),
-        ("dim", "run 'mattecli models pull dim', or give --weights FILE"),
+        ("dim", "run 'mattecli models pull dim --accept-licence', or give --weights FILE"),
     ],
 )
 def test_missing_weights_are_said_with_the_way_to_get_them(

@@ -4,7 +4,7 @@ OpenCV decodes the bulk: it is the fastest and lets other threads run. It is han
 metadata, so that orientation is applied once (elsewhere), no version of it obeys a tag that another
 ignores, and libpng has no chunk to warn about on standard error. Pillow decodes what OpenCV does
 not read or would change: CMYK, TIFF up to 8 bits (OpenCV multiplies its colours by alpha, and drops
-the alpha of grey), animated WebP, BMP, GIF, AVIF and HEIC.
+the alpha of grey), animated WebP, BMP, GIF, PNM, AVIF and HEIC.
 
 What remains: a JPEG that has its end, but whose compressed data are damaged in the middle, is read
 with the damage; only a line of libjpeg's on standard error tells. libpng writes one too about a PNG
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from mattecli.media import opencv, pillow_codecs
-from mattecli.media.containers import jpeg, png, tiff
+from mattecli.media.containers import jpeg, png, pnm, tiff
 from mattecli.media.containers.header import Header, damaged, unsupported
 from mattecli.media.planes import Planes, inverted, straight
 from mattecli.ops.pixels import levels_max
@@ -93,7 +93,8 @@ def _decoded(data: bytes, header: Header, reduction: int, place: Place) -> Plane
         case "exr":
             return _decode_exr(data)
         case name:
-            return pillow_codecs.decode(name, data)
+            raw = pnm.raw_pixels(data) if name == "pnm" else None
+            return pillow_codecs.decode(name, data) if raw is None else Planes(raw)
 
 
 def _planes(image: Array) -> Planes:

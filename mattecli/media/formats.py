@@ -54,6 +54,7 @@ _ROWS = (
     Format(name="bmp", suffixes=(".bmp", ".dib"), depths=frozenset({8})),
     Format(name="exr", suffixes=(".exr",), depths=frozenset({32}), alpha=True),
     Format(name="gif", suffixes=(".gif",)),
+    Format(name="pnm", suffixes=(".ppm", ".pgm", ".pbm", ".pnm")),
     Format(name="avif", suffixes=(".avif",)),
     Format(name="heic", suffixes=(".heic", ".heif")),
 )

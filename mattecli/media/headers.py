@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from mattecli.errors import ImageReadError
 from mattecli.media import isolation, pillow_codecs
-from mattecli.media.containers import exr, jpeg, png, tiff, webp
+from mattecli.media.containers import exr, jpeg, png, pnm, tiff, webp
 from mattecli.media.containers.header import Header, damaged, unsupported
 
 __all__ = ["SNIFFED_BYTES", "read_header", "sniff"]
@@ -25,6 +25,7 @@ _READERS: MappingProxyType[str, Callable[[bytes], Header]] = MappingProxyType(
         "exr": exr.read_header,
         "bmp": partial(pillow_codecs.read_header, "bmp"),
         "gif": partial(pillow_codecs.read_header, "gif"),
+        "pnm": pnm.read_header,
     }
 )
 _SIGNATURES = (
@@ -39,7 +40,9 @@ _SIGNATURES = (
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
 )
+_PNM_KINDS = (b"1", b"2", b"3", b"4", b"5", b"6")
 _FOREIGN = (
+    (b"#?RADIANCE", "a Radiance HDR image"),
     (b"\xff\x0a", "a JPEG XL image"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
@@ -64,6 +67,8 @@ def sniff(head: bytes) -> str:
             return name
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
+    if head[:1] == b"P" and head[1:2] in _PNM_KINDS and head[2:3].isspace():
+        return "pnm"
     if head[4:8] == b"ftyp":
         return _sniff_boxes(head)
     for signature, what in _FOREIGN:

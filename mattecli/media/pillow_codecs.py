@@ -19,6 +19,7 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -85,6 +86,7 @@ _OPENERS: dict[str, Callable[[IO[bytes]], Image.Image]] = {
     "gif": GifImageFile,
     "heic": _open_heic,
     "jpeg": JpegImageFile,
+    "pnm": PpmImageFile,
     "tiff": _TiffFile,
     "webp": WebPImageFile,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mattecli.errors import ModelUnavailableError
+from mattecli.models.published import PUBLISHED, published_for
 from mattecli.models.registry import network_specs
 from mattecli.models.spec import ModelSpec
 from mattecli.models.store import Store
@@ -58,14 +59,20 @@ def missing_weights(spec: ModelSpec, name: str) -> ModelUnavailableError:
     """The error for weights called ``name`` that are not here, with the way to get them."""
     cause = f"there are no weights for {name} here"
     if spec.weights:
-        remedy = f"run 'mattecli models pull {name}', or give --weights FILE"
-        return ModelUnavailableError(cause, remedy=remedy)
+        return ModelUnavailableError(cause, remedy=f"run '{_pull(name)}', or give --weights FILE")
     for kin in network_specs():
         if kin.system == spec.system and kin.weights:
-            remedy = f"run 'mattecli models pull {kin.name}' and use --model {kin.name}"
+            remedy = f"run '{_pull(kin.name)}' and use --model {kin.name}"
             return ModelUnavailableError(cause, remedy=f"{remedy}, or give --weights FILE")
     remedy = "none are published: give --weights FILE, or run 'mattecli models import FILE'"
     return ModelUnavailableError(cause, remedy=remedy)
+
+
+def _pull(name: str) -> str:
+    """The command that gets weights."""
+    published = PUBLISHED.get(name) or next(iter(published_for(name)), None)
+    accept = "" if published is None or published.commercial else " --accept-licence"
+    return f"mattecli models pull {name}{accept}"
 
 
 def require_weights(spec: ModelSpec, given: Path | None = None) -> None:
