@@ -100,6 +100,12 @@ class Account:
         """Whether a report shows pictures."""
         return any(file.wants_pictures for file in self._files)
 
+    def expect(self, tasks: Sequence[Task]) -> None:
+        """There is more to do than was known."""
+        for task in tasks:
+            task.wants_thumbs = self.wants_pictures
+        self.report = replace(self.report, total=self.report.total + len(tasks))
+
     def add(self, task: Task) -> None:
         """One task has ended."""
         task.is_reported = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from mattecli.engine.memory import parse_bytes
 from mattecli.engine.sizes import sufficient_side
@@ -13,6 +14,7 @@ from mattecli.jobs.ahead import DecodedAhead
 from mattecli.jobs.choice import choose_spec, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
 from mattecli.jobs.dry_run import require_models
+from mattecli.jobs.journal import Journal
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
 from mattecli.jobs.opening import open_models
@@ -26,6 +28,7 @@ from mattecli.jobs.plan import (
 from mattecli.jobs.refining import refinement
 from mattecli.jobs.runner import Observer, Silent, run_recipe
 from mattecli.jobs.unused import unused_in_matte
+from mattecli.jobs.watching import check_watched, run_watching
 from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
@@ -61,6 +64,9 @@ def matte_images(
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     if remark := unused_in_matte(options):
         observer.note(remark)
+    check_watched(options)
+    if options.watch.watch is not None:
+        options = replace(options, target=replace(options.target, existing="skip"))
     tasks = _plan(options)
     _check_format(tasks, options.pixels)
     work = journalled_work(
@@ -84,7 +90,16 @@ def matte_images(
         require_models(spec, options)
     if options.device.max_memory is not None:
         parse_bytes(options.device.max_memory)  # so that a dry run refuses it too
+    if options.watch.watch is not None:
+        plan = partial(_plan_anew, options, work.journal)
+        return run_watching(recipe, work, plan, options.run, observer, options.watch.watch)
     return run_recipe(recipe, work, options.run, observer, crew)
+
+
+def _plan_anew(options: MatteOptions, journal: Journal | None) -> list[MatteTask]:
+    """The tasks for all that is there now, as the journal leaves them."""
+    tasks = _plan(options)
+    return tasks if journal is None else journal.applied(tasks, options.target)
 
 
 @dataclass(frozen=True, slots=True)

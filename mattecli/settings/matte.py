@@ -23,6 +23,7 @@ __all__ = [
     "MatteOptions",
     "ModelOptions",
     "PixelOptions",
+    "WatchOptions",
     "foreground_option",
     "premultiply_option",
     "size_option",
@@ -172,6 +173,19 @@ class PixelOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions:
+    """Hot folder."""
+
+    watch: float | None = option(
+        None,
+        "--watch",
+        help="Do what is missing, then look every so many seconds for photos that came into the"
+        " input folders, until interrupted",
+        metavar="SECONDS",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatteOptions:
     """Options of ``mattecli matte``."""
 
@@ -184,3 +198,4 @@ class MatteOptions:
     device: DeviceOptions = field(default_factory=DeviceOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
     run: RunOptions = field(default_factory=RunOptions)
+    watch: WatchOptions = field(default_factory=WatchOptions)
