@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import (
     DeviceOptions,
     EngineOptions,
@@ -57,7 +58,7 @@ def premultiply_option() -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions:
+class ModelOptions(Checked):
     """Model."""
 
     model: str | None = option(
@@ -119,7 +120,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PixelOptions:
+class PixelOptions(Checked):
     """Results."""
 
     write: tuple[Kind, ...] = option(
@@ -150,7 +151,7 @@ class PixelOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MatteOptions:
+class MatteOptions(Checked):
     """Options of ``mattecli matte``."""
 
     source: InputOptions = field(default_factory=InputOptions)
