@@ -64,7 +64,7 @@ class Companions:
         if self._model.trimap == "auto":
             return self._made_trimap(task, guide)
         path = task.companion("trimap")
-        trimap = to_levels(read_levels(path, max_pixels=self._max_pixels))
+        trimap = to_levels(read_levels(task.content("trimap"), max_pixels=self._max_pixels))
         require_usable(trimap, full, path, any_values=self._model.reference)
         return trimap
 
@@ -83,7 +83,8 @@ class Companions:
     def _mask(self, task: Task, full: Size, guide: Float32 | None) -> Array | None:
         if self._model.segmentation is not None:
             path = task.companion("segmentation")
-            mask = to_levels(read_levels(path, max_pixels=self._max_pixels))
+            content = task.content("segmentation")
+            mask = to_levels(read_levels(content, max_pixels=self._max_pixels))
             if Size.of(mask) != full:
                 raise InputError(
                     f"the segmentation is {Size.of(mask)}, its photo {full}",
@@ -99,7 +100,8 @@ class Companions:
         if self._model.background is None:
             return None
         path = task.companion("background")
-        plate = read_picture(path, max_pixels=self._max_pixels, place=self._place).color
+        content = task.content("background")
+        plate = read_picture(content, max_pixels=self._max_pixels, place=self._place).color
         if self._model.align and self._model.reference:
             return _aligned_as_published(path, plate, color, mask)
         if self._model.align:

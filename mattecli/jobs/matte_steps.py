@@ -10,7 +10,7 @@ import numpy as np
 
 from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
-from mattecli.jobs.ahead import DecodedAhead
+from mattecli.jobs.ahead import Read
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
@@ -76,7 +76,7 @@ class MatteSteps:
         models: what photos go through.
         options: all of the command's.
         workspace: where large arrays are kept.
-        ahead: gives photos, some of them decoded already.
+        read: gives a task's photo, decoded.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class MatteSteps:
         models: OpenedModels,
         options: MatteOptions,
         workspace: Workspace,
-        ahead: DecodedAhead[MatteTask],
+        read: Read[MatteTask],
     ) -> None:
-        self._ahead = ahead
+        self._read = read
         self._workspace = workspace
         self._estimator = models.estimator
         self._guide = models.guide
@@ -100,21 +100,24 @@ class MatteSteps:
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
         """The stages; those of estimators have as many threads as these say, others ``workers``."""
+        finish = Stage(name="finish", work=each(self._finish), workers=workers)
+        return [*self.estimating(workers), finish]
+
+    def estimating(self, workers: int) -> list[Stage[MatteTask]]:
+        """The stages but for the last: after them a task is ready for ``results``."""
         network = network_stage(
             "network", self._estimator, self._estimate, lambda task: task.prepared
         )
-        finish = Stage(name="finish", work=each(self._finish), workers=workers)
         refine = self._refine_stages(workers)
         if self._guide is None:
             decode = Stage(name="decode", work=each(self._decode_and_prepare), workers=workers)
-            return [decode, network, *refine, finish]
+            return [decode, network, *refine]
         return [
             Stage(name="decode", work=each(self._decode), workers=workers),
             network_stage("guide", self._guide, self._run_guide, lambda task: task.guide_input),
             Stage(name="prepare", work=each(self._prepare), workers=workers),
             network,
             *refine,
-            finish,
         ]
 
     def _refine_stages(self, workers: int) -> list[Stage[MatteTask]]:
@@ -133,7 +136,7 @@ class MatteSteps:
         self._prepare(task)
 
     def _decode(self, task: MatteTask) -> None:
-        picture = self._ahead.take(task, self._short_side())
+        picture = self._read(task, self._short_side())
         if self._options.model.reference:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
         picture = replace(picture, color=self._workspace.keep(picture.color))
@@ -199,7 +202,12 @@ class MatteSteps:
             task.notes.extend(matte.notes)
             task.band_input = None
 
-    def _finish(self, task: MatteTask) -> None:
+    def results(self, task: MatteTask) -> Results:
+        """The pictures of a task's cut-out, made when they are asked for.
+
+        Raises:
+            InputError: the network overflowed, or the subject to crop to is not there.
+        """
         picture, matte, trimap = task.picture, task.matte, task.trimap
         task.picture = task.matte = task.trimap = None
         if picture is None or matte is None:
@@ -214,13 +222,17 @@ class MatteSteps:
         cutout = self._finisher.cutout(
             task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
         )
-        results = Results(
+        return Results(
             cutout,
             self._options,
             self._fill,
             decontaminate=self._decontaminate,
             keep=self._workspace.keep,
         )
+
+    def _finish(self, task: MatteTask) -> None:
+        results = self.results(task)
+        picture = results.picture
         task.show("photo", picture.color)
         write_outputs(
             task,

@@ -108,6 +108,11 @@ class Results:
         return image if box is None else np.ascontiguousarray(crop(np.asarray(image), box))
 
     @property
+    def picture(self) -> Picture:
+        """The photo."""
+        return self._cutout.picture
+
+    @property
     def levels(self) -> npt.DTypeLike:
         """The type of the pictures' levels."""
         if self._options.bit_depth == "auto":

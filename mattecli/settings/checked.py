@@ -111,9 +111,11 @@ def _as_text(value: Any) -> str:
 
 
 def _as_path(value: Any) -> Path:
-    if not isinstance(value, str | Path):
+    if isinstance(value, str):
+        return Path(value)
+    if not isinstance(value, Path):
         raise _UnfitError("no path")
-    return Path(value)
+    return value
 
 
 def _as_bool(value: Any) -> bool:
