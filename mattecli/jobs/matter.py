@@ -40,7 +40,8 @@ class Matter:
     """Cuts out pictures that a program has, by a model that is loaded once; a context manager.
 
     What comes back is what ``mattecli matte`` writes of the same picture with the same options, to
-    the bit. Several threads may use one; as many pictures are worked on at once as a run would.
+    the bit (on a GPU with ``--batch-size 1``, since pictures come one at a time). Several threads
+    may use one; as many pictures are worked on at once as a run would.
 
     Pictures, trimaps, plates and masks are NumPy arrays (H,W, H,W,3 or H,W,4 in RGB, alpha
     straight; uint8, uint16, or floats 0..1), Pillow images, bytes of image files, or paths. Results
