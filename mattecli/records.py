@@ -128,6 +128,8 @@ class Report:
     Attributes:
         settings: what every item was processed with: model, weights' checksum, device, options.
         done, skipped, failed, planned: numbers of inputs.
+        failures: the records of the first 1,000 that failed, in the order of the inputs, without
+            their exceptions, which would keep pictures in memory.
         total: number of inputs; those that an interrupted or fail-fast run never reached are in
             none of the other numbers.
         seconds: wall time.
@@ -143,6 +145,7 @@ class Report:
     skipped: int = 0
     failed: int = 0
     planned: int = 0
+    failures: tuple[ItemRecord, ...] = ()
     seconds: float = 0.0
     interrupted: bool = False
     stages: Mapping[str, float] = field(default_factory=dict)

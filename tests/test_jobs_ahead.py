@@ -144,7 +144,7 @@ def test_no_photo_is_decoded_twice(
         read.append(source)
         return read_picture(source, **options)
 
-    monkeypatch.setattr("mattecli.jobs.matte.read_picture", counted)
+    monkeypatch.setattr("mattecli.jobs.ahead.read_picture", counted)
     taken = DecodedAhead.take
 
     def late(ahead: DecodedAhead[Task], task: Task, short_side: int | None) -> Picture:

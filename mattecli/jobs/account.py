@@ -23,6 +23,9 @@ __all__ = ["Account", "Observer", "Silent", "Work", "accounted"]
 
 T = TypeVar("T", bound=Task)
 
+_MOST_FAILURES = 1000
+"""Records of failed inputs that a report keeps: a run may have millions."""
+
 
 class Observer(Protocol):
     """Who watches a run: the console, or a caller's own object."""
@@ -94,6 +97,7 @@ class Account:
         self._journal = work.journal
         self._files = [open_report(path, work.settings) for path in run.report]
         self._stages: dict[str, float] = {}
+        self._failures: list[ItemRecord] = []
 
     @property
     def wants_pictures(self) -> bool:
@@ -112,6 +116,8 @@ class Account:
         record = task.settled or task.record("done")
         count = getattr(self.report, record.status) + 1
         self.report = replace(self.report, **{record.status: count})
+        if record.status == "failed" and len(self._failures) < _MOST_FAILURES:
+            self._failures.append(replace(record, trouble=None))
         for name, seconds in record.seconds.items():
             self._stages[name] = self._stages.get(name, 0.0) + seconds
         if self._journal is not None:
@@ -128,6 +134,7 @@ class Account:
         """The run has ended."""
         self.report = replace(
             self.report,
+            failures=tuple(self._failures),
             seconds=seconds,
             stages=self._stages,
             means=self._means(),

@@ -9,17 +9,34 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from mattecli.jobs.task import Task
+from mattecli.jobs.workspace import Workspace
+from mattecli.media.images import read_picture
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import is_stored
 from mattecli.records import Picture
+from mattecli.settings import InputOptions
 
-__all__ = ["DecodedAhead", "Read"]
+__all__ = ["DecodedAhead", "Read", "photo_reader"]
 
 _GRACE = 1.0  # seconds
 
 T = TypeVar("T", bound=Task)
 Read = Callable[[T, int | None], Picture]
 """Decodes a task's photo; with a short side, as small as that allows."""
+
+
+def photo_reader(options: InputOptions, workspace: Workspace) -> Read[Task]:
+    """What decodes a task's photo when it is asked for."""
+
+    def read(task: Task, short_side: int | None) -> Picture:
+        return read_picture(
+            task.content(),
+            max_pixels=options.max_pixels,
+            short_side=short_side,
+            place=workspace.place,
+        )
+
+    return read
 
 
 class DecodedAhead(Generic[T]):

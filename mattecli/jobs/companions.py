@@ -66,7 +66,7 @@ class Companions:
         if self._model.trimap == "auto":
             return self._made_trimap(task, guide)
         path = task.companion("trimap")
-        trimap = to_levels(read_levels(path, max_pixels=self._max_pixels))
+        trimap = to_levels(read_levels(task.content("trimap"), max_pixels=self._max_pixels))
         require_usable(trimap, full, path, any_values=self._model.reference)
         return trimap
 
@@ -104,12 +104,11 @@ class Companions:
 
     def _rough(self, task: Task, role: str, full: Size) -> MatteFile:
         """What a mask or segmentation says, which must have the photo's size."""
-        path = task.companion(role)
-        found = read_matte(path, max_pixels=self._max_pixels)
+        found = read_matte(task.content(role), max_pixels=self._max_pixels)
         if Size.of(found.values) != full:
             raise InputError(
                 f"the {role} is {Size.of(found.values)}, its photo {full}",
-                path=path,
+                path=task.companion(role),
                 remedy="give one of the photo's size",
             )
         return found
@@ -118,7 +117,8 @@ class Companions:
         if self._model.background is None:
             return None
         path = task.companion("background")
-        plate = read_picture(path, max_pixels=self._max_pixels, place=self._place).color
+        content = task.content("background")
+        plate = read_picture(content, max_pixels=self._max_pixels, place=self._place).color
         if self._model.align and self._model.reference:
             return _aligned_as_published(path, plate, color, mask)
         if self._model.align:

@@ -10,7 +10,7 @@ from functools import partial
 from mattecli.engine.memory import parse_bytes
 from mattecli.engine.sizes import sufficient_side
 from mattecli.errors import UsageError
-from mattecli.jobs.ahead import DecodedAhead
+from mattecli.jobs.ahead import DecodedAhead, photo_reader
 from mattecli.jobs.choice import choose_spec, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
 from mattecli.jobs.dry_run import require_models
@@ -32,9 +32,8 @@ from mattecli.jobs.watching import check_watched, run_watching
 from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.formats import writable_format
-from mattecli.media.images import read_picture
 from mattecli.models.spec import ModelSpec
-from mattecli.records import Picture, Report
+from mattecli.records import Report
 from mattecli.settings import MatteOptions, PixelOptions
 from mattecli.settings.matte import Kind
 
@@ -122,7 +121,7 @@ class MatteRecipe:
             few = max(1, min(workers, len(waiting)))
             lanes = few if spec.kind == "classical" else workers
             models = open_models(spec, options, workspace, lanes)
-            steps = MatteSteps(models, options, workspace, ahead)
+            steps = MatteSteps(models, options, workspace, ahead.take)
             ahead.stop()
             yield Workbench(
                 stages=steps.stages(workers),
@@ -140,18 +139,9 @@ def _ahead(
     waiting: Sequence[MatteTask],
 ) -> DecodedAhead[MatteTask]:
     """What decodes the first photos while the model is being loaded."""
-
-    def read(task: MatteTask, short_side: int | None) -> Picture:
-        return read_picture(
-            task.source.content(),
-            max_pixels=options.source.max_pixels,
-            short_side=short_side,
-            place=workspace.place,
-        )
-
     return DecodedAhead(
         waiting,
-        read,
+        photo_reader(options.source, workspace),
         _probable_side(spec, options),
         threads=min(max(1, workers - 1), _MOST_AHEAD),  # loading keeps one busy
         pixels=min(workspace.pixels, PIXELS_UNDER_WAY) // 2,

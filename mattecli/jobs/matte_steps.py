@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared, require_finite
+from mattecli.engine.estimator import Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
-from mattecli.jobs.ahead import DecodedAhead
+from mattecli.jobs.ahead import Read
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
 from mattecli.jobs.finishing import Finisher
@@ -18,13 +18,12 @@ from mattecli.jobs.network_stage import network_stage
 from mattecli.jobs.opening import OpenedModels
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.remarks import nothing_found, remarks_on
-from mattecli.jobs.results import Decontaminate, Results
+from mattecli.jobs.results import Results, decontaminator
 from mattecli.jobs.runner import each
 from mattecli.jobs.task import Task
 from mattecli.jobs.workspace import Workspace
 from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import composite
-from mattecli.ops.foreground import decontaminated
 from mattecli.ops.pixels import Float32, to_float, white_of
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
@@ -77,7 +76,7 @@ class MatteSteps:
         models: what photos go through.
         options: all of the command's.
         workspace: where large arrays are kept.
-        ahead: gives photos, some of them decoded already.
+        read: gives a task's photo, decoded.
     """
 
     def __init__(
@@ -85,37 +84,40 @@ class MatteSteps:
         models: OpenedModels,
         options: MatteOptions,
         workspace: Workspace,
-        ahead: DecodedAhead[MatteTask],
+        read: Read[MatteTask],
     ) -> None:
-        self._ahead = ahead
+        self._read = read
         self._workspace = workspace
         self._estimator = models.estimator
         self._guide = models.guide
         self._refiner = models.refiner
         self._options = options
         self._companions = Companions(options, workspace.place)
-        self._decontaminate = _decontaminator(models.estimator)
+        self._decontaminate = decontaminator(models.estimator)
         self._fill = parse_fill(options.pixels.fill, max_pixels=options.source.max_pixels)
         self._needs_colours = needs_colours(options)
         self._finisher = Finisher(options.finish, needs_colours=self._needs_colours)
 
     def stages(self, workers: int) -> list[Stage[MatteTask]]:
         """The stages; those of estimators have as many threads as these say, others ``workers``."""
+        finish = Stage(name="finish", work=each(self._finish), workers=workers)
+        return [*self.estimating(workers), finish]
+
+    def estimating(self, workers: int) -> list[Stage[MatteTask]]:
+        """The stages but for the last: after them a task is ready for ``results``."""
         network = network_stage(
             "network", self._estimator, self._estimate, lambda task: task.prepared
         )
-        finish = Stage(name="finish", work=each(self._finish), workers=workers)
         refine = self._refine_stages(workers)
         if self._guide is None:
             decode = Stage(name="decode", work=each(self._decode_and_prepare), workers=workers)
-            return [decode, network, *refine, finish]
+            return [decode, network, *refine]
         return [
             Stage(name="decode", work=each(self._decode), workers=workers),
             network_stage("guide", self._guide, self._run_guide, lambda task: task.guide_input),
             Stage(name="prepare", work=each(self._prepare), workers=workers),
             network,
             *refine,
-            finish,
         ]
 
     def _refine_stages(self, workers: int) -> list[Stage[MatteTask]]:
@@ -134,7 +136,7 @@ class MatteSteps:
         self._prepare(task)
 
     def _decode(self, task: MatteTask) -> None:
-        picture = self._ahead.take(task, self._short_side())
+        picture = self._read(task, self._short_side())
         if self._options.model.reference:
             picture = replace(picture, alpha=None)  # the published scripts ignore it
         picture = replace(picture, color=self._workspace.keep(picture.color))
@@ -199,7 +201,12 @@ class MatteSteps:
             task.notes.extend(matte.notes)
             task.band_input = None
 
-    def _finish(self, task: MatteTask) -> None:
+    def results(self, task: MatteTask) -> Results:
+        """The pictures of a task's cut-out, made when they are asked for.
+
+        Raises:
+            InputError: the network overflowed, or the subject to crop to is not there.
+        """
         picture, matte, trimap = task.picture, task.matte, task.trimap
         task.picture = task.matte = task.trimap = None
         if picture is None or matte is None:
@@ -216,13 +223,17 @@ class MatteSteps:
         cutout = self._finisher.cutout(
             task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
         )
-        results = Results(
+        return Results(
             cutout,
             self._options,
             self._fill,
             decontaminate=self._decontaminate,
             keep=self._workspace.keep,
         )
+
+    def _finish(self, task: MatteTask) -> None:
+        results = self.results(task)
+        picture = results.picture
         task.show("photo", picture.color)
         write_outputs(
             task,
@@ -262,17 +273,6 @@ class MatteSteps:
         if self._refiner is None or seen is None or Size.of(matte.alpha) == full:
             return self._estimator.restore(matte, full)
         return Matte(alpha=self._refiner.alpha(seen, matte, band))
-
-
-def _decontaminator(estimator: Estimator) -> Decontaminate:
-    """What estimates foreground colours: the GPU of the network, or the CPU."""
-    if not estimator.accelerator:
-        return decontaminated
-    import torch
-
-    from mattecli.engine.device_colours import DeviceColours
-
-    return DeviceColours(torch.device(estimator.accelerator)).decontaminated
 
 
 def _flattened(task: Task, picture: Picture) -> Array:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.engine.estimator import Estimator
 from mattecli.jobs.fills import Fill
 from mattecli.jobs.trimap import trimap_options
 from mattecli.media.thumbnails import fitted
@@ -24,7 +25,7 @@ from mattecli.ops.trimap import FOREGROUND, UNKNOWN, make_trimap
 from mattecli.records import Array, Picture, Size
 from mattecli.settings import MatteOptions
 
-__all__ = ["Cutout", "Decontaminate", "Results"]
+__all__ = ["Cutout", "Decontaminate", "Results", "decontaminator"]
 
 Decontaminate: TypeAlias = Callable[[Array, Array, ForegroundMethod], Array]
 """Foreground colours of a photo and its alpha, as ``ops.foreground.decontaminated``."""
@@ -108,6 +109,11 @@ class Results:
         return image if box is None else np.ascontiguousarray(crop(np.asarray(image), box))
 
     @property
+    def picture(self) -> Picture:
+        """The photo."""
+        return self._cutout.picture
+
+    @property
     def levels(self) -> npt.DTypeLike:
         """The type of the pictures' levels."""
         if self._options.bit_depth == "auto":
@@ -178,3 +184,14 @@ class Results:
         cover = cv2.resize(whole, small, interpolation=cv2.INTER_AREA)
         board = composite(np.zeros_like(shrunk), cover, checkerboard(small))
         return cv2.add(shrunk, board)
+
+
+def decontaminator(estimator: Estimator) -> Decontaminate:
+    """What estimates foreground colours: the GPU of the network, or the CPU."""
+    if not estimator.accelerator:
+        return decontaminated
+    import torch
+
+    from mattecli.engine.device_colours import DeviceColours
+
+    return DeviceColours(torch.device(estimator.accelerator)).decontaminated

@@ -13,14 +13,17 @@ import numpy as np
 
 from mattecli.engine.memory import is_out_of_memory
 from mattecli.errors import InputError, MattecliError, shown_path, unexpected
-from mattecli.media.images import probe
+from mattecli.media.images import Content, probe
 from mattecli.media.sources import Source
 from mattecli.media.thumbnails import thumbnail
 from mattecli.ops.lazy import LazyImage
 from mattecli.ops.segmentation import Box
 from mattecli.records import Array, ItemRecord, Size, Status
 
-__all__ = ["Task"]
+__all__ = ["INPUT", "Task"]
+
+INPUT = "input"
+"""The role of the input itself, beside those of its companions."""
 
 _TURN = threading.Lock()  # one for all tasks: with one of its own a task could not be pickled
 
@@ -36,6 +39,7 @@ class Task:
         format: file format of the outputs.
         settled: its record, once it has ended, or when nothing has to be done.
         companions: by role (trimap, alpha, photo): the file that belongs to it, or why none does.
+        given: by role, and by ``input`` for the input itself: what to read in place of the file.
         notes: what the user should know about it.
         size: of the photo, upright, once known.
         is_reported: whether the observer has been told.
@@ -53,6 +57,7 @@ class Task:
     place: int = 0
     settled: ItemRecord | None = None
     companions: dict[str, Path | MattecliError] = field(default_factory=dict)
+    given: Mapping[str, Content] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     size: Size | None = None
     is_reported: bool = False
@@ -84,6 +89,17 @@ class Task:
         if isinstance(found, MattecliError):
             raise found
         return found
+
+    def content(self, role: str = INPUT) -> Content:
+        """What readers of images take for the input, or for what belongs to it.
+
+        Raises:
+            ImageReadError: there is nothing to read.
+            PairingError: nothing belongs to it.
+        """
+        if role in self.given:
+            return self.given[role]
+        return self.source.content() if role == INPUT else self.companion(role)
 
     def show(self, caption: str, image: Array | LazyImage) -> None:
         """Keep a small picture for the report, if one shows pictures."""

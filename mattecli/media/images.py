@@ -1,7 +1,8 @@
 """Reading images: the one place where a file becomes a picture.
 
-A path or the bytes of a file (standard input) may be given. The format is found by content, so a
-wrong extension does no harm. Only the first picture of a file is read.
+A path or the bytes of a file (standard input) may be given, or planes that somebody else decoded.
+The format is found by content, so a wrong extension does no harm. Only the first picture of a file
+is read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 
@@ -23,16 +25,20 @@ from mattecli.media.isolation import decode_apart, is_safe_here
 from mattecli.media.planes import Planes, luminance, upright
 from mattecli.media.stores.place import is_stored
 from mattecli.ops.pixels import to_float, white_of
-from mattecli.records import Array, Picture, Resolution
+from mattecli.records import Array, Picture, Resolution, Size
 from mattecli.settings.common import DEFAULT_MAX_PIXELS
 
 __all__ = [
+    "Content",
     "MatteFile",
     "probe",
     "read_levels",
     "read_matte",
     "read_picture",
 ]
+
+Content: TypeAlias = Path | bytes | Planes
+"""A file, its bytes, or its pixels: upright, alpha straight, C-contiguous."""
 
 _START_BYTES = 1 << 18
 _HEADER_FIRST = ("jpeg", "bmp", "exr")  # all metadata that counts comes before the pixels
@@ -68,7 +74,7 @@ def _header_in(start: bytes) -> Header | None:
 
 
 def read_picture(
-    source: Path | bytes,
+    source: Content,
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     short_side: int | None = None,
@@ -80,7 +86,7 @@ def read_picture(
     profile where there is one; the profile of grey pixels is dropped with them.
 
     Args:
-        source: the file, or its bytes.
+        source: the file, its bytes, or its pixels.
         max_pixels: a header that claims more is refused.
         short_side: pixels of the shorter side that suffice, for a network that sees no more: a
             JPEG is then decoded at the coarsest of 1/2, 1/4, 1/8 that leaves as many.
@@ -91,6 +97,8 @@ def read_picture(
             too large, or of a kind that is not read.
         ResourceError: memory does not suffice.
     """
+    if isinstance(source, Planes):
+        return Picture(color=_rgb(source.color), alpha=source.alpha, full=Size.of(source.color))
     with _about(source):
         data = _content(source, max_pixels)
         header = _checked_header(data, max_pixels)
@@ -101,11 +109,8 @@ def read_picture(
             else decode_apart(data)
         )
         planes = _upright(planes, header)
-        color = planes.color
-        if color.ndim == 2:
-            color = cv2.cvtColor(color, cv2.COLOR_GRAY2RGB)
         return Picture(
-            color=color,
+            color=_rgb(planes.color),
             alpha=planes.alpha,
             icc=_rgb_profile(header),
             resolution=header.resolution,
@@ -129,7 +134,7 @@ class MatteFile:
     resolution: Resolution | None = None
 
 
-def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Array:
+def read_levels(source: Content, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Array:
     """The values of an alpha matte, mask or trimap: H,W, uint8, uint16 or float32, upright.
 
     Of a file with alpha these are its alpha; except where that is opaque all over and the colours
@@ -143,17 +148,25 @@ def read_levels(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -
     return read_matte(source, max_pixels=max_pixels).values
 
 
-def read_matte(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> MatteFile:
+def read_matte(source: Content, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> MatteFile:
     """As ``read_levels``, with what there is to say of the file."""
+    if isinstance(source, Planes):
+        return _matte(source)
     with _about(source):
         data = _content(source, max_pixels)
         header = _checked_header(data, max_pixels)
         planes = decode_planes(data, header) if is_safe_here(header) else decode_apart(data)
-        planes = _upright(planes, header)
-        if planes.alpha is None or (_is_opaque(planes.alpha) and _is_grey(planes.color)):
-            values, is_colour = luminance(planes.color), _is_colourful(planes.color)
-            return MatteFile(values, is_colour, header.resolution)
-        return MatteFile(planes.alpha, resolution=header.resolution)
+        return _matte(_upright(planes, header), header.resolution)
+
+
+def _matte(planes: Planes, resolution: Resolution | None = None) -> MatteFile:
+    if planes.alpha is None or (_is_opaque(planes.alpha) and _is_grey(planes.color)):
+        return MatteFile(luminance(planes.color), _is_colourful(planes.color), resolution)
+    return MatteFile(planes.alpha, resolution=resolution)
+
+
+def _rgb(color: Array) -> Array:
+    return cv2.cvtColor(color, cv2.COLOR_GRAY2RGB) if color.ndim == 2 else color
 
 
 @contextmanager

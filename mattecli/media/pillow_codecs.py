@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -28,7 +28,7 @@ from mattecli.media.containers.header import Header, Mode, damaged, truncated, u
 from mattecli.media.planes import Planes
 from mattecli.records import Array, Resolution, Size
 
-__all__ = ["decode", "decode_into", "read_header"]
+__all__ = ["decode", "decode_into", "planes_of", "read_header"]
 
 _STRIP = 128
 
@@ -143,6 +143,26 @@ def decode(name: str, data: bytes, *, icc: bytes | None = None) -> Planes:
     with _read_errors(name):
         image = _OPENERS[name](BytesIO(data))
         image.load()
+    return _planes(image, icc)
+
+
+def planes_of(image: Image.Image) -> Planes:
+    """The pixels of an image that somebody opened, upright; 8 bits a channel, 16 of 16-bit grey.
+
+    Raises:
+        ImageReadError: its file is cut off or damaged, or it is of a kind that is not read.
+    """
+    with _read_errors("Pillow"):
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):
+            return Planes(np.array(image, np.uint16))
+        if image.mode in ("I", "F"):
+            remedy = "give it as an array of uint8, uint16, or floats of 0 to 1"
+            raise unsupported(f"a Pillow image of mode {image.mode}", remedy=remedy)
+        return _planes(image, image.info.get("icc_profile"))
+
+
+def _planes(image: Image.Image, icc: bytes | None) -> Planes:
     if image.mode == "CMYK":
         return Planes(np.array(_srgb_from_cmyk(image, icc)))
     if image.has_transparency_data:

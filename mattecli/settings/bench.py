@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import DeviceOptions
 from mattecli.settings.matte import size_option
 from mattecli.settings.option import option
@@ -13,7 +14,7 @@ __all__ = ["BenchOptions", "BenchTask"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchTask:
+class BenchTask(Checked):
     """Measurement."""
 
     model: str = option(
@@ -38,7 +39,7 @@ class BenchTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchOptions:
+class BenchOptions(Checked):
     """Options of ``mattecli bench``."""
 
     task: BenchTask = field(default_factory=BenchTask)

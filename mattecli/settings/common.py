@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.option import option
 
 __all__ = [
@@ -95,7 +96,7 @@ def debug_option() -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InputOptions:
+class InputOptions(Checked):
     """Inputs."""
 
     inputs: tuple[str, ...] = option(
@@ -119,7 +120,7 @@ class InputOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputOptions:
+class OutputOptions(Checked):
     """Outputs."""
 
     output: str | None = option(
@@ -146,7 +147,7 @@ class OutputOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class RunOptions(Checked):
     """Run."""
 
     workers: int = option(
@@ -185,7 +186,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOptions:
+class EngineOptions(Checked):
     """Engine."""
 
     engine: Literal["local", "ray"] = option(
@@ -201,7 +202,7 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceOptions:
+class DeviceOptions(Checked):
     """Device."""
 
     device: str = option(

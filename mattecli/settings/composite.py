@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import EngineOptions, InputOptions, OutputOptions, RunOptions
 from mattecli.settings.option import option
 
@@ -14,7 +15,7 @@ Fit: TypeAlias = Literal["cover", "contain", "stretch", "tile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BlendOptions:
+class BlendOptions(Checked):
     """Composite."""
 
     background: str = option(
@@ -47,7 +48,7 @@ class BlendOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompositeOptions:
+class CompositeOptions(Checked):
     """Options of ``mattecli composite``."""
 
     source: InputOptions = field(default_factory=InputOptions)

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field
 from typing import Literal
 
 from mattecli.ops.protocols import Metric, ProtocolName
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import RunOptions, max_pixels_option, recursive_option
 from mattecli.settings.option import option
 
@@ -13,7 +14,7 @@ __all__ = ["EvaluateOptions", "PairOptions", "ScoreOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairOptions:
+class PairOptions(Checked):
     """Pictures."""
 
     pred: str = option(
@@ -45,7 +46,7 @@ class PairOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreOptions:
+class ScoreOptions(Checked):
     """Scores."""
 
     protocol: ProtocolName = option(
@@ -70,7 +71,7 @@ class ScoreOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(Checked):
     """Options of ``mattecli evaluate``."""
 
     pair: PairOptions

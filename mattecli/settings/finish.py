@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.option import option
 
 __all__ = ["Despill", "FinishOptions"]
@@ -13,7 +14,7 @@ Despill: TypeAlias = Literal["auto", "off", "green", "blue"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishOptions:
+class FinishOptions(Checked):
     """Finish."""
 
     min_area: int = option(

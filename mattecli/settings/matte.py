@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import (
     DeviceOptions,
     EngineOptions,
@@ -58,7 +59,7 @@ def premultiply_option() -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelOptions:
+class ModelOptions(Checked):
     """Model."""
 
     model: str | None = option(
@@ -137,7 +138,7 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PixelOptions:
+class PixelOptions(Checked):
     """Results."""
 
     write: tuple[Kind, ...] = option(
@@ -173,7 +174,7 @@ class PixelOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchOptions:
+class WatchOptions(Checked):
     """Hot folder."""
 
     watch: float | None = option(
@@ -186,7 +187,7 @@ class WatchOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MatteOptions:
+class MatteOptions(Checked):
     """Options of ``mattecli matte``."""
 
     source: InputOptions = field(default_factory=InputOptions)

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import debug_option, quiet_option
 from mattecli.settings.option import option
 
@@ -13,7 +14,7 @@ __all__ = ["AdaptOptions", "LearnOptions", "TrainOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LearnOptions:
+class LearnOptions(Checked):
     """Run."""
 
     resume: bool = option(False, "--resume", help="Go on where the training in --output stopped")
@@ -31,7 +32,7 @@ class LearnOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainOptions:
+class TrainOptions(Checked):
     """Training."""
 
     recipe: str = option(
@@ -76,7 +77,7 @@ class TrainOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptOptions:
+class AdaptOptions(Checked):
     """Adaptation."""
 
     photos: Path = option(

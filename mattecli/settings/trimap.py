@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import EngineOptions, InputOptions, OutputOptions, RunOptions
 from mattecli.settings.option import option
 
@@ -15,7 +16,7 @@ Kernel: TypeAlias = Literal["disk", "ellipse", "rect", "cross"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrimapShape:
+class TrimapShape(Checked):
     """Trimap."""
 
     dilate: int = option(10, "--dilate", help="Pixels that the unknown band grows outwards")
@@ -36,7 +37,7 @@ class TrimapShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrimapTask:
+class TrimapTask(Checked):
     """What to do."""
 
     repair: bool = option(
@@ -68,7 +69,7 @@ class TrimapTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrimapCommandOptions:
+class TrimapCommandOptions(Checked):
     """Options of ``mattecli trimap``."""
 
     source: InputOptions = field(default_factory=InputOptions)

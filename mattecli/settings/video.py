@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from mattecli.settings.checked import Checked
 from mattecli.settings.common import (
     DeviceOptions,
     EngineOptions,
@@ -44,7 +45,7 @@ VideoFormat: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoOutputOptions:
+class VideoOutputOptions(Checked):
     """Outputs."""
 
     output: str | None = option(
@@ -85,7 +86,7 @@ class VideoOutputOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipOptions:
+class ClipOptions(Checked):
     """Clip."""
 
     start: str | None = option(
@@ -127,7 +128,7 @@ class ClipOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPixelOptions:
+class VideoPixelOptions(Checked):
     """Results."""
 
     write: tuple[VideoKind, ...] = option(
@@ -156,7 +157,7 @@ class VideoPixelOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VideoOptions:
+class VideoOptions(Checked):
     """Options of ``mattecli video``."""
 
     source: InputOptions = field(default_factory=InputOptions)
