@@ -156,6 +156,94 @@ def test_a_journal_that_cannot_grow_costs_no_output(cli: Cli, masks: Path, tmp_p
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
+class TestOneNameOfTwoPhotos:
+    """Outputs of one name are kept only for the photo that they were last made of."""
+
+    @pytest.fixture
+    def days(self, tmp_path: Path) -> Path:
+        """Masks of the same names and sizes, of the same minute, on two days."""
+        for day, name in ((1, "mon"), (9, "tue")):
+            for number in range(3):
+                path = save(tmp_path / name / f"m{number}.png", np.roll(MASK, day, axis=1))
+                os.utime(path, (1e9, 1e9))
+        return tmp_path
+
+    @staticmethod
+    def run(cli: Cli, day: str | Path, *more: str | Path) -> list[str]:
+        return statuses(cli("trimap", day, "-o", "out", "--json", *more))
+
+    def test_anothers_output_is_made_again(self, cli: Cli, days: Path) -> None:
+        made = days / "out" / "m0-trimap.png"
+        skip = ("--existing", "skip")
+        assert self.run(cli, "mon") == ["done"] * 3
+        of_monday = load(made)
+        assert self.run(cli, "tue", *skip, "--dry-run") == ["planned"] * 3
+        done = cli("trimap", "tue", "-o", "out", *skip)
+        assert "outputs are there for 3 of the inputs, but were made of others" in done.err
+        assert not np.array_equal(load(made), of_monday)
+        assert self.run(cli, "tue", *skip) == ["skipped"] * 3
+        assert self.run(cli, "mon/m0.png", *skip) == ["done"]  # they were made of it, but not last
+        assert np.array_equal(load(made), of_monday)
+        assert self.run(cli, "tue", *skip) == ["done", "skipped", "skipped"]
+
+    def test_every_output_counts_not_the_first_alone(self, cli: Cli, days: Path) -> None:
+        both = ("--preview", "--existing", "skip")
+        assert self.run(cli, "mon", *both) == ["done"] * 3
+        assert self.run(cli, "tue", "--name", "{stem}-preview{ext}") == ["done"] * 3
+        assert self.run(cli, "mon", *both) == ["done"] * 3
+        assert self.run(cli, "mon", *both) == ["skipped"] * 3
+
+    def test_by_whatever_links_the_folders_are_reached(self, cli: Cli, days: Path) -> None:
+        (days / "link").symlink_to(days, target_is_directory=True)
+        assert self.run(cli, "mon") == ["done"] * 3
+        again = ("--existing", "skip", "--json")
+        there = cli("trimap", days / "link" / "mon", "-o", days / "link" / "out", *again)
+        assert statuses(there) == ["skipped"] * 3
+        there = cli("trimap", days / "link" / "tue", "-o", days / "link" / "out", *again)
+        assert statuses(there) == ["done"] * 3
+        assert self.run(cli, "mon", "--existing", "skip") == ["done"] * 3
+
+    def test_of_a_photo_of_another_format(self, cli: Cli, tmp_path: Path) -> None:
+        for name in ("a.jpg", "a.bmp"):
+            save(tmp_path / name, MASK)
+            assert self.run(cli, name, "--existing", "skip") == ["done"]
+        assert self.run(cli, "a.bmp", "--existing", "skip") == ["skipped"]
+
+    def test_a_run_that_was_killed_before_it_could_say_so(self, cli: Cli, days: Path) -> None:
+        """What it replaced is nobody's: neither run's photos are taken to be done."""
+        journal = days / "out" / NAME
+        assert self.run(cli, "mon") == ["done"] * 3
+        assert self.run(cli, "tue") == ["done"] * 3
+        lines = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(lines[:-3]))  # its outputs are there, their entries are not
+        for day in ("mon", "tue"):
+            assert self.run(cli, day, "--existing", "skip", "--dry-run") == ["planned"] * 3
+        assert self.run(cli, "tue", "--existing", "skip") == ["done"] * 3
+        assert self.run(cli, "tue", "--existing", "skip") == ["skipped"] * 3
+        assert self.run(cli, "tue", "--retry-failed") == []
+
+    def test_parts_and_retries_share_one_journal(self, cli: Cli, days: Path) -> None:
+        skip = ("--existing", "skip")
+        assert self.run(cli, "mon") == ["done"] * 3
+        (days / "tue" / "m2.png").write_bytes(b"no picture")
+        shards = [self.run(cli, "tue", *skip, "--shard", f"{part}/2") for part in range(2)]
+        assert shards == [["done", "failed"], ["done"]]
+        assert self.run(cli, "tue", *skip, "--retry-failed") == ["failed"]
+        save(days / "tue" / "m2.png", MASK)
+        assert self.run(cli, "tue", *skip, "--retry-failed") == ["done"]
+        assert self.run(cli, "tue", *skip) == ["skipped"] * 3
+
+    def test_an_older_journal_tells_it_too(self, cli: Cli, days: Path) -> None:
+        assert self.run(cli, "mon") == ["done"] * 3
+        journal = days / "out" / NAME
+        old = [json.loads(line) for line in journal.read_text().splitlines()]
+        for entry in old:
+            del entry["others"], entry["kinds"]
+        journal.write_text("".join(json.dumps(entry) + "\n" for entry in old))
+        assert self.run(cli, "mon", "--existing", "skip") == ["skipped"] * 3
+        assert self.run(cli, "tue", "--existing", "skip") == ["done"] * 3
+
+
 class TestOutputsBesideTheirInputs:
     """Whatever outputs are called, a second run does not take them for inputs."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from mattecli.errors import UsageError
-from mattecli.media.journal import FILE_NAME, Entry, absolute, read_entries
+from mattecli.media.journal import FILE_NAME, Entry, Key, absolute, read_entries
 from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
 
@@ -34,12 +34,12 @@ def without_made(
         return list(sources)
     places = {absolute(source.path) for source in sources if source.is_found}
     try:
-        entries = read_entries(journal or folder / FILE_NAME).last.values()
+        entries = _last_of(places, journal or folder / FILE_NAME)
     except UsageError:  # said when it is opened for this run
         return list(sources)
     dropped: set[str] = set()
     for entry in entries:
-        if entry.status == "done" and entry.input in places:
+        if entry.status == "done":
             there = {path: kind for path, kind in entry.outputs.items() if path in places}
             outputs = {path: kind for path, kind in there.items() if _is_of(path, entry)}
             meant = [path for own in wanted for path, kind in outputs.items() if kind == own][:1]
@@ -47,6 +47,15 @@ def without_made(
     return [
         source for source in sources if not (source.is_found and absolute(source.path) in dropped)
     ]
+
+
+def _last_of(inputs: Collection[str], journal: Path) -> list[Entry]:
+    """The last entries of some inputs that ended, one for each first output."""
+    last: dict[Key, Entry] = {}
+    for entry in read_entries(journal):
+        if entry is not None and entry.status != "begun" and entry.input in inputs:
+            last[entry.input, entry.output] = entry
+    return [*last.values()]
 
 
 def _reach_into(folder: Path, sources: Sequence[Source]) -> bool:

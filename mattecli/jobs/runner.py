@@ -122,6 +122,11 @@ def begin_run(work: Work[T], run: RunOptions, observer: Observer) -> None:
             f"{shown_path(journal.path)}: {journal.damaged} lines of the journal make no sense and"
             " were passed over"
         )
+    if journal.replaced:
+        observer.note(
+            f"outputs are there for {journal.replaced} of the inputs, but were made of others: they"
+            " are made again"
+        )
 
 
 def run_recipe(
