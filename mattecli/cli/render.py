@@ -15,8 +15,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mattecli.cli.origins import origin
 from mattecli.cli.progress import Meter, say
 from mattecli.errors import MattecliError, UsageError, shown_path, unexpected
 from mattecli.interruption import forget_interrupts, interrupt
@@ -194,8 +195,19 @@ def _usage(error: Exception) -> str:
     if not message:
         return ""
     context = getattr(error, "ctx", None)
+    where = "" if context is None else _origin(error, context)
+    if where:
+        message = f"{where}: {message[0].lower()}{message[1:]}"
     path = getattr(context, "command_path", "mattecli")
     return f"{message.rstrip('.')}; see '{path} --help'"
+
+
+def _origin(error: Exception, context: Any) -> str:
+    """The file or variable that a bad value is from; "" for the command line."""
+    parameter, hint = getattr(error, "param", None), getattr(error, "param_hint", None)
+    found = (each for each in context.command.params if hint in each.opts)
+    parameter = parameter or next(found, None)
+    return "" if parameter is None else origin(context, parameter)
 
 
 def _explain(text: str, *, debug: bool) -> None:
