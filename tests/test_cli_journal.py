@@ -281,7 +281,8 @@ class TestOutputsBesideTheirInputs:
         save(masks / "m1_t.png", MASK)
         os.utime(masks / "m1_t.png", (later, later))
         done = cli("trimap", masks, "-o", "out", "--dry-run", "--json")
-        assert statuses(done) == ["planned"] * 6  # another folder's journal is not asked
+        assert statuses(done) == ["planned"] * 4
+        assert "2 files taken for earlier outputs (m0_t.png, m2_t.png)" in done.err
         done = cli("trimap", masks, "-o", masks, "--name", "{stem}_u{ext}", "--dry-run", "--json")
         assert b"m1_t.png" in done.out
         assert b"m0_t.png" not in done.out
@@ -292,3 +293,67 @@ class TestOutputsBesideTheirInputs:
         assert cli("trimap", masks, "-o", "out", "--name", "{stem}{ext}").code == 0
         done = cli("trimap", "out", "-o", "out", "--name", "{stem}_{kind}{ext}", "--json")
         assert statuses(done) == ["done"] * 3
+
+
+class TestOutputsBelowTheirInputs:
+    """With -r, what runs wrote into folders inside the input's is no input of later ones."""
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        for name in ("a.png", "sub/b.png"):
+            save(tmp_path / name, MASK)
+        return tmp_path
+
+    @staticmethod
+    def inputs(done: Result) -> list[str]:
+        assert done.code == 0, done.err
+        rows = [json.loads(line) for line in done.out.splitlines()]
+        return [row["input"] for row in rows if "input" in row]
+
+    @pytest.mark.parametrize("journal", [(), ("--journal", "none")])
+    def test_of_any_earlier_run(self, cli: Cli, tree: Path, journal: tuple[str, ...]) -> None:
+        trimap = ("trimap", ".", "-r", "--preview", "--json")
+        assert self.inputs(cli(*trimap, *journal)) == ["a.png", "sub/b.png"]
+        done = cli(*trimap, "-o", "other", "--dry-run")
+        assert self.inputs(done) == ["a.png", "sub/b.png"]
+        assert (
+            "4 files taken for earlier outputs"
+            " (a-preview.png, a-trimap.png, b-preview.png, ...)" in done.err
+        )
+
+    def test_whatever_they_are_called_and_wherever(self, cli: Cli, tree: Path) -> None:
+        trimap = ("trimap", ".", "-r", "--json", "--name", "{dir}/x/{stem}_t{ext}")
+        for folder in ("one", "two/deep"):
+            assert self.inputs(cli(*trimap, "-o", folder)) == ["a.png", "sub/b.png"]
+        (tree / "a.png").unlink()  # what is left of it is still no photo
+        assert self.inputs(cli(*trimap, "-o", "three", "--dry-run")) == ["sub/b.png"]
+
+    def test_but_photos_that_lie_there_are(self, cli: Cli, tree: Path) -> None:
+        assert cli("trimap", ".", "-r").code == 0
+        for name in ("trimaps/mine.png", "trimaps/ship-mask.png", "mattes/c.png"):
+            save(tree / name, MASK)
+        done = cli("trimap", ".", "-r", "-o", "out", "--dry-run", "--json")
+        mine = ["a.png", "mattes/c.png", "sub/b.png", "trimaps/mine.png", "trimaps/ship-mask.png"]
+        assert self.inputs(done) == mine
+
+    def test_a_folder_of_outputs_that_is_named_is_meant(self, cli: Cli, tree: Path) -> None:
+        assert cli("trimap", ".", "-r", "-o", "out").code == 0
+        done = cli("trimap", "out", "-r", "-o", "again", "--json", "--repair")
+        assert self.inputs(done) == ["out/a-trimap.png", "out/sub/b-trimap.png"]
+
+    def test_those_that_a_command_takes_stand_for_their_photos(self, cli: Cli, tree: Path) -> None:
+        known = np.where(np.arange(30) < 15, MASK, 128).astype(np.uint8)
+        matte = (
+            "matte",
+            "a.png",
+            "-o",
+            "cut",
+            "--model",
+            "rw",
+            "--trimap",
+            save(tree.parent / f"{tree.name}-t.png", known),
+        )
+        assert cli(*matte).code == 0
+        done = cli("composite", ".", "-r", "-b", "red", "--dry-run", "--json")
+        assert self.inputs(done) == ["cut/a-foreground.png", "sub/b.png"]
+        assert "taken for" not in done.err

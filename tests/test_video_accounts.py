@@ -93,6 +93,22 @@ def test_skip_keeps_no_other_clips_result(cli: Cli, whole: tuple[str, ...], tmp_
     assert len(read(tmp_path / "out" / "c-alpha.mkv").frames) == 3
 
 
+def test_what_a_run_wrote_below_its_clips_is_no_clip(
+    cli: Cli, whole: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    clip_of(tmp_path / "in" / "c.mp4", 2)
+    made = ("video", "in", "-r", "-w", "alpha,fill", "--format", "mkv", "-o")
+    named = ("--name", "{stem}_{kind}{ext}")
+    assert cli(*made, "in/cut", *named, *whole).code == 0
+    (tmp_path / "in" / "cut" / "own_alpha.mkv").write_bytes(b"")
+    done = cli(*made, "in/other", "--dry-run")
+    assert "2 files taken for earlier outputs (c_alpha.mkv, c_fill.mkv)" in done.err
+    assert "in/c.mp4 -> in/other/c-alpha.mkv" in done.err
+    assert "own_alpha.mkv -> " in done.err
+    assert done.err.count(" -> ") == 4
+
+
 def test_a_gif_is_no_slower_than_its_source(
     cli: Cli, whole: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ from mattecli.jobs.runner import Observer, Silent, run_recipe
 from mattecli.jobs.unused import unused_in_matte
 from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
+from mattecli.media.earlier import MATTES
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_picture
 from mattecli.models.spec import ModelSpec
@@ -37,12 +38,16 @@ from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
 
-_FOLDER = "mattes"  # for outputs, when the user says nothing
+_RULE = OutputRule(folder=MATTES, example="mattecli matte < photo.jpg > cutout.png")
 _MOST_AHEAD = 8  # threads
 
 
 def matte_images(
-    options: MatteOptions, observer: Observer | None = None, *, crew: Crew | None = None
+    options: MatteOptions,
+    observer: Observer | None = None,
+    *,
+    crew: Crew | None = None,
+    rule: OutputRule = _RULE,
 ) -> Report:
     """Estimate alpha mattes and foregrounds of photos and write them.
 
@@ -50,6 +55,7 @@ def matte_images(
         options: inputs, outputs, model and so on.
         observer: is told of each photo as it ends.
         crew: does the work elsewhere.
+        rule: of the command that this is done for.
 
     Raises:
         UsageError: the options make no sense together, or nothing was given.
@@ -61,12 +67,12 @@ def matte_images(
     options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     if remark := unused_in_matte(options):
         observer.note(remark)
-    tasks = _plan(options)
+    tasks = _plan(options, rule, observer)
     _check_format(tasks, options.pixels)
     work = journalled_work(
         tasks,
         options,
-        _FOLDER,
+        rule.folder,
         lambda: made_with(spec, options),
         settings={
             "options": asdict(options.pixels),
@@ -156,7 +162,7 @@ def _probable_side(spec: ModelSpec, options: MatteOptions) -> int | None:
     return sufficient_side(spec, options.model.size)
 
 
-def _plan(options: MatteOptions) -> list[MatteTask]:
+def _plan(options: MatteOptions, rule: OutputRule, observer: Observer) -> list[MatteTask]:
     model = options.model
     companions = {
         "trimap": None if model.trimap == "auto" else model.trimap,
@@ -167,11 +173,12 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         MatteTask,
         options.source,
         options.target,
-        OutputRule(
+        replace(
+            rule,
             kinds=options.pixels.write,
-            folder=_FOLDER,
             protected=(*companions.values(), options.pixels.background_fill),
         ),
+        observer.note,
     )
     for role, given in companions.items():
         pair(tasks, role, given)
