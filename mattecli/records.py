@@ -132,6 +132,7 @@ class Report:
             none of the other numbers.
         seconds: wall time.
         interrupted: whether a signal ended it.
+        folder: where its outputs go; "" where that is no folder.
         stages: seconds by stage, summed over threads.
         means: mean of each score over the inputs.
         unwritten: reports that could not be written, each with its reason.
@@ -145,6 +146,7 @@ class Report:
     planned: int = 0
     seconds: float = 0.0
     interrupted: bool = False
+    folder: str = ""
     stages: Mapping[str, float] = field(default_factory=dict)
     means: Mapping[str, float | None] = field(default_factory=dict)
     unwritten: tuple[str, ...] = ()

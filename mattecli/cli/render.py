@@ -85,7 +85,18 @@ class Console:
         if report.total == 0:
             self.note("there was nothing to do")
         if report.total > 1 or report.skipped or report.interrupted:
-            self.note(_summary(report))
+            self.note(_summary(report) + self._way_on(report))
+
+    def _way_on(self, report: Report) -> str:
+        """Where an interrupted run has left what it did, and how another goes on."""
+        if not (report.interrupted and report.done and report.folder):
+            return ""
+        again = self._again(report.folder)
+        return f"; what is done is in {shown_path(report.folder)}, {again} goes on"
+
+    def _again(self, _folder: str) -> str:
+        """With what the same command continues a run that was interrupted."""
+        return "--existing skip"
 
     def _advance(self, record: ItemRecord) -> None:
         for name, seconds in record.seconds.items():
@@ -212,5 +223,5 @@ def _origin(error: Exception, context: Any) -> str:
 
 def _explain(text: str, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip())
     say(f"mattecli: {text}")
