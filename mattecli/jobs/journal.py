@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from mattecli import __version__
-from mattecli.errors import UsageError
+from mattecli.errors import UsageError, shown_path
 from mattecli.jobs.past import Past, Verdict, key_of
 from mattecli.jobs.task import Task
 from mattecli.media.journal import (
@@ -119,6 +119,17 @@ class Journal:
                 raise unusable_journal(self.path, error) from error
             self.trouble = str(error.strerror or error)
         self._claimed = []
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know of it at the start of a run."""
+        if self.damaged:
+            where = shown_path(self.path)
+            yield f"{where}: {self.damaged} lines of the journal make no sense and were passed over"
+        if self.replaced:
+            yield (
+                f"outputs are there for {self.replaced} of the inputs, but were made of others:"
+                " they are made again"
+            )
 
     def add(self, task: Task, record: ItemRecord) -> None:
         """One input has ended. If the journal cannot be written, the run goes on without it."""
