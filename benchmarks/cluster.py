@@ -170,7 +170,8 @@ def pieces(folder: Path) -> None:
         MatteTask,
         InputOptions(inputs=(str(many),)),
         OutputOptions(output=str(folder / "out")),
-        OutputRule(kinds=("alpha", "foreground"), folder="mattes"),
+        OutputRule(kinds=("alpha", "foreground"), folder="mattes", example=""),
+        print,
     )
     planned = time.perf_counter() - begin
     memory = (_resident(os.getpid()) - before) / count * 1e6

@@ -134,6 +134,7 @@ class Report:
             none of the other numbers.
         seconds: wall time.
         interrupted: whether a signal ended it.
+        folder: where its outputs go; "" where that is no folder.
         stages: seconds by stage, summed over threads.
         means: mean of each score over the inputs.
         unwritten: reports that could not be written, each with its reason.
@@ -148,6 +149,7 @@ class Report:
     failures: tuple[ItemRecord, ...] = ()
     seconds: float = 0.0
     interrupted: bool = False
+    folder: str = ""
     stages: Mapping[str, float] = field(default_factory=dict)
     means: Mapping[str, float | None] = field(default_factory=dict)
     unwritten: tuple[str, ...] = ()

@@ -95,10 +95,13 @@ def file_list(data: bytes, folder: Path) -> None:
 
 
 def journal(data: bytes, folder: Path) -> None:
-    from mattecli.media.journal import read_entries
+    from mattecli.media.journal import RealPlaces, read_entries
 
     (folder / "journal").write_bytes(data)
-    read_entries(folder / "journal")
+    real = RealPlaces()
+    for entry in read_entries(folder / "journal"):
+        if entry is not None:
+            assert len({real.of(place) for place in entry.places}) <= len(entry.outputs)
 
 
 def container(data: bytes, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -18,6 +20,10 @@ import pytest
 from tests.conftest import ROOT, load, outputs_in, photo, save
 from tests.faults import mounted, program, run
 from tests.video_clips import make_clip
+
+needs_full = pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="there is no device that is full"
+)
 
 
 def cutouts(folder: Path, count: int, side: int = 64) -> Path:
@@ -28,18 +34,30 @@ def cutouts(folder: Path, count: int, side: int = 64) -> Path:
 
 
 @contextmanager
-def started(folder: Path, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+def started(
+    folder: Path, *arguments: str | Path, stderr: int | IO[str] = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         [sys.executable, "-m", "mattecli", *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
+        start_new_session=True,
     ) as process:
         yield process
         process.kill()
+
+
+def status_with_full_log(folder: Path, *arguments: str | Path) -> int:
+    with (
+        Path("/dev/full").open("w") as full,
+        started(folder, *arguments, stderr=full) as process,
+    ):
+        process.communicate(timeout=100)
+    return process.returncode
 
 
 def wait_for_files(folder: Path, count: int) -> None:
@@ -130,6 +148,56 @@ def test_a_reader_that_goes_away_ends_the_run_in_one_line(tmp_path: Path) -> Non
     assert assert_all_whole(tmp_path / "out") > 0
 
 
+@needs_full
+@pytest.mark.parametrize("words", [(), ("-v",), ("--debug",)])
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
+    cutouts(tmp_path / "in", 4)
+    (tmp_path / "in" / "p1.png").write_bytes(b"no picture")
+    command = ("composite", "in", "-o", "out/", *words)
+    assert status_with_full_log(tmp_path, *command) == 1
+    assert assert_all_whole(tmp_path / "out") == 3
+    assert status_with_full_log(tmp_path, *command, "--shard", "0/2") == 0
+    assert status_with_full_log(tmp_path, *command, "--shard", "2/2") == 2
+
+
+@needs_full
+def test_a_log_of_videos_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        make_clip(tmp_path / "in" / f"{name}.mp4", frames=2, size=(64, 48))
+    made = ("-w", "alpha", "--format", "mkv", "--size", "32", "-v")
+    assert status_with_full_log(tmp_path, "video", "in", "-o", "out/", *made) == 0
+    assert {path.name for path in outputs_in(tmp_path / "out")} == {"a-alpha.mkv", "b-alpha.mkv"}
+
+
+def test_a_reader_of_the_log_that_goes_away_stops_nothing(tmp_path: Path) -> None:
+    cutouts(tmp_path / "in", 40)
+    (tmp_path / "in" / "p1.png").write_bytes(b"no picture")
+    with started(tmp_path, "composite", "in", "-o", "out/", "--json") as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        process.stderr.close()
+        assert process.stdout.read().count("\n") == 41
+        assert process.wait(60) == 1
+    assert assert_all_whole(tmp_path / "out") == 39
+
+
+def test_a_terminal_that_goes_away_stops_nothing(tmp_path: Path) -> None:
+    """With a progress bar on it."""
+    cutouts(tmp_path / "in", 40)
+    (tmp_path / "in" / "p30.png").write_bytes(b"no picture")
+    ours, theirs = pty.openpty()
+    with (
+        os.fdopen(theirs, "w") as terminal,
+        started(tmp_path, "composite", "in", "-o", "out/", stderr=terminal) as process,
+    ):
+        terminal.close()
+        wait_for_files(tmp_path / "out", 3)
+        os.close(ours)
+        assert process.wait(60) == 1
+    assert assert_all_whole(tmp_path / "out") == 39
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     cutouts(tmp_path / "in", 300)
@@ -139,7 +207,11 @@ def test_a_signal(tmp_path: Path, number: signal.Signals) -> None:
         words = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     (line,) = words.splitlines()
-    told = re.match(r"interrupted: (\d+) done, (\d+) not reached, of 300, in", line)
+    told = re.match(
+        r"interrupted: (\d+) done, (\d+) not reached, of 300, in [\d.]+ s; what is done is in out,"
+        r" --existing skip goes on$",
+        line,
+    )
     assert told is not None, line
     assert assert_all_whole(tmp_path / "out") == int(told[1]) < 300
 

@@ -156,6 +156,94 @@ def test_a_journal_that_cannot_grow_costs_no_output(cli: Cli, masks: Path, tmp_p
     assert len(list((tmp_path / "out").iterdir())) == 4
 
 
+class TestOneNameOfTwoPhotos:
+    """Outputs of one name are kept only for the photo that they were last made of."""
+
+    @pytest.fixture
+    def days(self, tmp_path: Path) -> Path:
+        """Masks of the same names and sizes, of the same minute, on two days."""
+        for day, name in ((1, "mon"), (9, "tue")):
+            for number in range(3):
+                path = save(tmp_path / name / f"m{number}.png", np.roll(MASK, day, axis=1))
+                os.utime(path, (1e9, 1e9))
+        return tmp_path
+
+    @staticmethod
+    def run(cli: Cli, day: str | Path, *more: str | Path) -> list[str]:
+        return statuses(cli("trimap", day, "-o", "out", "--json", *more))
+
+    def test_anothers_output_is_made_again(self, cli: Cli, days: Path) -> None:
+        made = days / "out" / "m0-trimap.png"
+        skip = ("--existing", "skip")
+        assert self.run(cli, "mon") == ["done"] * 3
+        of_monday = load(made)
+        assert self.run(cli, "tue", *skip, "--dry-run") == ["planned"] * 3
+        done = cli("trimap", "tue", "-o", "out", *skip)
+        assert "outputs are there for 3 of the inputs, but were made of others" in done.err
+        assert not np.array_equal(load(made), of_monday)
+        assert self.run(cli, "tue", *skip) == ["skipped"] * 3
+        assert self.run(cli, "mon/m0.png", *skip) == ["done"]  # they were made of it, but not last
+        assert np.array_equal(load(made), of_monday)
+        assert self.run(cli, "tue", *skip) == ["done", "skipped", "skipped"]
+
+    def test_every_output_counts_not_the_first_alone(self, cli: Cli, days: Path) -> None:
+        both = ("--preview", "--existing", "skip")
+        assert self.run(cli, "mon", *both) == ["done"] * 3
+        assert self.run(cli, "tue", "--name", "{stem}-preview{ext}") == ["done"] * 3
+        assert self.run(cli, "mon", *both) == ["done"] * 3
+        assert self.run(cli, "mon", *both) == ["skipped"] * 3
+
+    def test_by_whatever_links_the_folders_are_reached(self, cli: Cli, days: Path) -> None:
+        (days / "link").symlink_to(days, target_is_directory=True)
+        assert self.run(cli, "mon") == ["done"] * 3
+        again = ("--existing", "skip", "--json")
+        there = cli("trimap", days / "link" / "mon", "-o", days / "link" / "out", *again)
+        assert statuses(there) == ["skipped"] * 3
+        there = cli("trimap", days / "link" / "tue", "-o", days / "link" / "out", *again)
+        assert statuses(there) == ["done"] * 3
+        assert self.run(cli, "mon", "--existing", "skip") == ["done"] * 3
+
+    def test_of_a_photo_of_another_format(self, cli: Cli, tmp_path: Path) -> None:
+        for name in ("a.jpg", "a.bmp"):
+            save(tmp_path / name, MASK)
+            assert self.run(cli, name, "--existing", "skip") == ["done"]
+        assert self.run(cli, "a.bmp", "--existing", "skip") == ["skipped"]
+
+    def test_a_run_that_was_killed_before_it_could_say_so(self, cli: Cli, days: Path) -> None:
+        """What it replaced is nobody's: neither run's photos are taken to be done."""
+        journal = days / "out" / NAME
+        assert self.run(cli, "mon") == ["done"] * 3
+        assert self.run(cli, "tue") == ["done"] * 3
+        lines = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(lines[:-3]))  # its outputs are there, their entries are not
+        for day in ("mon", "tue"):
+            assert self.run(cli, day, "--existing", "skip", "--dry-run") == ["planned"] * 3
+        assert self.run(cli, "tue", "--existing", "skip") == ["done"] * 3
+        assert self.run(cli, "tue", "--existing", "skip") == ["skipped"] * 3
+        assert self.run(cli, "tue", "--retry-failed") == []
+
+    def test_parts_and_retries_share_one_journal(self, cli: Cli, days: Path) -> None:
+        skip = ("--existing", "skip")
+        assert self.run(cli, "mon") == ["done"] * 3
+        (days / "tue" / "m2.png").write_bytes(b"no picture")
+        shards = [self.run(cli, "tue", *skip, "--shard", f"{part}/2") for part in range(2)]
+        assert shards == [["done", "failed"], ["done"]]
+        assert self.run(cli, "tue", *skip, "--retry-failed") == ["failed"]
+        save(days / "tue" / "m2.png", MASK)
+        assert self.run(cli, "tue", *skip, "--retry-failed") == ["done"]
+        assert self.run(cli, "tue", *skip) == ["skipped"] * 3
+
+    def test_an_older_journal_tells_it_too(self, cli: Cli, days: Path) -> None:
+        assert self.run(cli, "mon") == ["done"] * 3
+        journal = days / "out" / NAME
+        old = [json.loads(line) for line in journal.read_text().splitlines()]
+        for entry in old:
+            del entry["others"], entry["kinds"]
+        journal.write_text("".join(json.dumps(entry) + "\n" for entry in old))
+        assert self.run(cli, "mon", "--existing", "skip") == ["skipped"] * 3
+        assert self.run(cli, "tue", "--existing", "skip") == ["done"] * 3
+
+
 class TestOutputsBesideTheirInputs:
     """Whatever outputs are called, a second run does not take them for inputs."""
 
@@ -193,7 +281,8 @@ class TestOutputsBesideTheirInputs:
         save(masks / "m1_t.png", MASK)
         os.utime(masks / "m1_t.png", (later, later))
         done = cli("trimap", masks, "-o", "out", "--dry-run", "--json")
-        assert statuses(done) == ["planned"] * 6  # another folder's journal is not asked
+        assert statuses(done) == ["planned"] * 4
+        assert "2 files taken for earlier outputs (m0_t.png, m2_t.png)" in done.err
         done = cli("trimap", masks, "-o", masks, "--name", "{stem}_u{ext}", "--dry-run", "--json")
         assert b"m1_t.png" in done.out
         assert b"m0_t.png" not in done.out
@@ -204,3 +293,67 @@ class TestOutputsBesideTheirInputs:
         assert cli("trimap", masks, "-o", "out", "--name", "{stem}{ext}").code == 0
         done = cli("trimap", "out", "-o", "out", "--name", "{stem}_{kind}{ext}", "--json")
         assert statuses(done) == ["done"] * 3
+
+
+class TestOutputsBelowTheirInputs:
+    """With -r, what runs wrote into folders inside the input's is no input of later ones."""
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        for name in ("a.png", "sub/b.png"):
+            save(tmp_path / name, MASK)
+        return tmp_path
+
+    @staticmethod
+    def inputs(done: Result) -> list[str]:
+        assert done.code == 0, done.err
+        rows = [json.loads(line) for line in done.out.splitlines()]
+        return [row["input"] for row in rows if "input" in row]
+
+    @pytest.mark.parametrize("journal", [(), ("--journal", "none")])
+    def test_of_any_earlier_run(self, cli: Cli, tree: Path, journal: tuple[str, ...]) -> None:
+        trimap = ("trimap", ".", "-r", "--preview", "--json")
+        assert self.inputs(cli(*trimap, *journal)) == ["a.png", "sub/b.png"]
+        done = cli(*trimap, "-o", "other", "--dry-run")
+        assert self.inputs(done) == ["a.png", "sub/b.png"]
+        assert (
+            "4 files taken for earlier outputs"
+            " (a-preview.png, a-trimap.png, b-preview.png, ...)" in done.err
+        )
+
+    def test_whatever_they_are_called_and_wherever(self, cli: Cli, tree: Path) -> None:
+        trimap = ("trimap", ".", "-r", "--json", "--name", "{dir}/x/{stem}_t{ext}")
+        for folder in ("one", "two/deep"):
+            assert self.inputs(cli(*trimap, "-o", folder)) == ["a.png", "sub/b.png"]
+        (tree / "a.png").unlink()  # what is left of it is still no photo
+        assert self.inputs(cli(*trimap, "-o", "three", "--dry-run")) == ["sub/b.png"]
+
+    def test_but_photos_that_lie_there_are(self, cli: Cli, tree: Path) -> None:
+        assert cli("trimap", ".", "-r").code == 0
+        for name in ("trimaps/mine.png", "trimaps/ship-mask.png", "mattes/c.png"):
+            save(tree / name, MASK)
+        done = cli("trimap", ".", "-r", "-o", "out", "--dry-run", "--json")
+        mine = ["a.png", "mattes/c.png", "sub/b.png", "trimaps/mine.png", "trimaps/ship-mask.png"]
+        assert self.inputs(done) == mine
+
+    def test_a_folder_of_outputs_that_is_named_is_meant(self, cli: Cli, tree: Path) -> None:
+        assert cli("trimap", ".", "-r", "-o", "out").code == 0
+        done = cli("trimap", "out", "-r", "-o", "again", "--json", "--repair")
+        assert self.inputs(done) == ["out/a-trimap.png", "out/sub/b-trimap.png"]
+
+    def test_those_that_a_command_takes_stand_for_their_photos(self, cli: Cli, tree: Path) -> None:
+        known = np.where(np.arange(30) < 15, MASK, 128).astype(np.uint8)
+        matte = (
+            "matte",
+            "a.png",
+            "-o",
+            "cut",
+            "--model",
+            "rw",
+            "--trimap",
+            save(tree.parent / f"{tree.name}-t.png", known),
+        )
+        assert cli(*matte).code == 0
+        done = cli("composite", ".", "-r", "-b", "red", "--dry-run", "--json")
+        assert self.inputs(done) == ["cut/a-foreground.png", "sub/b.png"]
+        assert "taken for" not in done.err

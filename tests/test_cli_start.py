@@ -114,8 +114,13 @@ def test_config_in_the_style_of_pyproject(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [("dilat = 3", "dilat"), ("[trimap]\nnonsense = 1", "nonsense"), ("= 3", "TOML"),
-     ("[trimap]\ndilate = 'wide'", "dilate")],
+    [("dilat = 3", "dilat"), ("[trimap]\nnonsense = 1", "nonsense"),
+     ("= 3", "; write name = value on lines of their own"), ("trimap = 3", "a line [trimap]"),
+     ("[trimap]\ndilate = 'wide'", "c.toml: invalid value for '--dilate'"),
+     ("workers = -3", "--workers -3 is no number of threads (--workers is from c.toml)"),
+     ("dry_run = true", "'dry_run' is for the command line alone"),
+     ("dry-run = true", "'dry-run' is for the command line alone"),
+     ("inputs = ['m.png']", "'inputs' is for the command line alone")],
 )  # fmt: skip
 def test_a_wrong_config_is_named(cli: Cli, tmp_path: Path, text: str, word: str) -> None:
     save(tmp_path / "m.png", MASK)
@@ -125,6 +130,55 @@ def test_a_wrong_config_is_named(cli: Cli, tmp_path: Path, text: str, word: str)
     assert word in done.err
     assert done.err.count("\n") == 1
     assert cli("trimap", "m.png", "--config", "missing.toml").code == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DILATE", "wide", "MATTECLI_DILATE: invalid value for '--dilate'"),
+        ("WORKERS", "-3", "(--workers is from MATTECLI_WORKERS)"),
+        ("SHARD", "9", "(--shard is from MATTECLI_SHARD)"),
+        ("DRY_RUN", "perhaps", "MATTECLI_DRY_RUN: invalid value"),
+        ("CONFIG", "none.toml", "MATTECLI_CONFIG"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    save(tmp_path / "m.png", MASK)
+    monkeypatch.setenv(f"MATTECLI_{name}", value)
+    done = cli("trimap", "m.png")
+    assert done.code == 2
+    assert words in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_what_is_given_here_is_blamed_on_no_file(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "m.png", MASK)
+    (tmp_path / "c.toml").write_text("workers = -3")
+    done = cli("trimap", "m.png", "--config", "c.toml", "--workers", "-4")
+    assert done.err == "mattecli: --workers -4 is no number of threads; give 0 to 256\n"
+
+
+def test_a_kind_that_is_no_kind_is_blamed_on_its_file(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[matte]\nwrite = ['alfa']\ndevice = 'abacus'")
+    done = cli("matte", "m.png", "--config", "c.toml")
+    assert (done.code, done.err.startswith("mattecli: c.toml: invalid value for --write")) == (2, 1)
+    done = cli("matte", "m.png", "--config", "c.toml", "-w", "alpha")
+    assert "there is no device 'abacus' (--device is from c.toml)" in done.err
+
+
+def test_the_environment_may_ask_for_a_dry_run(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "m.png", MASK)
+    monkeypatch.setenv("MATTECLI_DRY_RUN", "1")
+    done = cli("trimap", "m.png")
+    assert (done.code, done.err) == (0, "m.png -> trimaps/m-trimap.png (trimap)\n")
+    assert not (tmp_path / "trimaps").exists()
+    monkeypatch.setenv("MATTECLI_DRY_RUN", "0")
+    assert cli("trimap", "m.png").code == 0
+    assert (tmp_path / "trimaps" / "m-trimap.png").exists()
 
 
 def test_the_model_of_matte_is_not_that_of_trimap(

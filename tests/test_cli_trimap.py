@@ -145,7 +145,9 @@ def test_preview_shows_the_photo(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_model_makes_trimaps_from_photos(cli: Cli, tmp_path: Path, modnet_weights: Path) -> None:
     save(tmp_path / "p.png", photo(64, 48))
-    done = cli("trimap", "p.png", "--model", "modnet", "--weights", modnet_weights, "-o", "t.png")
+    model = ("--model", "modnet", "--weights", modnet_weights)
+    assert "p.png -> trimaps/p-trimap.png" in cli("trimap", "p.png", *model, "--dry-run").err
+    done = cli("trimap", "p.png", *model, "-o", "t.png")
     assert done.code == 0, done.err
     assert set(np.unique(load(tmp_path / "t.png"))) <= {0, 128, 255}
 

@@ -283,3 +283,30 @@ def test_a_refused_list_of_times_leaves_the_other_outputs_as_they_were(
     again = run_video(ramp, f"{tmp_path}/o/", kinds, Identity(half), format="png")
     assert "it is no list of times" in (again.item.error or "")
     assert lists[0].read_text() == kept
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_photos_left_out_as_outputs_are_named(
+    cli: Cli, tmp_path: Path, dry: tuple[str, ...]
+) -> None:
+    for name in ("mud.png", "mud-mask.webp", "ship.png", "ship-trimap.png"):
+        save(tmp_path / "in" / name, np.zeros((8, 8), np.uint8))
+    check = ("composite", "in", "--background", "red", *dry)
+    assert "2 files taken for earlier outputs (mud-mask.webp, ship-trimap.png)" in cli(*check).err
+    assert "1 file taken for earlier outputs (mud-mask.webp)" in cli(
+        "composite", "in/m*.*", "--background", "red", *dry
+    ).err  # fmt: skip
+    assert "taken for" not in cli(*check, "-q").err
+    named = cli("composite", "in/mud.png", "in/mud-mask.webp", "--background", "red", *dry)
+    assert "taken for" not in named.err
+
+
+@pytest.mark.parametrize(
+    "words", [("matte",), ("trimap",), ("composite",), ("trimap", "--model", "modnet"), ("video",)]
+)
+def test_without_input_a_command_shows_an_example_of_its_own(
+    cli: Cli, words: tuple[str, ...]
+) -> None:
+    done = cli(*words)
+    assert done.code == 2
+    assert f": mattecli {' '.join(words)} " in done.err

@@ -79,6 +79,36 @@ def test_a_stop_while_the_second_result_is_joined(
         assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
 
 
+def test_skip_keeps_no_other_clips_result(cli: Cli, whole: tuple[str, ...], tmp_path: Path) -> None:
+    for day, frames in (("mon", 3), ("tue", 4)):
+        (tmp_path / day).mkdir()
+        clip_of(tmp_path / day / "c.mp4", frames)
+    made = ("-o", "out", "-w", "alpha", "--format", "mkv", *whole)
+    skip = ("--existing", "skip")
+    assert cli("video", "mon", *made).code == 0
+    assert cli("video", "tue", *made, *skip).code == 0
+    assert len(read(tmp_path / "out" / "c-alpha.mkv").frames) == 4
+    assert "1 skipped" in cli("video", "tue", *made, *skip).err
+    assert cli("video", "mon", *made, *skip).code == 0
+    assert len(read(tmp_path / "out" / "c-alpha.mkv").frames) == 3
+
+
+def test_what_a_run_wrote_below_its_clips_is_no_clip(
+    cli: Cli, whole: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    clip_of(tmp_path / "in" / "c.mp4", 2)
+    made = ("video", "in", "-r", "-w", "alpha,fill", "--format", "mkv", "-o")
+    named = ("--name", "{stem}_{kind}{ext}")
+    assert cli(*made, "in/cut", *named, *whole).code == 0
+    (tmp_path / "in" / "cut" / "own_alpha.mkv").write_bytes(b"")
+    done = cli(*made, "in/other", "--dry-run")
+    assert "2 files taken for earlier outputs (c_alpha.mkv, c_fill.mkv)" in done.err
+    assert "in/c.mp4 -> in/other/c-alpha.mkv" in done.err
+    assert "own_alpha.mkv -> " in done.err
+    assert done.err.count(" -> ") == 4
+
+
 def test_a_gif_is_no_slower_than_its_source(
     cli: Cli, whole: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -263,3 +263,26 @@ def test_a_stream_that_stops_leaves_nothing_to_resume(long_clip: Path, tmp_path:
     assert process.returncode == 130, words
     assert "--resume" not in words
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.partial.mkv"]
+
+
+def test_an_interrupted_run_says_where_it_has_got_to_and_how_to_go_on(
+    long_clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    make_clip(folder / "a.mp4", frames=2, size=(64, 48))
+    (folder / "b.mp4").write_bytes(long_clip.read_bytes())
+    with started(tmp_path, folder, "-o", "out", "-w", "alpha") as process:
+        wait_for((tmp_path / "out" / "a-alpha.mov").exists)
+        wait_for(lambda: has_piece(tmp_path / "out"))
+        process.send_signal(signal.SIGINT)
+        words = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, words
+    assert words.splitlines()[-1].startswith("interrupted: 1 done, 1 not reached, of 2, in ")
+    assert words.endswith("s; what is done is in out, --existing skip --resume goes on\n")
+    with started(
+        tmp_path, folder, "-o", "out", "-w", "alpha", "--existing", "skip", "--resume"
+    ) as process:
+        words = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, words
+    assert "1 done, 1 skipped (outputs were there), of 2" in words

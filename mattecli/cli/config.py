@@ -27,7 +27,7 @@ _COMMON = {
     item.name
     for record in (InputOptions, OutputOptions, EngineOptions, RunOptions, DeviceOptions)
     for item in dataclasses.fields(record)
-}
+} - _NOT_IN_FILES
 
 
 def config_parameter(names: set[str], own: set[str], several: set[str]) -> inspect.Parameter:
@@ -78,15 +78,23 @@ def _defaults(path: Path, command: str, names: set[str], only_own: set[str]) -> 
             text = stream.read(_MOST_BYTES + 1)
         if len(text) > _MOST_BYTES:
             raise UsageError(
-                "is too large for a file of options", path=path, remedy="check --config"
+                "is too large for a file of options",
+                path=path,
+                remedy="check --config (or MATTECLI_CONFIG)",
             )
         document = tomllib.loads(text.decode())
     except OSError as error:
         raise UsageError(
-            f"cannot be read ({error.strerror})", path=path, remedy="check --config"
+            f"cannot be read ({error.strerror})",
+            path=path,
+            remedy="check --config (or MATTECLI_CONFIG)",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"is no valid TOML ({error})", path=path) from error
+        raise UsageError(
+            f"is no valid TOML ({error})",
+            path=path,
+            remedy='write name = value on lines of their own, texts in quotes: model = "modnet"',
+        ) from error
     tool = document.get("tool", {})
     table = tool.get("mattecli", document) if isinstance(tool, dict) else document
     own = table.get(command, {}) if isinstance(table, dict) else None
@@ -94,6 +102,7 @@ def _defaults(path: Path, command: str, names: set[str], only_own: set[str]) -> 
         raise UsageError(
             f"holds a value where a table of options belongs (tool.mattecli or {command})",
             path=path,
+            remedy=f"begin the table with a line [{command}]",
         )
     common = {key: value for key, value in table.items() if not isinstance(value, dict)}
     _refuse_unknown(common, (names - only_own) | _COMMON, path, command)
@@ -108,6 +117,10 @@ def _field(key: str) -> str:
 
 def _refuse_unknown(table: dict[str, Any], names: set[str], path: Path, command: str) -> None:
     for key in table:
+        if _field(key) in _NOT_IN_FILES:
+            raise UsageError(
+                f"{key!r} is for the command line alone", path=path, remedy="take it out"
+            )
         if _field(key) not in names:
             raise UsageError(
                 f"{key!r} is no option of {command!r} here",

@@ -12,10 +12,14 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 import typer
 
 from mattecli.cli.config import config_parameter
+from mattecli.cli.origins import name_origins
+from mattecli.errors import UsageError
 
 __all__ = ["takes"]
 
 R = TypeVar("R")
+
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,18 @@ def takes(record: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
 
     def decorate(function: Callable[[R], None]) -> Callable[..., None]:
         @wraps(function)
-        def command(**values: Any) -> None:
+        def command(context: typer.Context, **values: Any) -> None:
             values.pop("config", None)
-            function(_build(record, leaves, values))
+            try:
+                function(_build(record, leaves, values))
+            except typer.BadParameter as error:
+                error.ctx = context
+                raise
+            except UsageError as error:
+                name_origins(error, context)
+                raise
 
-        parameters = [_parameter(leaf) for leaf in leaves]
+        parameters = [_CONTEXT, *map(_parameter, leaves)]
         own = {leaf.name for leaf in leaves if leaf.own_variable}
         several = {leaf.name for leaf in leaves if leaf.choices}
         parameters.append(config_parameter({leaf.name for leaf in leaves}, own, several))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["Meter", "say"]
 
 _LOG_SECONDS = 5.0
+_IF_ANYBODY_HEARS = suppress(OSError, ValueError)  # a full disk, a closed reader: no cause to stop
 
 
 def say(text: str) -> None:
-    """One line to standard error, if there is one."""
+    """One line to standard error, if there is one, and it can be written."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        with _IF_ANYBODY_HEARS:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
 
 class Meter:
@@ -47,15 +50,16 @@ class Meter:
         if sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(
-                desc=name,
-                initial=initial,
-                total=total,
-                unit=unit,
-                unit_scale=scaled,
-                file=sys.stderr,
-                dynamic_ncols=True,
-            )
+            with _IF_ANYBODY_HEARS:
+                self._bar = tqdm(
+                    desc=name,
+                    initial=initial,
+                    total=total,
+                    unit=unit,
+                    unit_scale=scaled,
+                    file=sys.stderr,
+                    dynamic_ncols=True,
+                )
 
     def moved(
         self, done: int, line: Callable[[], str], *, rates: str = "", now: bool = False
@@ -69,9 +73,10 @@ class Meter:
             now: a log is told at once, without waiting for its interval.
         """
         if self._bar is not None:
-            if rates:
-                self._bar.set_postfix_str(rates, refresh=False)
-            self._bar.update(done - self._bar.n)
+            with _IF_ANYBODY_HEARS:
+                if rates:
+                    self._bar.set_postfix_str(rates, refresh=False)
+                self._bar.update(done - self._bar.n)
         elif now or time.monotonic() - self._last >= _LOG_SECONDS:
             self._last = time.monotonic()
             say(line())
@@ -79,12 +84,14 @@ class Meter:
     def write(self, text: str) -> None:
         """A line of its own, above the bar."""
         if self._bar is not None:
-            self._bar.write(text, file=sys.stderr)
+            with _IF_ANYBODY_HEARS:
+                self._bar.write(text, file=sys.stderr)
         else:
             say(text)
 
     def close(self) -> None:
         """Leave the line that the bar is on."""
         if self._bar is not None:
-            self._bar.close()
+            with _IF_ANYBODY_HEARS:
+                self._bar.close()
             self._bar = None

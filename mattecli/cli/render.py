@@ -15,8 +15,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mattecli.cli.origins import origin
 from mattecli.cli.progress import Meter, say
 from mattecli.errors import MattecliError, UsageError, shown_path, unexpected
 from mattecli.interruption import forget_interrupts, interrupt
@@ -84,7 +85,18 @@ class Console:
         if report.total == 0:
             self.note("there was nothing to do")
         if report.total > 1 or report.skipped or report.interrupted:
-            self.note(_summary(report))
+            self.note(_summary(report) + self._way_on(report))
+
+    def _way_on(self, report: Report) -> str:
+        """Where an interrupted run has left what it did, and how another goes on."""
+        if not (report.interrupted and report.done and report.folder):
+            return ""
+        again = self._again(report.folder)
+        return f"; what is done is in {shown_path(report.folder)}, {again} goes on"
+
+    def _again(self, _folder: str) -> str:
+        """With what the same command continues a run that was interrupted."""
+        return "--existing skip"
 
     def _advance(self, record: ItemRecord) -> None:
         for name, seconds in record.seconds.items():
@@ -194,11 +206,22 @@ def _usage(error: Exception) -> str:
     if not message:
         return ""
     context = getattr(error, "ctx", None)
+    where = "" if context is None else _origin(error, context)
+    if where:
+        message = f"{where}: {message[0].lower()}{message[1:]}"
     path = getattr(context, "command_path", "mattecli")
     return f"{message.rstrip('.')}; see '{path} --help'"
 
 
+def _origin(error: Exception, context: Any) -> str:
+    """The file or variable that a bad value is from; "" for the command line."""
+    parameter, hint = getattr(error, "param", None), getattr(error, "param_hint", None)
+    found = (each for each in context.command.params if hint in each.opts)
+    parameter = parameter or next(found, None)
+    return "" if parameter is None else origin(context, parameter)
+
+
 def _explain(text: str, *, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip())
     say(f"mattecli: {text}")

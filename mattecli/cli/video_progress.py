@@ -39,6 +39,12 @@ class VideoConsole(Console):
         if self._total > 1 and not self._run.quiet:
             say(self._progress())
 
+    def _again(self, folder: str) -> str:
+        """With pieces of a video that was not completed, which there are only here."""
+        from mattecli.media.stores.place import as_path, is_stored
+
+        return super()._again(folder) + ("" if is_stored(as_path(folder)) else " --resume")
+
 
 def _line(progress: Progress) -> str:
     """Such as: clip.mp4: 250 of 5000 frames, 12.3 a second, 386 s left."""

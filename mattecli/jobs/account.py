@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,7 +91,8 @@ class Account:
     """Counts records and passes them on."""
 
     def __init__(self, work: Work[T], run: RunOptions, observer: Observer) -> None:
-        self.report = Report(settings={}, total=len(work.tasks))
+        folders = (os.fspath(task.root) for task in work.tasks if task.root and task.outputs)
+        self.report = Report(settings={}, total=len(work.tasks), folder=next(folders, ""))
         self._settings = work.settings  # a crew adds to it until the first task has ended
         self._observer = observer
         self._means = work.means

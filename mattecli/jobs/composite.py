@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -22,6 +22,7 @@ from mattecli.jobs.remarks import remarks_on
 from mattecli.jobs.runner import Observer, Silent, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
+from mattecli.media.earlier import COMPOSITES
 from mattecli.media.formats import writable_format
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
@@ -31,7 +32,7 @@ from mattecli.settings import BlendOptions, CompositeOptions
 
 __all__ = ["composite_images"]
 
-_FOLDER = "composites"  # for outputs, when the user says nothing
+_EXAMPLE = "mattecli composite --background white < cutout.png > over.png"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -67,15 +68,16 @@ def composite_images(
         UsageError: the options make no sense together, or nothing was given.
         ImageReadError: the one background for all cannot be read.
     """
+    observer = observer or Silent()
     require_crew(options.engine, crew)
     blend = options.blend
     backgrounds = _backgrounds(options)
     _check_backgrounds(blend, backgrounds)
-    tasks = _plan(options, backgrounds)
+    tasks = _plan(options, backgrounds, observer.note)
     work = journalled_work(
         tasks,
         options,
-        _FOLDER,
+        COMPOSITES,
         lambda: {
             "blend": asdict(blend),
             "fill": fill_digest(blend.background),
@@ -87,7 +89,7 @@ def composite_images(
     _check_format(work.tasks, blend.background)
     steps = _Steps(options, backgrounds)  # refuses options before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
-    return run_recipe(recipe, work, options.run, observer or Silent(), crew)
+    return run_recipe(recipe, work, options.run, observer, crew)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,13 @@ def _check_backgrounds(blend: BlendOptions, backgrounds: Sequence[Background]) -
         )
 
 
-def _plan(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
+def _plan(
+    options: CompositeOptions, backgrounds: Sequence[Background], note: Callable[[str], None]
+) -> list[_CompositeTask]:
     """A task for each result, with the files that belong to it."""
     every = options.blend.each_background
-    tasks = _every_pair(options, backgrounds) if every else _in_turn(options, backgrounds)
+    named = _every_pair if every else _in_turn
+    tasks = named(options, backgrounds, note)
     for task in tasks:
         path = backgrounds[task.background].path
         if path is not None:
@@ -146,35 +151,41 @@ def _plan(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[
     return tasks
 
 
-def _named(options: CompositeOptions, labels: Sequence[str] = ()) -> list[_CompositeTask]:
+def _named(
+    options: CompositeOptions, note: Callable[[str], None], labels: Sequence[str] = ()
+) -> list[_CompositeTask]:
     return plan_tasks(
         _CompositeTask,
         options.source,
         options.target,
         OutputRule(
             kinds=("composite",),
-            folder=_FOLDER,
+            folder=COMPOSITES,
+            example=_EXAMPLE,
             protected=(options.blend.background, options.blend.alpha),
             wanted=("foreground",) if options.blend.alpha is None else (),
             labels=labels,
         ),
+        note,
     )
 
 
-def _in_turn(options: CompositeOptions, backgrounds: Sequence[Background]) -> list[_CompositeTask]:
+def _in_turn(
+    options: CompositeOptions, backgrounds: Sequence[Background], note: Callable[[str], None]
+) -> list[_CompositeTask]:
     """The first cut-out over the first background, and so on; backgrounds are used again."""
-    tasks = _named(options)
+    tasks = _named(options, note)
     for task in tasks:
         task.background = task.place % len(backgrounds)
     return tasks
 
 
 def _every_pair(
-    options: CompositeOptions, backgrounds: Sequence[Background]
+    options: CompositeOptions, backgrounds: Sequence[Background], note: Callable[[str], None]
 ) -> list[_CompositeTask]:
     """Every cut-out over every background; the name says which."""
     numbers = {background.label: number for number, background in enumerate(backgrounds)}
-    tasks = _named(options, list(numbers))
+    tasks = _named(options, note, list(numbers))
     for task in tasks:
         task.background = numbers[task.source.label]
     return tasks

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from mattecli import __version__
-from mattecli.errors import UsageError
+from mattecli.errors import UsageError, shown_path
+from mattecli.jobs.past import Past, Verdict, key_of
 from mattecli.jobs.task import Task
 from mattecli.media.journal import (
     FILE_NAME,
@@ -19,7 +20,6 @@ from mattecli.media.journal import (
     Key,
     absolute,
     open_writer,
-    read_entries,
     require_journal,
     unusable_journal,
 )
@@ -47,22 +47,26 @@ class Journal:
     Attributes:
         trouble: why it could not be written, or "".
         damaged: lines that made no sense, such as those that a killed run left unfinished.
+        replaced: tasks that are done although their outputs are there: those are of other inputs.
     """
 
     def __init__(self, path: Path, made_with: Mapping[str, object], *, is_asked_for: bool) -> None:
         self.path = path
         self.trouble = ""
         self.damaged = 0
+        self.replaced = 0
         self._made_with = _digest(made_with)
         self._is_asked_for = is_asked_for
         self._writer: JournalWriter | None = None
         self._stamps: dict[Key, str] = {}
+        self._claimed: list[Task] = []
 
     def applied(self, tasks: Sequence[T], target: AnyOutputOptions) -> list[T]:
         """The tasks of this run: with ``--retry-failed`` only those whose last try failed.
 
         A task that the plan has skipped is unsettled, and done again, where the journal says that
-        it failed last time, or was made with other settings or from other files.
+        its outputs were last made of another input, with other settings or from other files, or
+        that it failed last time.
 
         Args:
             tasks: as planned, settled as skipped where outputs exist and are to be kept.
@@ -72,18 +76,28 @@ class Journal:
             UsageError: the journal cannot be read.
         """
         told = [task for task in tasks if not task.source.is_stdin and not _is_refused(task)]
-        self._stamps = {_key(task): _stamp(task) for task in told}
-        known: Mapping[Key, Entry] = {}
-        if target.existing == "skip" or target.retry_failed:
-            entries = read_entries(self.path)
-            known, self.damaged = entries.last, entries.damaged
-        if target.retry_failed:
-            return [task for task in tasks if _is(known.get(_key(task)), "failed")]
-        for task in tasks:
-            entry = known.get(_key(task))
-            if entry is not None and _is_skipped(task) and not self._is_current(entry):
+        self._stamps = {key_of(task): _stamp(task) for task in told}
+        self._claimed = []
+        past = self._past(tasks, is_needed=target.existing == "skip" or target.retry_failed)
+        applied = [task for task in tasks if not target.retry_failed or past.has_failed(task)]
+        for task in applied:
+            verdict = past.verdict(task)
+            if _is_skipped(task) and verdict >= Verdict.STALE:
                 task.settled = None
-        return list(tasks)
+                self.replaced += verdict is Verdict.FOREIGN
+            if task.settled is None and verdict is Verdict.FOREIGN:
+                self._claimed.append(task)
+        return applied
+
+    def _past(self, tasks: Sequence[Task], *, is_needed: bool) -> Past:
+        past = Past(tasks, self._stamps, self._made_with)
+        try:
+            past.read(self.path)
+        except UsageError:
+            if is_needed:
+                raise  # else it is said when it is opened
+        self.damaged = past.damaged if is_needed else 0
+        return past
 
     def open(self) -> None:
         """Begin the run. A journal that the user named is made now, others with the first entry.
@@ -91,36 +105,42 @@ class Journal:
         Raises:
             UsageError: the user asked for it, and it cannot be written.
         """
-        if not self._is_asked_for:
+        if self._is_asked_for:
+            require_journal(self.path)
+        elif not self._claimed:
             return
-        require_journal(self.path)
         try:
             self._writer = self._opened()
+            for task in self._claimed:
+                self._writer.add(self._entry(task, "begun"))
+            if self._claimed:
+                self.close()  # in a store, only then is it written
         except OSError as error:
-            raise unusable_journal(self.path, error) from error
+            if self._is_asked_for:
+                raise unusable_journal(self.path, error) from error
+            self.trouble = str(error.strerror or error)
+        self._claimed = []
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know of it at the start of a run."""
+        if self.damaged:
+            where = shown_path(self.path)
+            yield f"{where}: {self.damaged} lines of the journal make no sense and were passed over"
+        if self.replaced:
+            yield (
+                f"outputs are there for {self.replaced} of the inputs, but were made of others:"
+                " they are made again"
+            )
 
     def add(self, task: Task, record: ItemRecord) -> None:
         """One input has ended. If the journal cannot be written, the run goes on without it."""
-        key = _key(task)
-        if record.status not in ("done", "failed") or key not in self._stamps or self.trouble:
+        ended = record.status in ("done", "failed")
+        if not ended or key_of(task) not in self._stamps or self.trouble:
             return
-        places = {kind: absolute(path) for kind, path in task.outputs.items() if path is not None}
-        entry = Entry(
-            input=key[0],
-            output=key[1],
-            others="\0".join([*places.values()][1:]),
-            kinds=",".join(places),
-            stamp=self._stamps[key],
-            made_with=self._made_with,
-            status=record.status,
-            error=record.error or "",
-            version=__version__,
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
         try:
             if self._writer is None:
                 self._writer = self._opened()
-            self._writer.add(entry)
+            self._writer.add(self._entry(task, record.status, record.error or ""))
         except OSError as error:
             self.trouble = str(error.strerror or error)
 
@@ -136,12 +156,21 @@ class Journal:
     def _opened(self) -> JournalWriter:
         return open_writer(self.path, through_link=self._is_asked_for)
 
-    def _is_current(self, entry: Entry) -> bool:
-        same = (
-            entry.made_with == self._made_with
-            and entry.stamp == self._stamps[entry.input, entry.output]
+    def _entry(self, task: Task, status: str, error: str = "") -> Entry:
+        key = key_of(task)
+        places = {kind: absolute(path) for kind, path in task.outputs.items() if path is not None}
+        return Entry(
+            input=key[0],
+            output=key[1],
+            others="\0".join([*places.values()][1:]),
+            kinds=",".join(places),
+            stamp=self._stamps.get(key, ""),
+            made_with=self._made_with,
+            status=status,
+            error=error,
+            version=__version__,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        return _is(entry, "done") and same
 
 
 def open_journal(
@@ -179,11 +208,6 @@ def _digest(made_with: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _key(task: Task) -> Key:
-    first = task.first_place
-    return absolute(task.source.path), "" if first is None else absolute(first)
-
-
 def _stamp(task: Task) -> str:
     """Size and time of change of the input and of what belongs to it."""
     companions = (found for found in task.companions.values() if isinstance(found, Path))
@@ -196,10 +220,6 @@ def _file_stamp(path: Path) -> str:
     except (OSError, ValueError):
         return "-"
     return f"{status.st_size}:{status.st_mtime_ns}"
-
-
-def _is(entry: Entry | None, status: str) -> bool:
-    return entry is not None and entry.status == status
 
 
 def _is_skipped(task: Task) -> bool:

@@ -31,6 +31,7 @@ from mattecli.jobs.unused import unused_in_matte
 from mattecli.jobs.watching import check_watched, run_watching
 from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
+from mattecli.media.earlier import MATTES
 from mattecli.media.formats import writable_format
 from mattecli.models.spec import ModelSpec
 from mattecli.records import Report
@@ -39,12 +40,16 @@ from mattecli.settings.matte import Kind
 
 __all__ = ["matte_images"]
 
-_FOLDER = "mattes"  # for outputs, when the user says nothing
+_RULE = OutputRule(folder=MATTES, example="mattecli matte < photo.jpg > cutout.png")
 _MOST_AHEAD = 8  # threads
 
 
 def matte_images(
-    options: MatteOptions, observer: Observer | None = None, *, crew: Crew | None = None
+    options: MatteOptions,
+    observer: Observer | None = None,
+    *,
+    crew: Crew | None = None,
+    rule: OutputRule = _RULE,
 ) -> Report:
     """Estimate alpha mattes and foregrounds of photos and write them.
 
@@ -52,6 +57,7 @@ def matte_images(
         options: inputs, outputs, model and so on.
         observer: is told of each photo as it ends.
         crew: does the work elsewhere.
+        rule: of the command that this is done for.
 
     Raises:
         UsageError: the options make no sense together, or nothing was given.
@@ -66,12 +72,12 @@ def matte_images(
     check_watched(options)
     if options.watch.watch is not None:
         options = replace(options, target=replace(options.target, existing="skip"))
-    tasks = _plan(options)
+    tasks = _plan(options, rule, observer)
     _check_format(tasks, options.pixels)
     work = journalled_work(
         tasks,
         options,
-        _FOLDER,
+        rule.folder,
         lambda: made_with(spec, options),
         settings={
             "options": asdict(options.pixels),
@@ -90,14 +96,14 @@ def matte_images(
     if options.device.max_memory is not None:
         parse_bytes(options.device.max_memory)  # so that a dry run refuses it too
     if options.watch.watch is not None:
-        plan = partial(_plan_anew, options, work.journal)
+        plan = partial(_plan_anew, options, rule, work.journal)
         return run_watching(recipe, work, plan, options.run, observer, options.watch.watch)
     return run_recipe(recipe, work, options.run, observer, crew)
 
 
-def _plan_anew(options: MatteOptions, journal: Journal | None) -> list[MatteTask]:
+def _plan_anew(options: MatteOptions, rule: OutputRule, journal: Journal | None) -> list[MatteTask]:
     """The tasks for all that is there now, as the journal leaves them."""
-    tasks = _plan(options)
+    tasks = _plan(options, rule, Silent())
     return tasks if journal is None else journal.applied(tasks, options.target)
 
 
@@ -161,7 +167,7 @@ def _probable_side(spec: ModelSpec, options: MatteOptions) -> int | None:
     return sufficient_side(spec, options.model.size)
 
 
-def _plan(options: MatteOptions) -> list[MatteTask]:
+def _plan(options: MatteOptions, rule: OutputRule, observer: Observer) -> list[MatteTask]:
     model = options.model
     companions = {
         "trimap": None if model.trimap == "auto" else model.trimap,
@@ -173,11 +179,12 @@ def _plan(options: MatteOptions) -> list[MatteTask]:
         MatteTask,
         options.source,
         options.target,
-        OutputRule(
+        replace(
+            rule,
             kinds=options.pixels.write,
-            folder=_FOLDER,
             protected=(*companions.values(), options.pixels.background_fill),
         ),
+        observer.note,
     )
     for role, given in companions.items():
         pair(tasks, role, given)

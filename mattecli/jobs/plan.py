@@ -14,7 +14,7 @@ from mattecli.errors import ImageWriteError, MattecliError, UsageError
 from mattecli.jobs.earlier import without_made
 from mattecli.jobs.existing import Look, settle_existing
 from mattecli.jobs.task import Task
-from mattecli.media.earlier import outputs_of_kind
+from mattecli.media.earlier import LeftOut, outputs_of_kind
 from mattecli.media.formats import EXTENSIONS, Format, writable_format
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
@@ -52,8 +52,9 @@ class OutputRule:
     """What a job writes.
 
     Attributes:
+        folder: where outputs go when the user says nothing.
+        example: a command line that reads a pipe, for those who gave no input.
         kinds: outputs of each input.
-        folder: where they go when the user says nothing.
         protected: further files that are read, so that no output may take their place.
         wanted: kinds of earlier mattecli outputs that this command takes as inputs, most preferred
             first; empty: outputs are skipped. With exactly one kind, other kinds are ignored in
@@ -61,15 +62,20 @@ class OutputRule:
         labels: each input is used once with each of these, which tells the outputs apart.
     """
 
-    kinds: Sequence[str]
     folder: str
+    example: str
+    kinds: Sequence[str] = ()
     protected: Sequence[str | None] = ()
     wanted: tuple[str, ...] = ()
     labels: Sequence[str] = ()
 
 
 def plan_tasks(
-    make: type[T], source: InputOptions, target: OutputOptions, rule: OutputRule
+    make: type[T],
+    source: InputOptions,
+    target: OutputOptions,
+    rule: OutputRule,
+    note: Callable[[str], None],
 ) -> list[T]:
     """Find the inputs and name their outputs.
 
@@ -78,11 +84,15 @@ def plan_tasks(
         source: where inputs come from.
         target: where outputs go.
         rule: what the job writes.
+        note: is told of files that are no inputs because an earlier run made them.
 
     Raises:
         UsageError: no inputs, or outputs that make no sense.
     """
-    sources = _sources(source, target, rule)
+    left_out = LeftOut()
+    sources = _sources(source, target, rule, left_out)
+    if left_out.count:
+        note(str(left_out))
     out = target.output
     if out is None:
         out = "-" if any(item.is_stdin for item in sources) else rule.folder + os.sep
@@ -111,20 +121,18 @@ def plan_tasks(
     return tasks
 
 
-def _sources(source: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
+def _sources(
+    source: InputOptions, target: OutputOptions, rule: OutputRule, left_out: LeftOut
+) -> list[Source]:
     """The inputs, without those that earlier runs made of others, once for each label."""
-    sources = _found(source, target, rule)
+    sources = _found(source, target, rule, left_out)
     if len(rule.wanted) == 1:
         sources = outputs_of_kind(sources, rule.wanted[0])
     folder = as_path(target.output or rule.folder)
-    sources = without_made(sources, folder, _journal(target), rule.wanted)
+    sources = without_made(sources, folder, target.journal, rule.wanted, left_out)
     if not rule.labels:
         return sources
     return [replace(item, label=label) for label in rule.labels for item in sources]
-
-
-def _journal(target: OutputOptions) -> Path | None:
-    return None if target.journal in (None, "none") else as_path(str(target.journal))
 
 
 def _format(target: OutputOptions, out: str) -> Format:
@@ -208,14 +216,15 @@ def files_read(source: InputOptions, *given: str | Path | None) -> list[Path]:
     return [path for path in map(as_path, texts) if is_ordinary_file(path)]
 
 
-def _found(options: InputOptions, target: OutputOptions, rule: OutputRule) -> list[Source]:
+def _found(
+    options: InputOptions, target: OutputOptions, rule: OutputRule, left_out: LeftOut
+) -> list[Source]:
     paths = options.inputs
     if not paths and options.files_from is None:
         if not is_piped():
             raise UsageError(
                 "there is no input",
-                remedy="give files, or pipe an image: "
-                "mattecli trimap --dilate 15 < mask.png > trimap.png",
+                remedy=f"give files, or pipe an image: {rule.example}",
             )
         paths = ("-",)
     folders = [target.output or rule.folder, *rule.protected]
@@ -226,6 +235,7 @@ def _found(options: InputOptions, target: OutputOptions, rule: OutputRule) -> li
         null_separated=options.null,
         excluded=tuple(as_path(text) for text in folders if text is not None and text != "-"),
         wanted=rule.wanted,
+        left_out=left_out,
     )
     return find_inputs(request)
 

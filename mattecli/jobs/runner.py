@@ -15,7 +15,7 @@ import cv2
 from mattecli.engine.cores import available_cores
 from mattecli.engine.pipeline import run_stages
 from mattecli.engine.stage import Control, Limit, Outcome, Stage
-from mattecli.errors import ImageReadError, MattecliError, UsageError, shown_path
+from mattecli.errors import ImageReadError, MattecliError, UsageError
 from mattecli.interruption import Hold
 from mattecli.jobs.account import Account, Observer, Silent, Work, accounted
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, CrewFor, Workbench, WorkRecipe
@@ -117,11 +117,8 @@ def begin_run(work: Work[T], run: RunOptions, observer: Observer) -> None:
     if journal is None:
         return
     journal.open()
-    if journal.damaged:
-        observer.note(
-            f"{shown_path(journal.path)}: {journal.damaged} lines of the journal make no sense and"
-            " were passed over"
-        )
+    for remark in journal.remarks():
+        observer.note(remark)
 
 
 def run_recipe(

@@ -22,6 +22,7 @@ from mattecli.jobs.plan import (
 from mattecli.jobs.runner import Observer, Silent, Work, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
+from mattecli.media.earlier import TRIMAPS
 from mattecli.media.images import MatteFile, probe, read_matte, read_picture
 from mattecli.models.registry import find_spec
 from mattecli.ops.trimap import (
@@ -44,7 +45,8 @@ from mattecli.settings.matte import Kind
 
 __all__ = ["make_trimaps", "trimap_options"]
 
-_FOLDER = "trimaps"  # for outputs, when the user says nothing
+_EXAMPLE = "mattecli trimap --dilate 15 < mask.png > trimap.png"
+_FROM_PHOTO = "mattecli trimap --model modnet < photo.jpg > trimap.png"
 
 
 def trimap_options(shape: TrimapShape) -> TrimapOptions:
@@ -76,6 +78,7 @@ def make_trimaps(
         UsageError: the options make no sense together, or nothing was given.
         ModelUnavailableError: there are no weights for the model that was asked for.
     """
+    observer = observer or Silent()
     require_crew(options.engine, crew)
     task = options.task
     if sum((task.check, task.repair, task.model is not None)) > 1:
@@ -88,8 +91,10 @@ def make_trimaps(
         raise UsageError("--image is for --check and --preview")
     kinds = () if task.check else ("trimap", "preview") if task.preview else ("trimap",)
     wanted = ("trimap",) if task.check or task.repair else ("alpha", "mask", "foreground")
-    rule = OutputRule(kinds=kinds, folder=_FOLDER, protected=(task.image,), wanted=wanted)
-    tasks = plan_tasks(Task, options.source, options.target, rule)
+    rule = OutputRule(
+        kinds=kinds, folder=TRIMAPS, example=_EXAMPLE, protected=(task.image,), wanted=wanted
+    )
+    tasks = plan_tasks(Task, options.source, options.target, rule, observer.note)
     pair(tasks, "photo", task.image)
     refuse_overwriting_companions(tasks)
     settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
@@ -97,8 +102,8 @@ def make_trimaps(
     if task.check:  # which writes nothing
         work = Work(tasks=tasks, stages=(), settings=settings, read=files_read(options.source))
     else:
-        work = journalled_work(tasks, options, _FOLDER, lambda: made_with, settings=settings)
-    return run_recipe(TrimapRecipe(options), work, options.run, observer or Silent(), crew)
+        work = journalled_work(tasks, options, TRIMAPS, lambda: made_with, settings=settings)
+    return run_recipe(TrimapRecipe(options), work, options.run, observer, crew)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,7 @@ class TrimapRecipe:
         yield Workbench(stages=[stage])
 
 
-def _from_photos(
-    options: TrimapCommandOptions, observer: Observer | None, crew: Crew | None
-) -> Report:
+def _from_photos(options: TrimapCommandOptions, observer: Observer, crew: Crew | None) -> Report:
     """Trimaps from a model's alpha: what ``matte`` does, with other outputs."""
     from mattecli.jobs.matte import matte_images
 
@@ -146,6 +149,7 @@ def _from_photos(
         ),
         observer,
         crew=crew,
+        rule=OutputRule(folder=TRIMAPS, example=_FROM_PHOTO),
     )
 
 

@@ -64,7 +64,7 @@ def matte_videos(
     check_options(options)
     if remark := unused_in_video(options):
         observer.note(remark)
-    tasks = _plan(options)
+    tasks = _plan(options, observer)
     # A journal tells models apart by their weights; of a caller's own estimator it knows nothing.
     journal = open_video_journal(options) if estimator is None else None
     if journal is not None:
@@ -85,8 +85,8 @@ def matte_videos(
     return _run_here(work, options, observer, estimator)
 
 
-def _plan(options: VideoOptions) -> list[VideoTask]:
-    tasks = plan_videos(options)
+def _plan(options: VideoOptions, observer: VideoObserver) -> list[VideoTask]:
+    tasks = plan_videos(options, observer.note)
     check_tasks(tasks, options)
     refuse_unstorable(tasks, options)
     return tasks

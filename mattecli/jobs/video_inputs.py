@@ -8,7 +8,9 @@ from collections.abc import Collection, Container, Iterator, Sequence
 from pathlib import Path
 
 from mattecli.errors import UsageError
+from mattecli.jobs.earlier import without_made
 from mattecli.jobs.plan import is_piped
+from mattecli.media.earlier import LeftOut
 from mattecli.media.file_list import STDIN, listed_paths, require_names
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder
@@ -32,18 +34,21 @@ _KINDS = "alpha|foreground|fill|composite"
 _MADE = re.compile(rf"(.+)-(?:{_KINDS})(?:\.partial)?", re.DOTALL)
 
 
-def find_videos(options: VideoOptions, folder: str) -> list[Source]:
+def find_videos(
+    options: VideoOptions, folder: str, left_out: LeftOut | None = None
+) -> list[Source]:
     """All inputs, each once, in order.
 
     Args:
         options: of the command.
         folder: where outputs go, whose videos are no inputs.
+        left_out: is told of videos in folders that are taken for earlier outputs.
 
     Raises:
         UsageError: there are none, a name or the list of files makes no sense, or standard input
             is wanted twice.
     """
-    source = options.source
+    source, target = options.source, options.target
     names: Sequence[str] = source.inputs
     if not names and source.files_from is None:
         if not is_piped():
@@ -55,10 +60,12 @@ def find_videos(options: VideoOptions, folder: str) -> list[Source]:
     forget_listings()
     listed = listed_paths(source.files_from, names, null_separated=source.null)
     places = [as_path(text) for text in (folder, *options.beside) if text]
-    search = _Search(source.recursive, frozenset(real_name(place) for place in places))
+    excluded = frozenset(real_name(place) for place in places)
+    left_out = LeftOut() if left_out is None else left_out
+    search = _Search(source.recursive, excluded, left_out)
     found = [video for name in names for video in search.by_argument(name)]
     found += [video for path in listed for video in search.by_path(path)]
-    return list(once(found))
+    return without_made(list(once(found)), as_path(folder), target.journal, (), left_out)
 
 
 class _Search:
@@ -67,9 +74,11 @@ class _Search:
     Args:
         recursive: folders are searched with their subfolders.
         excluded: folders that are not searched when they lie inside another, by ``real_name``.
+        left_out: is told of videos that are taken for earlier outputs.
     """
 
-    def __init__(self, recursive: bool, excluded: frozenset[str]) -> None:
+    def __init__(self, recursive: bool, excluded: frozenset[str], left_out: LeftOut) -> None:
+        self._left_out = left_out
         self._recursive = recursive
         self._excluded = excluded
 
@@ -103,8 +112,10 @@ class _Search:
             videos = [entry for entry in folder.entries if _is_called(entry, VIDEO_SUFFIXES)]
             stems = {video.stem for video in videos}
             for video in videos:
-                if not _is_made_from(video.stem, stems):
-                    yield Source(path=video, folder=folder.below)
+                if _is_made_from(video.stem, stems):
+                    self._left_out.add(video.name)
+                else:
+                    yield Source(path=video, folder=folder.below, is_found=True)
 
     def _sequences(self, top: Path) -> Iterator[Source]:
         """Folders of images, each one sequence, without those that an earlier run wrote."""

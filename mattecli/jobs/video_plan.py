@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from mattecli.jobs.existing import Look, settle_existing
 from mattecli.jobs.plan import shard_part
 from mattecli.jobs.task import Task
 from mattecli.jobs.video_inputs import find_videos
+from mattecli.media.earlier import MATTES, LeftOut
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.names import plan_outputs, refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 _SEQUENCES = ("png", "tiff", "exr")
-FOLDER = "mattes"
+FOLDER = MATTES
 """Where videos go when the user says nothing."""
 
 
@@ -79,14 +80,21 @@ class VideoTask(Task):
         return not is_stream and not self.is_staged
 
 
-def plan_videos(options: VideoOptions) -> list[VideoTask]:
+def plan_videos(options: VideoOptions, note: Callable[[str], None]) -> list[VideoTask]:
     """Find the inputs and name their outputs.
+
+    Args:
+        options: of the command.
+        note: is told of videos that are no inputs because an earlier run made them.
 
     Raises:
         UsageError: no inputs, or outputs that make no sense.
     """
     kinds, target = options.pixels.write, options.target
-    sources = find_videos(options, target.output or FOLDER)
+    left_out = LeftOut()
+    sources = find_videos(options, target.output or FOLDER, left_out)
+    if left_out.count:
+        note(str(left_out))
     out = target.output
     if out is None:
         out = "-" if any(source.is_stdin for source in sources) else FOLDER

@@ -10,15 +10,58 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-__all__ = ["KINDS", "meant_among", "outputs_of_kind", "stem_with_suffix"]
+from mattecli.errors import shown_text
+
+__all__ = [
+    "COMPOSITES",
+    "KINDS",
+    "MATTES",
+    "TRIMAPS",
+    "LeftOut",
+    "meant_among",
+    "origins",
+    "outputs_of_kind",
+    "stem_with_suffix",
+]
+
+MATTES, TRIMAPS, COMPOSITES = "mattes", "trimaps", "composites"
+"""Folders that outputs go to when the user says nothing."""
 
 KINDS = ("alpha", "foreground", "composite", "trimap", "mask", "preview")
 """The kinds of output that commands write beside a photo, as in ``photo-alpha.png``."""
 
 _OUTPUT = re.compile(rf"(.+)-({'|'.join(KINDS)})", re.DOTALL)
+
+
+_NAMED = 3
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """Files in folders that are taken for earlier outputs, for the user to be told.
+
+    Attributes:
+        count: how many.
+        some: names of the first.
+    """
+
+    count: int = 0
+    some: list[str] = field(default_factory=list)
+
+    def add(self, name: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.some) < _NAMED:
+            self.some.append(name)
+
+    def __str__(self) -> str:
+        files = "file" if self.count == 1 else "files"
+        names = ", ".join(map(shown_text, self.some)) + (", ..." if self.count > _NAMED else "")
+        return f"{self.count} {files} taken for earlier outputs ({names})"
 
 
 class _HasPath(Protocol):
@@ -35,7 +78,12 @@ def stem_with_suffix(name: str) -> str:
     return f"{path.stem}_{path.suffix[1:]}" if path.suffix else path.stem
 
 
-def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[str]) -> list[str]:
+def meant_among(
+    images: Sequence[str],
+    asked: Iterable[str],
+    wanted: Sequence[str],
+    left_out: LeftOut | None = None,
+) -> list[str]:
     """Those of a folder's images that are no earlier outputs, or are outputs of a wanted kind.
 
     An image is taken for an earlier output if it is named as outputs are by default (``a-alpha``)
@@ -46,6 +94,7 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
         images: names of all images in the folder.
         asked: the names to choose from.
         wanted: kinds of output that are taken, most preferred first.
+        left_out: is told of outputs in whose place no other is taken.
     """
     stems = Counter(Path(name).stem for name in images)
     photos = stems.keys() | {stem_with_suffix(name) for name in images}
@@ -58,7 +107,7 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
         if output is not None and output[2] in wanted:
             rank = wanted.index(output[2])
             best[output[1]] = min(rank, best.get(output[1], rank))
-            replaced |= set(_origins(Path(name).stem))
+            replaced |= set(origins(Path(name).stem))
 
     def is_meant(name: str) -> bool:
         output, stem = outputs[name], Path(name).stem
@@ -68,15 +117,21 @@ def meant_among(images: Sequence[str], asked: Iterable[str], wanted: Sequence[st
             return True
         return output[1] in best and output[2] == wanted[best[output[1]]]
 
-    return [name for name in listed if is_meant(name)]
+    meant = [name for name in listed if is_meant(name)]
+    if left_out is not None and len(meant) < len(listed):
+        taken = set(meant)
+        for name, output in outputs.items():
+            if name not in taken and output is not None and output[1] not in best:
+                left_out.add(name)
+    return meant
 
 
-def _origins(stem: str) -> Iterator[str]:
+def origins(stem: str) -> Iterator[str]:
     """What an output was made from, and that from, as with ``photo-mask-trimap``."""
     output = _OUTPUT.fullmatch(stem)
     if output is not None:
         yield output[1]
-        yield from _origins(output[1])
+        yield from origins(output[1])
 
 
 def outputs_of_kind(sources: Sequence[S], kind: str) -> list[S]:

@@ -15,7 +15,7 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TypeAlias
@@ -25,10 +25,11 @@ from mattecli.media.stores.path import StorePath
 
 __all__ = [
     "FILE_NAME",
-    "Entries",
     "Entry",
     "JournalWriter",
     "Key",
+    "Place",
+    "RealPlaces",
     "absolute",
     "open_writer",
     "read_entries",
@@ -44,7 +45,10 @@ _LINES_LOOKED_AT = 100
 _MOST_BYTES = 1 << 20  # of a line: paths have some thousands
 
 Key: TypeAlias = tuple[str, str]
-"""Absolute paths of an input and of its first output."""
+"""Absolute paths of an input and of its first output, which is "" where it has none."""
+
+Place: TypeAlias = tuple[str, str]
+"""A folder without links in its path, and the name of a file in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,8 @@ class Entry:
         kinds: what its outputs are, with a comma between them.
         stamp: size and time of change of all files that were read for it.
         made_with: digest of the settings, of the weights too.
-        status: ``done`` or ``failed``.
+        status: ``done``, ``failed``, or ``begun`` where outputs of another input are about to be
+            replaced: if nothing follows, nobody knows whose they are.
         error: why it failed, or "".
         version: of the program.
         time: when it ended, ISO 8601 in UTC.
@@ -76,23 +81,15 @@ class Entry:
     time: str = ""
 
     @property
+    def places(self) -> list[str]:
+        """Absolute paths of all its outputs."""
+        return [path for path in (self.output, *self.others.split("\0")) if path]
+
+    @property
     def outputs(self) -> dict[str, str]:
         """The kinds of all its outputs by absolute path; "" where an older entry tells none."""
-        paths = [path for path in (self.output, *self.others.split("\0")) if path]
+        paths = self.places
         return dict(zip_longest(paths, self.kinds.split(",")[: len(paths)], fillvalue=""))
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """What a journal holds.
-
-    Attributes:
-        last: the last entry of each input and output.
-        damaged: how many lines make no sense.
-    """
-
-    last: dict[Key, Entry] = field(default_factory=dict)
-    damaged: int = 0
 
 
 def absolute(path: Path) -> str:
@@ -107,29 +104,54 @@ def unusable_journal(path: Path, error: OSError) -> UsageError:
     )
 
 
-def read_entries(path: Path) -> Entries:
-    """What is in a journal; lines that make no sense are passed over and counted.
+class RealPlaces:
+    """Tells where files really lie, by whatever links their folders are reached.
+
+    A file itself may be a link: two names in one folder are two files.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: str) -> Place:
+        """The place of a file.
+
+        Args:
+            path: as ``absolute`` gives it, or "".
+        """
+        folder, _, name = path.rpartition("/")
+        if folder not in self._folders:
+            self._folders[folder] = folder if "://" in folder else _real(folder)
+        return self._folders[folder], name
+
+
+def _real(folder: str) -> str:
+    try:
+        return os.path.realpath(folder) if folder else folder
+    except (OSError, ValueError):  # no file can be called so
+        return folder
+
+
+def read_entries(path: Path) -> Generator[Entry | None]:
+    """What is in a journal, in the order in which it was written: there may be millions.
 
     Args:
         path: of the journal; one that is not there holds nothing.
 
+    Yields:
+        Each entry; None for a line that makes no sense.
+
     Raises:
         UsageError: it is there and cannot be read.
     """
-    entries: dict[Key, Entry] = {}
-    damaged = 0
     try:
         for line in _lines(path):
-            entry = _entry(line)
-            if entry is not None:
-                entries[entry.input, entry.output] = entry
-            elif line.strip():
-                damaged += 1
+            if line.strip():
+                yield _entry(line)
     except FileNotFoundError:
-        return Entries()
+        return
     except OSError as error:
         raise unusable_journal(path, error) from error
-    return Entries(entries, damaged)
 
 
 def require_journal(path: Path) -> None:

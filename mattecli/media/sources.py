@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from mattecli.errors import ImageReadError
 from mattecli.media.causes import read_words
-from mattecli.media.earlier import meant_among
+from mattecli.media.earlier import LeftOut, meant_among
 from mattecli.media.file_list import STDIN, listed_paths, require_names
 from mattecli.media.formats import EXTENSIONS
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
@@ -84,6 +84,7 @@ class InputRequest:
             outputs, and of trimaps and other companions of the inputs.
         wanted: kinds of earlier mattecli outputs that this command takes as inputs, most preferred
             first; empty: outputs are skipped.
+        left_out: is told of files that are taken for earlier outputs.
         stdin: read instead of the process's standard input.
     """
 
@@ -93,6 +94,7 @@ class InputRequest:
     null_separated: bool = False
     excluded: tuple[Path, ...] = ()
     wanted: tuple[str, ...] = ()
+    left_out: LeftOut = field(default_factory=LeftOut)
     stdin: BinaryIO | None = None
 
 
@@ -115,27 +117,20 @@ def find_inputs(request: InputRequest) -> list[Source]:
         null_separated=request.null_separated,
         stdin=request.stdin,
     )
-    search = _Search(request.recursive, request.excluded, request.wanted)
+    search = _Search(request)
     found = [source for name in names for source in search.by_argument(name)]
     found += [source for path in listed for source in search.by_path(path)]
     return list(once(found))
 
 
 class _Search:
-    """Finds the images that a name stands for.
+    """Finds the images that a name stands for."""
 
-    Args:
-        recursive: folders are searched with their subfolders.
-        excluded: folders that are not searched when they lie inside another.
-        wanted: as in ``InputRequest``.
-    """
-
-    def __init__(
-        self, recursive: bool, excluded: Iterable[Path], wanted: Sequence[str] = ()
-    ) -> None:
-        self._wanted = wanted
-        self._recursive = recursive
-        self._excluded = {real_name(folder) for folder in excluded}
+    def __init__(self, request: InputRequest) -> None:
+        self._wanted = request.wanted
+        self._left_out = request.left_out
+        self._recursive = request.recursive
+        self._excluded = {real_name(folder) for folder in request.excluded}
 
     def by_argument(self, name: str) -> list[Source]:
         """What an argument stands for: standard input, a pattern, a folder or a file."""
@@ -174,8 +169,7 @@ class _Search:
                 continue
             if match.parent not in meant:
                 images = _images_in(_beside(match))
-                chosen = meant_among(images, names[match.parent], self._wanted)
-                meant[match.parent] = frozenset(chosen)
+                meant[match.parent] = frozenset(self._meant(images, names[match.parent]))
             if match.name in meant[match.parent]:
                 found.append(Source(path=match, folder=folder, is_found=True))
         return found or [failing(pattern, "no image matches", "check the pattern")]
@@ -186,8 +180,11 @@ class _Search:
             if folder.error is not None:
                 yield unreadable(folder.path, folder.error)
             images = _images_in(folder.entries)
-            for name in meant_among(images, images, self._wanted):
+            for name in self._meant(images, images):
                 yield Source(path=folder.path / name, folder=folder.below, is_found=True)
+
+    def _meant(self, images: Sequence[str], asked: Sequence[str]) -> list[str]:
+        return meant_among(images, asked, self._wanted, self._left_out)
 
     def _is_searched(self, folder: Path) -> bool:
         return not folder.name.startswith(".") and real_name(folder) not in self._excluded

@@ -167,7 +167,7 @@ class RunOptions(Checked):
     )
     fail_fast: bool = option(False, "--fail-fast", help="Stop at the first input that fails")
     dry_run: bool = option(
-        False, "--dry-run", help="List what would be read and written, and do nothing", env=False
+        False, "--dry-run", help="List what would be read and written, and do nothing"
     )
     json: bool = option(
         False, "--json", help="One JSON object per input on standard output, then a summary"
