@@ -199,7 +199,8 @@ class TestRefine:
         save(tmp_path / "p.png", photo(96, 64, seed=5))
         for choice in ("none", "guided"):
             done = cli(
-                "matte", "p.png", *self.SMALL, "--size", "64", "--weights", modnet_weights,
+                "matte", "p.png", *self.SMALL[:3], "64", *self.SMALL[4:],
+                "--weights", modnet_weights,
                 "--refine", choice, "-o", choice,
             )  # fmt: skip
             assert done.code == 0, done.err

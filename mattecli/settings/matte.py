@@ -126,7 +126,7 @@ class PixelOptions:
         (),
         "--write",
         "-w",
-        help="What to write, separated by commas: alpha, foreground, composite, trimap, mask,"
+        help="What to write, by commas or repeated: alpha, foreground, composite, trimap, mask,"
         " preview. Default: alpha,foreground into a folder, foreground into one file",
         metavar="KINDS",
     )
