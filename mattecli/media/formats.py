@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from mattecli.errors import UsageError
 
-__all__ = ["EXTENSIONS", "FORMATS", "Format", "writable_format"]
+__all__ = ["EXTENSIONS", "FORMATS", "OTHERS", "VIDEO_SUFFIXES", "Format", "writable_format"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,20 @@ FORMATS = MappingProxyType({row.name: row for row in _ROWS})
 
 EXTENSIONS = MappingProxyType({suffix: row for row in _ROWS for suffix in row.suffixes})
 """All formats by file name suffix, lower case with the dot."""
+
+_VIDEO = """
+.mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
+.vob .dv
+"""
+VIDEO_SUFFIXES = frozenset(_VIDEO.split())
+"""What counts as a video in a folder."""
+
+_UNKNOWN = """
+.jxl .jp2 .j2k .jpf .jpx .jxr .psd .psb .xcf .kra .svg .pdf .eps .ico .icns .tga .dds .qoi .ppm .pgm
+.pbm .pnm .pam .pfm .hdr .dng .cr2 .cr3 .nef .arw .raf .orf .rw2
+"""
+OTHERS = VIDEO_SUFFIXES.union(_UNKNOWN.split()) - EXTENSIONS.keys()
+"""Suffixes of pictures and videos that are no format of ours: hardly part of a folder's name."""
 
 
 def writable_format(name: str) -> Format:
