@@ -57,7 +57,7 @@ def test_crop_cuts_all_outputs_to_the_subject_and_reports_its_box(cut: Cli, tmp_
     whole = cut(*kinds)
     assert record_of(whole)["crop"] is None
     before = {path.name: load(path) for path in (tmp_path / "mattes").glob("*.png")}
-    done = cut(*kinds, "--crop", "subject", "--margin", "3")
+    done = cut(*kinds, "--crop", "subject", "--margin", "3px")
     box = record_of(done)["crop"]
     assert box == {"top": 27, "left": 41, "height": 47, "width": 59}
     part = np.s_[27:74, 41:100]
@@ -78,7 +78,7 @@ def test_a_subject_that_is_not_there_cannot_be_cropped_to(cut: Cli, cli: Cli) ->
 def test_specks_are_dropped(cut: Cli, tmp_path: Path) -> None:
     cut()
     assert alpha_of(tmp_path)[9, 9] == 255
-    cut("--min-area", "10")
+    cut("--min-area", "0.1%")  # 10.8 pixels
     alpha = alpha_of(tmp_path)
     assert alpha[9, 9] == 0
     assert alpha[50, 70] == 255
@@ -117,8 +117,8 @@ def test_colours_do_not_follow_a_moved_edge(cut: Cli, tmp_path: Path) -> None:
         (("--threshold", "2"), "--threshold 2.0 is no alpha"),
         (("--feather", "-1"), "--feather -1.0 is out of range"),
         (("--choke", "1e9"), "--choke 1000000000.0 is out of range"),
-        (("--min-area", "-4"), "fewer than no pixels"),
-        (("--crop", "subject", "--margin", "wide"), "'wide' is no margin"),
+        (("--min-area", "-4"), "--min-area '-4' is neither pixels nor percent; give 20, or 5%"),
+        (("--margin", "wide"), "--margin 'wide' is neither pixels nor percent"),
         (("--despill-strength", "3"), "--despill-strength 3.0 is out of range"),
         (("--refine", "guided"), "--refine is not for --model closed-form"),
     ],
@@ -163,7 +163,7 @@ def test_settings_come_from_the_environment_and_from_toml(
     assert record_of(done)["crop"] is not None
     finish = json.loads(done.out.splitlines()[-1])["settings"]["finish"]
     assert finish["margin"] == "0"
-    assert (finish["threshold"], finish["choke"], finish["min_area"]) == (0.5, 0, 20)
+    assert (finish["threshold"], finish["choke"], finish["min_area"]) == (0.5, 0, "20")
 
 
 class TestRefine:

@@ -97,7 +97,7 @@ def test_a_band_in_percent_follows_the_subject_s_size(cli: Cli, tmp_path: Path) 
         mask = np.zeros((200, 200), np.uint8)
         mask[60 : 60 + side, 60 : 60 + side] = 255
         save(tmp_path / f"m{side}.png", mask)
-        assert cli("trimap", f"m{side}.png", "--band", "10", "-o", f"t{side}.png").code == 0
+        assert cli("trimap", f"m{side}.png", "--band", "10%", "-o", f"t{side}.png").code == 0
     shares = [np.sum(load(tmp_path / f"t{side}.png") == 128) for side in (20, 80)]
     assert shares[1] > 8 * shares[0]
 
@@ -153,7 +153,7 @@ def test_a_model_makes_trimaps_from_photos(cli: Cli, tmp_path: Path, modnet_weig
 @pytest.mark.parametrize(
     "arguments",
     [("--check", "--repair"), ("--dilate", "-1"), ("--low", "0.9", "--high", "0.1"),
-     ("--band", "0"), ("--image", "x.png"), ("--weights", "w.pt")],
+     ("--band", "0"), ("--band", "3px"), ("--image", "x.png"), ("--weights", "w.pt")],
 )  # fmt: skip
 def test_senseless_options_are_refused(
     cli: Cli, tmp_path: Path, arguments: tuple[str, ...]

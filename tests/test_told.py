@@ -97,7 +97,22 @@ def test_a_name_and_a_format_that_contradict_each_other_are_refused(
     done = cli("trimap", "mask.png", "--format", "png", "-o", "t.webp")
     assert done.code == 2
     assert "t.webp: --format png contradicts its name" in done.err
-    assert cli("trimap", "mask.png", "--format", "tiff", "-o", "t.tif").code == 0
+    for same in ("tiff", "TIF", ".tiff"):
+        assert cli("trimap", "mask.png", "--format", same, "-o", "t.tif").code == 0
+
+
+def test_a_format_goes_by_all_its_names(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "mask.png", np.full((8, 8), 255, np.uint8))
+    for name, ext in {"PNG": ".png", "tif": ".tiff", "bmp": ".bmp", "dib": ".bmp"}.items():
+        done = cli("trimap", "mask.png", "--format", name, "-o", f"as {name}")
+        assert done.code == 0, done.err
+        assert [path.name for path in outputs_in(tmp_path / f"as {name}")] == [f"mask-trimap{ext}"]
+    again = ("trimap", "mask.png", "-o", "as PNG", "--existing", "skip", "--format")
+    assert "1 skipped" in cli(*again, ".png").err, "it is the same setting"
+    for name in ("gif", "heic", "jxl", ""):
+        done = cli("trimap", "mask.png", "--format", name)
+        assert done.code == 2
+        assert f"images cannot be written as '{name}'; choose one of: .png" in done.err
 
 
 def test_a_refused_run_does_not_undo_what_is_done(cli: Cli, tmp_path: Path) -> None:

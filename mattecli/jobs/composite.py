@@ -14,6 +14,7 @@ from mattecli.jobs.made_with import fill_digest
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
+    asked_format,
     pair,
     plan_tasks,
     refuse_overwriting_companions,
@@ -78,7 +79,7 @@ def composite_images(
         lambda: {
             "blend": asdict(blend),
             "fill": fill_digest(blend.background),
-            "format": options.target.format,
+            "format": asked_format(options.target),
         },
         settings=asdict(blend),
         read=(blend.background,),

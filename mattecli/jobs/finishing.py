@@ -7,8 +7,9 @@ import numpy as np
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.results import Cutout
 from mattecli.jobs.task import Task
+from mattecli.ops.amounts import Amount
 from mattecli.ops.despill import Screen, find_screen
-from mattecli.ops.finishing import AlphaFinish, Margin
+from mattecli.ops.finishing import AlphaFinish, box_with_margin
 from mattecli.ops.pixels import Float32
 from mattecli.ops.segmentation import Box
 from mattecli.records import Array, Picture
@@ -36,9 +37,10 @@ class Finisher:
             )
         self._options = options
         self._needs_colours = needs_colours
-        self._margin = Margin.parsed(options.margin) if options.crop == "subject" else None
+        margin = Amount.parsed(options.margin, "--margin")
+        self._margin = margin if options.crop == "subject" else None
         self._finish = AlphaFinish(
-            min_area=options.min_area,
+            min_area=Amount.parsed(options.min_area, "--min-area"),
             invert=options.invert,
             threshold=options.threshold,
             choke=options.choke,
@@ -86,9 +88,9 @@ class Finisher:
             box=task.crop,
         )
 
-    def _box(self, task: Task, alpha: Float32, margin: Margin) -> Box:
+    def _box(self, task: Task, alpha: Float32, margin: Amount) -> Box:
         try:
-            return margin.around(alpha)
+            return box_with_margin(alpha, margin)
         except InputError as error:
             raise InputError(
                 "no subject shows that it could be cropped to",

@@ -27,6 +27,7 @@ from mattecli.settings import InputOptions, OutputOptions
 
 __all__ = [
     "OutputRule",
+    "asked_format",
     "files_read",
     "goes_to_one_place",
     "is_piped",
@@ -133,7 +134,8 @@ def _format(target: OutputOptions, out: str) -> Format:
     Raises:
         UsageError: it cannot be written, or names in a folder say another than was asked for.
     """
-    asked = None if target.format is None else writable_format(target.format)
+    name = asked_format(target)
+    asked = None if name is None else writable_format(name)
     if out == "-":
         return asked or writable_format("png")
     if names_a_file(out):
@@ -154,6 +156,15 @@ def _format(target: OutputOptions, out: str) -> Format:
             remedy="end the name in {ext}",
         )
     return asked or named or writable_format("png")
+
+
+def asked_format(target: OutputOptions) -> str | None:
+    """The name of the format that ``--format`` means; None where it was left out.
+
+    Raises:
+        UsageError: there is no such format, or it can only be read.
+    """
+    return None if target.format is None else writable_format(target.format).name
 
 
 def goes_to_one_place(

@@ -14,6 +14,7 @@ from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
+    asked_format,
     files_read,
     pair,
     plan_tasks,
@@ -24,6 +25,7 @@ from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
 from mattecli.media.images import MatteFile, probe, read_matte, read_picture
 from mattecli.models.registry import find_spec
+from mattecli.ops.amounts import parse_percent
 from mattecli.ops.trimap import (
     TrimapOptions,
     check_trimap,
@@ -51,6 +53,9 @@ def trimap_options(shape: TrimapShape) -> TrimapOptions:
     """A command's options as ``make_trimap`` takes them.
 
     ``settings`` cannot make them itself: it imports no numpy, which ``ops.trimap`` needs.
+
+    Raises:
+        UsageError: a number is out of its range.
     """
     return TrimapOptions(
         dilate=shape.dilate,
@@ -58,7 +63,7 @@ def trimap_options(shape: TrimapShape) -> TrimapOptions:
         kernel=shape.kernel,
         low=shape.low,
         high=shape.high,
-        band_percent=shape.band,
+        band_percent=None if shape.band is None else parse_percent(shape.band, "--band"),
     )
 
 
@@ -93,7 +98,7 @@ def make_trimaps(
     pair(tasks, "photo", task.image)
     refuse_overwriting_companions(tasks)
     settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
-    made_with = {**settings, "kinds": kinds, "format": options.target.format}
+    made_with = {**settings, "kinds": kinds, "format": asked_format(options.target)}
     if task.check:  # which writes nothing
         work = Work(tasks=tasks, stages=(), settings=settings, read=files_read(options.source))
     else:

@@ -61,7 +61,7 @@ def inverted(alpha: Array) -> Array:
     return difference
 
 
-def drop_specks(alpha: Array, min_area: int) -> Array:
+def drop_specks(alpha: Array, min_area: float) -> Array:
     """The alpha without its small separate parts.
 
     A part is a group of touching pixels (corners count) with more than 5 % alpha. Fainter alpha

@@ -130,11 +130,12 @@ class OutputOptions:
         metavar="PATH",
     )
     name: str = name_option("outputs")
-    format: Literal["png", "tiff", "webp", "jpg"] | None = option(
+    format: str | None = option(
         None,
         "--format",
-        help="File format of the outputs; png, tiff and webp are lossless. Default: what the"
-        " output's name says, else png",
+        help="File format of the outputs; all but jpg are lossless. Default: what the output's name"
+        " says, else png",
+        metavar="png|tiff|webp|jpg|bmp|exr",
     )
     existing: Existing = option(
         "overwrite",

@@ -16,8 +16,11 @@ Despill: TypeAlias = Literal["auto", "off", "green", "blue"]
 class FinishOptions:
     """Finish."""
 
-    min_area: int = option(
-        0, "--min-area", help="Drop separate parts of the alpha of fewer pixels than this"
+    min_area: str = option(
+        "0",
+        "--min-area",
+        help="Drop separate parts of the alpha of fewer pixels than this (%: of the picture's)",
+        metavar="N|N%",
     )
     invert: bool = option(False, "--invert", help="Cut out the background instead of the subject")
     threshold: float | None = option(
