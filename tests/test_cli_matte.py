@@ -307,6 +307,14 @@ def test_what_a_format_cannot_hold_is_said_before_the_work(
         done = cli(*common, *more)
         assert done.code == 2, done.err
         assert "cannot hold" in done.err
+    lossy = (*common, "--format", "webp", "--quality", "80")
+    for more, reason in (
+        (("-w", "alpha,trimap"), "--quality does not keep the three values of a trimap"),
+        (("--shard", "9/10"), ""),
+    ):
+        done = cli(*lossy, *more)
+        assert done.code == (2 if reason else 0), done.err
+        assert reason in done.err
 
 
 def test_a_trimap_with_stray_values_is_refused_with_the_remedy(cli: Cli, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from mattecli.jobs.plan import (
 from mattecli.jobs.runner import Observer, Silent, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
-from mattecli.media.formats import writable_format
+from mattecli.media.formats import check_quality, writable_format
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
 from mattecli.ops.foreground import decontaminated
@@ -84,7 +84,7 @@ def composite_images(
         settings=asdict(blend),
         read=(blend.background,),
     )
-    _check_format(work.tasks, blend.background)
+    _check_format(work.tasks, blend)
     steps = _Steps(options, backgrounds)  # refuses options before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
     return run_recipe(recipe, work, options.run, observer or Silent(), crew)
@@ -180,18 +180,22 @@ def _every_pair(
     return tasks
 
 
-def _check_format(tasks: Sequence[_CompositeTask], background: str) -> None:
+def _check_format(tasks: Sequence[_CompositeTask], blend: BlendOptions) -> None:
     """Refuse a format that cannot hold the results, before the work.
 
     Raises:
-        UsageError: nothing is to stand behind the cut-outs, and the format has no alpha.
+        UsageError: nothing is to stand behind the cut-outs, and the format has no alpha; or it has
+            no such quality.
     """
-    row = writable_format(tasks[0].format) if tasks else None
-    if background == "transparent" and row is not None and not row.alpha:
+    if not tasks:
+        return
+    row = writable_format(tasks[0].format)
+    if blend.background == "transparent" and not row.alpha:
         raise UsageError(
             f"{row.name} cannot hold a cut-out's alpha",
             remedy="use --format png, or another --background",
         )
+    check_quality(row, blend.quality)
 
 
 class _Steps:
@@ -217,7 +221,13 @@ class _Steps:
             if behind is None
             else composite(color, alpha, behind, linear=self._blend.linear)
         )
-        write_outputs(task, lambda _kind: image, icc=picture.icc, resolution=picture.resolution)
+        write_outputs(
+            task,
+            lambda _kind: image,
+            icc=picture.icc,
+            resolution=picture.resolution,
+            quality=self._blend.quality,
+        )
 
     def _cutout(self, task: _CompositeTask, picture: Picture) -> tuple[Array, Array]:
         """Colours without background, and alpha."""

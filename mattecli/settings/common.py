@@ -26,6 +26,7 @@ __all__ = [
     "journal_option",
     "max_pixels_option",
     "name_option",
+    "quality_option",
     "quiet_option",
     "recursive_option",
     "retry_option",
@@ -63,6 +64,16 @@ def name_option(outputs: str) -> Any:
         DEFAULT_TEMPLATE,
         "--name",
         help=f"How {outputs} are named: {{dir}} {{stem}} {{kind}} {{ext}} {{name}} {{index}}",
+    )
+
+
+def quality_option() -> Any:
+    """``--quality``."""
+    return option(
+        None,
+        "--quality",
+        help="Quality of JPEG (default 95) and of WebP, which is lossless without: 1 to 100",
+        metavar="N",
     )
 
 

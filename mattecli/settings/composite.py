@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from mattecli.settings.common import EngineOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings.common import (
+    EngineOptions,
+    InputOptions,
+    OutputOptions,
+    RunOptions,
+    quality_option,
+)
 from mattecli.settings.option import option
 
 __all__ = ["BlendOptions", "CompositeOptions", "Fit"]
@@ -44,6 +50,7 @@ class BlendOptions:
     each_background: bool = option(
         False, "--each-background", help="Every foreground over every background of the folder"
     )
+    quality: int | None = quality_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from mattecli.settings.common import (
     InputOptions,
     OutputOptions,
     RunOptions,
+    quality_option,
 )
 from mattecli.settings.finish import FinishOptions
 from mattecli.settings.option import option
@@ -134,6 +135,7 @@ class PixelOptions:
     bit_depth: Literal["8", "16", "auto"] = option(
         "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"
     )
+    quality: int | None = quality_option()
     premultiply: bool = premultiply_option()
     rgb: bool = option(False, "--rgb", help="Write the foreground's colours without alpha")
     background_fill: str | None = option(
