@@ -8,9 +8,10 @@ from mattecli.errors import UsageError
 from mattecli.ops.alpha import (
     bounding_box,
     choked,
-    drop_specks,
     feathered,
+    fill_holes,
     inverted,
+    keep_parts,
     thresholded,
 )
 from mattecli.ops.amounts import Amount
@@ -29,6 +30,8 @@ class AlphaFinish:
 
     Attributes:
         min_area: the smallest separate part that is kept; a share is one of the picture.
+        only_largest: drop all separate parts but the one of the most pixels.
+        fill_holes: holes of fewer pixels become opaque; a share is one of the picture.
         invert: show the background instead.
         threshold: alpha (0..1) that becomes 1, as all above it does; less becomes 0. None: soft.
         choke: pixels by which the edge moves inwards; outwards if negative.
@@ -39,6 +42,8 @@ class AlphaFinish:
     """
 
     min_area: Amount = _NOTHING
+    only_largest: bool = False
+    fill_holes: Amount = _NOTHING
     invert: bool = False
     threshold: float | None = None
     choke: float = 0.0
@@ -65,8 +70,11 @@ class AlphaFinish:
             alpha: H,W, levels or floats 0..1.
         """
         area = self.min_area.of(alpha.size)
-        kept = drop_specks(alpha, area) if area > 1 else alpha
-        return inverted(kept) if self.invert else kept
+        if area > 1 or self.only_largest:
+            alpha = keep_parts(alpha, area, only_largest=self.only_largest)
+        if self.fill_holes.number > 0:
+            alpha = fill_holes(alpha, self.fill_holes.of(alpha.size))
+        return inverted(alpha) if self.invert else alpha
 
     def shaped(self, alpha: Array) -> Array:
         """Alpha after the steps that shape the edge; it no longer tells how colours mix.
