@@ -211,7 +211,7 @@ class _Steps:
 
     def run(self, task: _CompositeTask) -> None:
         """Read, place, blend, write."""
-        picture = read_picture(task.source.content(), max_pixels=self._max_pixels)
+        picture = read_picture(task.content(), max_pixels=self._max_pixels)
         task.size = picture.full
         color, alpha = self._cutout(task, picture)
         behind = self._behind(task, picture, alpha)

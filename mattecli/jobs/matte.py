@@ -129,7 +129,7 @@ def _ahead(
 
     def read(task: MatteTask, short_side: int | None) -> Picture:
         return read_picture(
-            task.source.content(),
+            task.content(),
             max_pixels=options.source.max_pixels,
             short_side=short_side,
             place=workspace.place,

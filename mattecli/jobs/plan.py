@@ -19,10 +19,11 @@ from mattecli.media.formats import EXTENSIONS, Format, writable_format
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_ordinary_file, is_there
+from mattecli.media.patterns import has_wildcards
 from mattecli.media.soundness import is_sound_image
 from mattecli.media.sources import InputRequest, Source, find_inputs
 from mattecli.media.stores.path import list_ahead
-from mattecli.media.stores.place import as_path
+from mattecli.media.stores.place import as_path, is_stored
 from mattecli.settings import InputOptions, OutputOptions
 
 __all__ = [
@@ -229,6 +230,8 @@ def _found(options: InputOptions, target: OutputOptions, rule: OutputRule) -> li
                 "mattecli trimap --dilate 15 < mask.png > trimap.png",
             )
         paths = ("-",)
+    if target.output is None:
+        _refuse_output_among(paths)
     folders = [target.output or rule.folder, *rule.protected]
     request = InputRequest(
         paths=paths,
@@ -239,6 +242,21 @@ def _found(options: InputOptions, target: OutputOptions, rule: OutputRule) -> li
         wanted=rule.wanted,
     )
     return find_inputs(request)
+
+
+def _refuse_output_among(inputs: Sequence[str]) -> None:
+    """Refuse a last input that is not there, all others being there: it is meant as the output.
+
+    Raises:
+        UsageError: names it.
+    """
+    *others, last = inputs or ("-",)
+    row = EXTENSIONS.get(Path(last).suffix.lower())
+    is_suspect = others and row is not None and row.depths and not has_wildcards(last)
+    if not is_suspect or is_stored(as_path(last)) or os.path.lexists(last):
+        return
+    if all(other == "-" or is_there(as_path(other)) for other in others):
+        raise UsageError("there is no such file", path=last, remedy="outputs are named with -o")
 
 
 def is_piped() -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mattecli.engine.memory import is_out_of_memory
 from mattecli.errors import InputError, MattecliError, shown_path, unexpected
+from mattecli.media.headers import is_followed
 from mattecli.media.images import probe
 from mattecli.media.sources import Source
 from mattecli.media.thumbnails import thumbnail
@@ -73,6 +74,17 @@ class Task:
     def first_place(self) -> Path | None:
         """The first of its outputs that is a file; None where all go to standard output."""
         return next((path for path in self.outputs.values() if path is not None), None)
+
+    def content(self) -> Path | bytes:
+        """What readers of images take; what standard input holds beside one picture is noted.
+
+        Raises:
+            ImageReadError: there is nothing to read.
+        """
+        found = self.source.content()
+        if isinstance(found, bytes) and is_followed(found):
+            self.notes.append("the first picture on standard input; what follows is not read")
+        return found
 
     def companion(self, role: str) -> Path:
         """The file that belongs to the input.

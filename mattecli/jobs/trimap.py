@@ -165,6 +165,12 @@ class _Steps:
     def make(self, task: Task) -> None:
         """Make or mend a trimap and write it, with its preview if asked for."""
         matte = self._read(task)
+        if matte.is_colour:
+            raise TrimapError(
+                "is in colour, and no mask",
+                path=task.source.path,
+                remedy="--model modnet makes trimaps of photos; give masks in grey",
+            )
         levels = matte.values
         trimap = repair_trimap(levels) if self._task.repair else make_trimap(levels, self._shape)
         problems = check_trimap(trimap).problems
@@ -177,7 +183,10 @@ class _Steps:
 
     def check(self, task: Task) -> None:
         """Fail unless a trimap can be used."""
-        levels = self._read(task).values
+        matte = self._read(task)
+        levels = matte.values
+        if matte.is_colour:
+            task.notes.append("is in colour: its brightness counts")
         size = None
         if self._task.image is not None:
             size = probe(task.companion("photo")).size
@@ -187,10 +196,8 @@ class _Steps:
         require_usable(levels, size, task.source.path)
 
     def _read(self, task: Task) -> MatteFile:
-        found = read_matte(task.source.content(), max_pixels=self._max_pixels)
+        found = read_matte(task.content(), max_pixels=self._max_pixels)
         task.size = Size.of(found.values)
-        if found.is_colour:
-            task.notes.append("is in colour: its brightness counts as alpha; --model is for photos")
         return found
 
     def _preview(self, task: Task, levels: Array, trimap: Array) -> Array:

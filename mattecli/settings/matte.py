@@ -82,7 +82,8 @@ class ModelOptions:
         None,
         "--background",
         help="Background plate (the scene without the subject) for all photos, or a folder with"
-        " one for each. For video also a video, frame by frame",
+        " one for each. For video also a video, frame by frame. A new background is"
+        " --background-fill",
         metavar="PATH|FOLDER",
     )
     align: bool = option(
