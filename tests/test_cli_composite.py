@@ -271,3 +271,24 @@ def test_a_transparent_jpeg_is_refused_before_the_work(
     assert done.code == 2
     assert "jpeg cannot hold a cut-out's alpha" in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_quality_is_for_formats_with_loss(cli: Cli, tmp_path: Path, cutout: Path) -> None:
+    sizes: dict[str, list[int]] = {"jpg": [], "webp": []}
+    for name, found in sizes.items():
+        for words in ((), ("--quality", "90"), ("--quality", "20")):
+            done = cli("composite", cutout, "--format", name, "-o", "out/", *words)
+            assert done.code == 0, done.err
+            found.append((tmp_path / "out" / f"c-composite.{name}").stat().st_size)
+        assert found == sorted(set(found), reverse=True), name
+    assert b"VP8 " in (tmp_path / "out" / "c-composite.webp").read_bytes()[:64]
+    for words, reason in (
+        ((), "png is written without loss and has no --quality; use --format webp or jpg"),
+        (("--format", "tif"), "tiff is written without loss"),
+        (("--format", "jpg", "--quality", "0"), "a quality of 0 makes no sense; give 1 to 100"),
+    ):
+        given = words if "--quality" in words else ("--quality", "80", *words)
+        done = cli("composite", cutout, "-o", "no/", *given)
+        assert done.code == 2
+        assert reason in done.err
+        assert not (tmp_path / "no").exists()

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from mattecli.jobs.finishing import Finisher
+from mattecli.jobs.task import Task
+from mattecli.media.sources import Source
 from mattecli.models.registry import find_spec, model_class
+from mattecli.records import Picture, Size
+from mattecli.settings import FinishOptions
 from tests.conftest import PICTURES, Cli, Result, load, photo, save
 
 WIDTH, HEIGHT = 120, 90
@@ -57,7 +63,7 @@ def test_crop_cuts_all_outputs_to_the_subject_and_reports_its_box(cut: Cli, tmp_
     whole = cut(*kinds)
     assert record_of(whole)["crop"] is None
     before = {path.name: load(path) for path in (tmp_path / "mattes").glob("*.png")}
-    done = cut(*kinds, "--crop", "subject", "--margin", "3")
+    done = cut(*kinds, "--crop", "subject", "--margin", "3px")
     box = record_of(done)["crop"]
     assert box == {"top": 27, "left": 41, "height": 47, "width": 59}
     part = np.s_[27:74, 41:100]
@@ -78,10 +84,60 @@ def test_a_subject_that_is_not_there_cannot_be_cropped_to(cut: Cli, cli: Cli) ->
 def test_specks_are_dropped(cut: Cli, tmp_path: Path) -> None:
     cut()
     assert alpha_of(tmp_path)[9, 9] == 255
-    cut("--min-area", "10")
+    cut("--min-area", "0.1%")  # 10.8 pixels
     alpha = alpha_of(tmp_path)
     assert alpha[9, 9] == 0
     assert alpha[50, 70] == 255
+
+
+@pytest.fixture
+def holed(tmp_path: Path) -> npt.NDArray[np.uint8]:
+    """A photo and its trimap: a large and a small part, and a hole in the large one."""
+    shown = np.maximum(SUBJECT, SPECK)
+    cv2.circle(shown, (70, 50), 6, 0, -1)
+    bright, dark = photo(WIDTH, HEIGHT, seed=3) // 8 + 200, photo(WIDTH, HEIGHT, seed=4) // 8
+    picture = np.where(shown[..., None] > 0, bright, dark).astype(np.uint8)
+    save(tmp_path / "h.png", picture)
+    trimap = np.where(cv2.blur(shown, (5, 5)) % 255 > 0, 128, shown).astype(np.uint8)
+    trimap[SPECK > 0] = 255
+    save(tmp_path / "h-trimap.png", trimap)
+    return picture
+
+
+def test_only_the_largest_part_without_its_hole(
+    cli: Cli, tmp_path: Path, holed: npt.NDArray[np.uint8]
+) -> None:
+    common = ("matte", "h.png", "-m", "closed-form", "--trimap", "h-trimap.png", "-o")
+    assert cli(*common, "plain").code == 0
+    assert cli(*common, "none", "--fill-holes", "60").code == 0
+    assert cli(*common, "done", "--keep", "largest", "--fill-holes", "3%").code == 0  # 324
+    names = ("plain", "none", "done")
+    plain, none, done = (load(tmp_path / name / "h-alpha.png") for name in names)
+    assert (plain[50, 70], plain[9, 9]) == (0, 255)
+    assert np.array_equal(none, plain), "the hole is larger"
+    assert done[9, 9] == 0
+    assert (done[42:59, 62:79] > 250).all()
+    filled = (done == 255) & (plain < 255)
+    assert filled.sum() > 80
+    colours = load(tmp_path / "done" / "h-foreground.png")[..., :3]
+    assert np.array_equal(colours[filled], holed[filled]), "they are the photo's own"
+    rest = ~filled & (np.indices(plain.shape).min(axis=0) > 12)
+    assert np.abs(done[rest].astype(int) - plain[rest]).max() <= 1, "haze may have gone"
+
+
+def test_a_model_s_own_colours_give_way_where_holes_are_filled() -> None:
+    alpha = np.ones((60, 50), np.float32)
+    alpha[20:25, 20:25] = 0
+    picture = Picture(color=photo(50, 60), full=Size(50, 60))
+    task = Task(source=Source(path=Path("p.png")), outputs={}, format="png")
+    own = np.full((60, 50, 3), 0.5, np.float32)
+    finisher = Finisher(FinishOptions(fill_holes="30"), needs_colours=True)
+    found = finisher.cutout(task, picture, alpha, own=None, trimap=None, foreground=own)
+    assert (found.alpha == 1).all()
+    expected = np.full((60, 50, 3), 0.5, np.float32)
+    expected[20:25, 20:25] = picture.color[20:25, 20:25] / 255
+    assert found.foreground is not None
+    np.testing.assert_allclose(found.foreground, expected, atol=1e-6)
 
 
 def test_threshold_choke_feather_and_invert(cut: Cli, tmp_path: Path) -> None:
@@ -117,8 +173,10 @@ def test_colours_do_not_follow_a_moved_edge(cut: Cli, tmp_path: Path) -> None:
         (("--threshold", "2"), "--threshold 2.0 is no alpha"),
         (("--feather", "-1"), "--feather -1.0 is out of range"),
         (("--choke", "1e9"), "--choke 1000000000.0 is out of range"),
-        (("--min-area", "-4"), "fewer than no pixels"),
-        (("--crop", "subject", "--margin", "wide"), "'wide' is no margin"),
+        (("--min-area", "-4"), "--min-area '-4' is neither pixels nor percent; give 20, or 5%"),
+        (("--fill-holes", "many"), "--fill-holes 'many' is neither pixels nor percent"),
+        (("--keep", "some"), "'some' is not one of 'all', 'largest'"),
+        (("--margin", "wide"), "--margin 'wide' is neither pixels nor percent"),
         (("--despill-strength", "3"), "--despill-strength 3.0 is out of range"),
         (("--refine", "guided"), "--refine is not for --model closed-form"),
     ],
@@ -163,7 +221,7 @@ def test_settings_come_from_the_environment_and_from_toml(
     assert record_of(done)["crop"] is not None
     finish = json.loads(done.out.splitlines()[-1])["settings"]["finish"]
     assert finish["margin"] == "0"
-    assert (finish["threshold"], finish["choke"], finish["min_area"]) == (0.5, 0, 20)
+    assert (finish["threshold"], finish["choke"], finish["min_area"]) == (0.5, 0, "20")
 
 
 class TestRefine:
@@ -199,7 +257,8 @@ class TestRefine:
         save(tmp_path / "p.png", photo(96, 64, seed=5))
         for choice in ("none", "guided"):
             done = cli(
-                "matte", "p.png", *self.SMALL, "--size", "64", "--weights", modnet_weights,
+                "matte", "p.png", *self.SMALL[:3], "64", *self.SMALL[4:],
+                "--weights", modnet_weights,
                 "--refine", choice, "-o", choice,
             )  # fmt: skip
             assert done.code == 0, done.err

@@ -66,6 +66,24 @@ def test_retry_failed_does_only_what_failed(cli: Cli, masks: Path, tmp_path: Pat
     assert (nothing.code, statuses(nothing)) == (0, [])
 
 
+def test_another_quality_makes_pictures_stale(
+    cli: Cli, tmp_path: Path, modnet_weights: Path
+) -> None:
+    save(tmp_path / "in" / "a.png", photo(70, 60))
+    matte = ("matte", "in", "--size", "64", "--weights", modnet_weights, "--format", "webp")
+    fill = ("composite", "mattes", "--format", "jpg")
+    for command, name in (
+        (matte, Path("mattes") / "a-foreground.webp"),
+        (fill, Path("composites") / "a-foreground-composite.jpg"),
+    ):
+        again = (*command, "--existing", "skip", "--json", "--quality")
+        assert statuses(cli(*again, "85")) == ["done"]
+        fine = (tmp_path / name).stat().st_size
+        assert statuses(cli(*again, "85")) == ["skipped"]
+        assert statuses(cli(*again, "10")) == ["done"]
+        assert (tmp_path / name).stat().st_size < fine
+
+
 def test_other_weights_make_mattes_stale(cli: Cli, tmp_path: Path, modnet_weights: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -78,6 +78,30 @@ def test_every_kind_of_output(cli: Cli, photos: Path, modnet_weights: Path, tmp_
     assert images["preview"].shape == (50, 60, 3)
 
 
+def test_kinds_add_up_wherever_they_are_named(
+    cli: Cli, photos: Path, modnet_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = ("matte", photos / "img0.png", *SMALL, "--weights", modnet_weights)
+    (tmp_path / "one.toml").write_text('write = "alpha, mask"\nreport = "run.jsonl"\n')
+    (tmp_path / "list.toml").write_text('write = ["alpha", "mask"]\n')
+    ways: dict[str, tuple[str, ...]] = {
+        "repeated": ("-w", "alpha", "--write", "mask,alpha"),
+        "text": ("--config", "one.toml"),
+        "list": ("--config", "list.toml"),
+    }
+    for way, arguments in ways.items():
+        done = cli(*common, *arguments, "-o", way)
+        assert done.code == 0, done.err
+        assert [path.name for path in outputs_in(tmp_path / way)] == [
+            "img0-alpha.png",
+            "img0-mask.png",
+        ]
+    assert (tmp_path / "run.jsonl").exists()
+    monkeypatch.setenv("MATTECLI_WRITE", "alpha, mask")
+    assert cli(*common, "-o", "environment").code == 0
+    assert len(outputs_in(tmp_path / "environment")) == 2
+
+
 def test_results_do_not_depend_on_batch_size_or_company(
     cli: Cli, photos: Path, modnet_weights: Path, tmp_path: Path
 ) -> None:
@@ -174,6 +198,11 @@ def test_every_solver_finds_a_known_alpha(cli: Cli, tmp_path: Path, solver: str)
         (("--size", "3"), "--size"),
         (("--nonesuch",), "nonesuch"),
         (("--workers", "-2"), "workers"),
+        (("--write", ","), "nothing is named"),
+        (("-w", "alpha", "-w", "nonsense"), "nonsense"),
+        (("--device", "cpu", "--device", "cpu"), "--device is given more than once"),
+        (("-om", "-o", "x.png"), "--output or -o is given more than once"),
+        (("-om", "-o", "x.png"), "-om means -o m"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -278,6 +307,14 @@ def test_what_a_format_cannot_hold_is_said_before_the_work(
         done = cli(*common, *more)
         assert done.code == 2, done.err
         assert "cannot hold" in done.err
+    lossy = (*common, "--format", "webp", "--quality", "80")
+    for more, reason in (
+        (("-w", "alpha,trimap"), "--quality does not keep the three values of a trimap"),
+        (("--shard", "9/10"), ""),
+    ):
+        done = cli(*lossy, *more)
+        assert done.code == (2 if reason else 0), done.err
+        assert reason in done.err
 
 
 def test_a_trimap_with_stray_values_is_refused_with_the_remedy(cli: Cli, tmp_path: Path) -> None:

@@ -117,12 +117,24 @@ def test_one_output_file_for_several_inputs_is_refused(cli: Cli, tmp_path: Path)
     assert not (tmp_path / "out.png").exists()
 
 
+def test_a_name_of_a_format_that_is_not_written_makes_no_folder(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", MASK)
+    done = cli("trimap", "a.png", "-o", "out.jxl")
+    assert done.code == 2
+    assert "out.jxl: images cannot be written as '.jxl'; choose one of: .png" in done.err
+    assert not (tmp_path / "out.jxl").exists()
+    assert cli("trimap", "a.png", "-o", "out.jxl/").code == 0
+    assert cli("trimap", "a.png", "-o", "out.jxl").code == 0, "the folder is there by now"
+
+
 def test_names_by_template(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "a.png", MASK)
     assert cli("trimap", "a.png", "-o", "out", "--name", "{kind}s/{index}_{stem}{ext}").code == 0
     found = [str(p.relative_to("out")) for p in Path("out").rglob("*.png")]
     assert len(found) == 1
     assert found[0].startswith("trimaps/")
+    assert cli("trimap", "a.png", "-o", "out.v2", "--name", "{stem}-{kind}").code == 0
+    assert [path.name for path in outputs_in(tmp_path / "out.v2")] == ["a-trimap.png"]
     assert cli("trimap", "a.png", "--name", "../{stem}-{kind}{ext}").code == 2
     assert cli("trimap", "a.png", "--name", "{nonsense}").code == 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -97,7 +98,7 @@ def test_a_band_in_percent_follows_the_subject_s_size(cli: Cli, tmp_path: Path) 
         mask = np.zeros((200, 200), np.uint8)
         mask[60 : 60 + side, 60 : 60 + side] = 255
         save(tmp_path / f"m{side}.png", mask)
-        assert cli("trimap", f"m{side}.png", "--band", "10", "-o", f"t{side}.png").code == 0
+        assert cli("trimap", f"m{side}.png", "--band", "10%", "-o", f"t{side}.png").code == 0
     shares = [np.sum(load(tmp_path / f"t{side}.png") == 128) for side in (20, 80)]
     assert shares[1] > 8 * shares[0]
 
@@ -155,7 +156,7 @@ def test_a_model_makes_trimaps_from_photos(cli: Cli, tmp_path: Path, modnet_weig
 @pytest.mark.parametrize(
     "arguments",
     [("--check", "--repair"), ("--dilate", "-1"), ("--low", "0.9", "--high", "0.1"),
-     ("--band", "0"), ("--image", "x.png"), ("--weights", "w.pt")],
+     ("--band", "0"), ("--band", "3px"), ("--image", "x.png"), ("--weights", "w.pt")],
 )  # fmt: skip
 def test_senseless_options_are_refused(
     cli: Cli, tmp_path: Path, arguments: tuple[str, ...]
@@ -215,14 +216,36 @@ class TestFoldersOfPhotosWithTheirMasks:
         assert done.out.count(b'"status": "planned"') == 2
 
 
-def test_a_photo_that_was_taken_for_a_mask_is_told(cli: Cli, tmp_path: Path) -> None:
+def test_a_photo_is_no_mask(cli: Cli, tmp_path: Path) -> None:
     save(tmp_path / "photo.jpg", load(PICTURES / "photos" / "astronaut.jpg"))
     grey = load(PICTURES / "masks" / "astronaut.png")
     save(tmp_path / "mask.jpg", np.repeat(grey[..., None], 3, axis=2))  # grey, as a codec has it
-    told = cli("trimap", "photo.jpg", "mask.jpg")
-    assert told.code == 0, told.err
-    assert told.err.count("is in colour: its brightness counts as alpha") == 1
-    assert "photo.jpg: is in colour" in told.err
+    for more in ((), ("--repair",)):
+        told = cli("trimap", "photo.jpg", "mask.jpg", *more)
+        assert told.code == 1
+        assert "photo.jpg: is in colour, and no mask; --model modnet makes trimaps of" in told.err
+        assert [path.name for path in outputs_in(tmp_path / "trimaps")] == ["mask-trimap.png"]
+    checked = cli("trimap", "--check", "photo.jpg")
+    assert checked.code == 1
+    assert "photo.jpg: is in colour: its brightness counts" in checked.err
+
+
+def test_a_matte_is_sent_to_trimap_and_a_spoilt_trimap_to_repair(cli: Cli, tmp_path: Path) -> None:
+    alpha = cv2.GaussianBlur(thin_parts(), (0, 0), 4)
+    trimap = np.full((60, 90), 128, np.uint8)
+    trimap[:, :20], trimap[:, 60:] = 0, 255
+    save(tmp_path / "matte.png", alpha)
+    save(tmp_path / "mask.jpg", thin_parts())
+    save(tmp_path / "trimap.jpg", trimap)
+    save(tmp_path / "small.png", cv2.resize(trimap, (45, 30), interpolation=cv2.INTER_CUBIC))
+    for name in ("matte.png", "mask.jpg"):
+        done = cli("trimap", "--check", name)
+        assert done.code == 1
+        assert "it looks like a matte, of which 'mattecli trimap FILE' makes a trimap" in done.err
+    for name in ("trimap.jpg", "small.png"):
+        done = cli("trimap", "--check", name)
+        assert done.code == 1
+        assert "mend it with 'mattecli trimap --repair'" in done.err
 
 
 def test_a_colour_picture_among_predictions_is_told(cli: Cli, tmp_path: Path) -> None:

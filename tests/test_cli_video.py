@@ -103,7 +103,9 @@ def test_names_cannot_become_options_protocols_or_patterns(cli: Cli, tmp_path: P
 def test_what_is_planned_is_listed_and_nothing_done(cli: Cli, tmp_path: Path) -> None:
     small_clip(tmp_path / "a.mp4")
     small_clip(tmp_path / "a.mkv")
-    result = cli("video", "a.mp4", "a.mkv", "-o", "out", "-w", "foreground,composite", "--dry-run")
+    result = cli(
+        "video", "a.mp4", "a.mkv", "-o", "out", "-w", "foreground", "-w", "composite", "--dry-run"
+    )
     assert result.code == 0
     for planned in ("a_mp4-foreground.mov", "a_mkv-foreground.mov", "a_mp4-composite.mp4"):
         assert planned in result.err

@@ -49,15 +49,22 @@ def test_templates() -> None:
         "{stem}{ext}": "a.png",
         "{dir}/{kind}/{name}{ext}": "x/y/alpha/a.jpg.png",
         "{kind}/{dir}/{stem}{ext}": "alpha/x/y/a.png",
-        "{index:04}-{stem}": "0001-a",
+        "{index:04}-{stem}": "0001-a.png",
         "./{stem}//{kind}{ext}": "a/alpha.png",
-        "{{{stem}}}": "{a}",
+        "{{{stem}}}": "{a}.png",
         "..{stem}..{ext}": "..a...png",
-        "{dir}-{kind}": "x/y-alpha",
+        "{dir}-{kind}": "x/y-alpha.png",
+        "{name}": "a.jpg.png",
+        "{stem}.PNG": "a.PNG",
+        "{stem}.v2": "a.v2.png",
     }
     for template, expected in cases.items():
         assert planned([item], template=template) == [expected]
     assert planned([source("a.jpg")], template="{dir}/{stem}{ext}") == ["a.png"]
+    assert planned([source("a.jpg")], template="{name}", ext=".jpg") == ["a.jpg"]
+    assert planned([source("a.jpg")], template="{stem}.jpeg", ext=".jpg") == ["a.jpeg"]
+    with pytest.raises(UsageError, match="gives no file name"):
+        planned([source("a.jpg")], template="{dir}")
 
 
 @pytest.mark.parametrize(
@@ -229,6 +236,9 @@ def test_one_file_or_a_folder(tmp_path: Path) -> None:
     folders: list[str | Path] = [
         "new",
         "new.v2",
+        "run.2024",
+        "photos.final",
+        "new.jxl/",
         "new.png/",
         f"{tmp_path}/folder.png",
         tmp_path / "folder.png",
@@ -241,6 +251,13 @@ def test_one_file_or_a_folder(tmp_path: Path) -> None:
             plan_outputs([item, source("b.jpg")], ["alpha"], out)
         with pytest.raises(UsageError, match=r"2 kinds of output \(alpha, mask\)"):
             plan_outputs([item], ["alpha", "mask"], out)
+
+
+@pytest.mark.parametrize("out", ["ee.jxl", "ee.PSD", "new/out.heic", "a.gif", "a.mp4"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_name_of_a_format_that_cannot_be_written_is_no_folder(out: str, count: int) -> None:
+    with pytest.raises(UsageError, match=r"cannot be written as '\.\w+'; choose one of: .*with /$"):
+        plan_outputs([source("a.jpg"), source("b.jpg")][:count], ["alpha"], out)
 
 
 def test_a_file_is_no_output_folder(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from mattecli.errors import InputError
 from mattecli.ops.alpha import (
     bounding_box,
     choked,
-    drop_specks,
     feathered,
     inverted,
     keep_known,
+    keep_parts,
     thresholded,
 )
 from mattecli.ops.segmentation import Box, crop, extent
@@ -88,25 +88,25 @@ def test_specks_go_and_soft_edges_stay(dtype: type) -> None:
     wanted = levels.copy()
     wanted[69:73, 100:103] = 0  # with its faint rim
     wanted[5, 90:110] = 0
-    found = drop_specks(alpha, 10)
+    found = keep_parts(alpha, 10)
     assert found.dtype == dtype
     assert np.array_equal(found, cast(wanted, dtype))
-    assert np.array_equal(drop_specks(alpha, 9)[69:73, 100:103], alpha[69:73, 100:103])
-    assert not drop_specks(alpha, 100_000).any()
+    assert np.array_equal(keep_parts(alpha, 9)[69:73, 100:103], alpha[69:73, 100:103])
+    assert not keep_parts(alpha, 100_000).any()
 
 
 def test_parts_that_touch_at_a_corner_are_one() -> None:
     alpha = np.zeros((8, 8), np.uint8)
     alpha[2, 2] = alpha[3, 3] = alpha[4, 4] = 255
-    assert np.array_equal(drop_specks(alpha, 3), alpha)
-    assert not drop_specks(alpha, 4).any()
+    assert np.array_equal(keep_parts(alpha, 3), alpha)
+    assert not keep_parts(alpha, 4).any()
 
 
 def test_a_speck_in_the_haze_goes_alone() -> None:
     alpha = np.full((60, 60), 5, np.uint8)
     alpha[10:40, 10:40] = 255
     alpha[50, 50] = 90
-    found = drop_specks(alpha, 20)
+    found = keep_parts(alpha, 20)
     assert found[50, 50] == 0
     alpha[50, 50] = 0
     assert np.array_equal(found, alpha)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mattecli.errors import InputError, UsageError
+from mattecli.ops.amounts import Amount, parse_percent
 from mattecli.ops.despill import Screen, despilled, find_screen
-from mattecli.ops.finishing import AlphaFinish, Margin
+from mattecli.ops.finishing import AlphaFinish, box_with_margin
 from mattecli.ops.segmentation import Box
 
 Array = npt.NDArray[Any]
@@ -63,17 +64,19 @@ def test_an_edge_moves_by_the_pixels_that_were_given() -> None:
 def test_specks_go_before_anything_else() -> None:
     alpha = disc()
     alpha[3:6, 3:6] = 0.9
-    kept = AlphaFinish(min_area=20).selected(alpha)
+    kept = AlphaFinish(min_area=Amount(20)).selected(alpha)
     assert (kept[:10, :10] == 0).all()
     assert np.array_equal(kept[20:, 20:], alpha[20:, 20:])
-    inverted = AlphaFinish(min_area=20, invert=True).selected(alpha)
+    share = AlphaFinish(min_area=Amount(20 / alpha.size, is_share=True))
+    assert np.array_equal(share.selected(alpha), kept)
+    assert AlphaFinish(min_area=Amount(9 / alpha.size, is_share=True)).selected(alpha)[4, 4] > 0.8
+    inverted = AlphaFinish(min_area=Amount(20), invert=True).selected(alpha)
     np.testing.assert_allclose(inverted, 1 - kept)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"min_area": -1},
         {"threshold": 0.0},
         {"threshold": 1.01},
         {"threshold": float("nan")},
@@ -88,28 +91,43 @@ def test_impossible_numbers_are_refused(wrong: dict[str, Any]) -> None:
         AlphaFinish(**wrong)
 
 
+def margin(text: str) -> Amount:
+    return Amount.parsed(text, "--margin")
+
+
 def test_a_margin_is_pixels_or_a_share_of_the_subject() -> None:
     alpha = np.zeros((100, 200), np.float32)
     alpha[40:60, 50:150] = 1
-    assert Margin.parsed("0").around(alpha) == Box(40, 50, 20, 100)
-    assert Margin.parsed("7").around(alpha) == Box(33, 43, 34, 114)
-    assert Margin.parsed("10%").around(alpha) == Box(30, 40, 40, 120)
-    assert Margin.parsed("100%").around(alpha) == Box(0, 0, 100, 200)
+    assert box_with_margin(alpha, margin("0")) == Box(40, 50, 20, 100)
+    assert box_with_margin(alpha, margin("7")) == Box(33, 43, 34, 114)
+    assert box_with_margin(alpha, margin("7px")) == Box(33, 43, 34, 114)
+    assert box_with_margin(alpha, margin("10%")) == Box(30, 40, 40, 120)
+    assert box_with_margin(alpha, margin("100%")) == Box(0, 0, 100, 200)
+    assert box_with_margin(alpha, margin("1e9")) == Box(0, 0, 100, 200)
     with pytest.raises(InputError):
-        Margin.parsed("3").around(np.zeros((5, 5), np.float32))
+        box_with_margin(np.zeros((5, 5), np.float32), margin("3"))
 
 
-@pytest.mark.parametrize("text", ["", "%", "-1", "ten", "nan", "inf", "5 px", "1e9"])
-def test_what_is_no_margin_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "%", "px", "-1", "ten", "nan", "inf", "5 em", "3px%"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="give 20, or 5%"):
-        Margin.parsed(text)
+        margin(text)
+    with pytest.raises(UsageError, match=r"--band .* is no percentage; give 5, or 5%"):
+        parse_percent(text, "--band")
+
+
+def test_units_may_be_written() -> None:
+    assert margin("20") == margin("20px") == margin("20 PX") == Amount(20)
+    assert margin("0.5%") == margin("0.5 %") == Amount(0.005, is_share=True)
+    assert (Amount(3).of(1000), Amount(0.25, is_share=True).of(1000)) == (3, 250)
+    assert parse_percent("3", "--band") == parse_percent("3%", "--band") == 3
 
 
 @given(st.integers(0, 300), st.integers(0, 99), st.integers(0, 99))
-def test_a_box_never_leaves_the_picture(margin: int, row: int, column: int) -> None:
+def test_a_box_never_leaves_the_picture(room: int, row: int, column: int) -> None:
     alpha = np.zeros((100, 100), np.uint8)
     alpha[row, column] = 255
-    box = Margin(margin, False).around(alpha)
+    box = box_with_margin(alpha, Amount(room))
     assert 0 <= box.top <= row < box.top + box.height <= 100
     assert 0 <= box.left <= column < box.left + box.width <= 100
 

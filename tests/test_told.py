@@ -97,12 +97,27 @@ def test_a_name_and_a_format_that_contradict_each_other_are_refused(
     done = cli("trimap", "mask.png", "--format", "png", "-o", "t.webp")
     assert done.code == 2
     assert "t.webp: --format png contradicts its name" in done.err
-    assert cli("trimap", "mask.png", "--format", "tiff", "-o", "t.tif").code == 0
+    for same in ("tiff", "TIF", ".tiff"):
+        assert cli("trimap", "mask.png", "--format", same, "-o", "t.tif").code == 0
+
+
+def test_a_format_goes_by_all_its_names(cli: Cli, tmp_path: Path) -> None:
+    save(tmp_path / "mask.png", np.full((8, 8), 255, np.uint8))
+    for name, ext in {"PNG": ".png", "tif": ".tiff", "bmp": ".bmp", "dib": ".bmp"}.items():
+        done = cli("trimap", "mask.png", "--format", name, "-o", f"as {name}")
+        assert done.code == 0, done.err
+        assert [path.name for path in outputs_in(tmp_path / f"as {name}")] == [f"mask-trimap{ext}"]
+    again = ("trimap", "mask.png", "-o", "as PNG", "--existing", "skip", "--format")
+    assert "1 skipped" in cli(*again, ".png").err, "it is the same setting"
+    for name in ("gif", "heic", "jxl", ""):
+        done = cli("trimap", "mask.png", "--format", name)
+        assert done.code == 2
+        assert f"images cannot be written as '{name}'; choose one of: .png" in done.err
 
 
 def test_a_refused_run_does_not_undo_what_is_done(cli: Cli, tmp_path: Path) -> None:
     for number in range(2):
-        save(tmp_path / "in" / f"{number}.png", photo(16, 16, seed=number))
+        save(tmp_path / "in" / f"{number}.png", photo(16, 16, seed=number)[..., 0])
     assert cli("trimap", "in", "-o", "out").code == 0
     assert cli("trimap", "in", "-o", "out", "--existing", "error").code == 1
     assert "2 skipped" in cli("trimap", "in", "-o", "out", "--existing", "skip").err
@@ -196,6 +211,65 @@ def test_a_trimap_that_no_model_can_use_is_told(cli: Cli, tmp_path: Path) -> Non
     (note,) = json.loads(done.out.splitlines()[0])["notes"]
     assert note.startswith("no model can use it: ")
     assert cli("trimap", "trimaps/white-trimap.png", "--check").code == 1
+
+
+def test_what_follows_a_picture_on_standard_input_is_told(shell: Cli, tmp_path: Path) -> None:
+    cutout = np.dstack([photo(40, 30), np.full((30, 40), 200, np.uint8)])
+    png, jpg = (
+        save(tmp_path / f"p{suffix}", cutout[..., :channels]).read_bytes()
+        for suffix, channels in ((".png", 4), (".jpg", 3))
+    )
+    words = "-: the first picture on standard input; what follows is not read"
+    for command, first in (("composite", png), ("trimap", png), ("matte", jpg)):
+        for rest, told in ((b"", 0), (jpg, 1), (png, 1), (bytes(99), 0)):
+            if command == "matte" and rest in (png, bytes(99)):
+                continue  # a network's start-up for each
+            done = shell(command, stdin=first + rest)
+            assert done.code == 0, done.err
+            assert done.err.count(words) == told, (command, rest[:4])
+            assert done.out.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm", "mkv", "avi", "flv", "ts", "m2ts", "wmv", "mpg"])
+def test_a_video_is_sent_to_its_command(cli: Cli, tmp_path: Path, suffix: str) -> None:
+    make_clip(tmp_path / f"v.{suffix}", frames=3)
+    for command in ("matte", "trimap", "composite"):
+        done = cli(command, f"v.{suffix}")
+        assert done.code == 1
+        assert f"v.{suffix}: a video or audio file cannot be read" in done.err
+        assert "'mattecli video' takes videos" in done.err
+
+
+@pytest.mark.parametrize("new", ["white", "#00b140", "0,177,64", "blur"])
+def test_a_new_background_is_not_taken_for_a_plate(cli: Cli, tmp_path: Path, new: str) -> None:
+    save(tmp_path / "p.png", photo(48, 32))
+    done = cli("matte", "p.png", "--background", new)
+    assert done.code == 2
+    assert "it is for a photo of the empty background" in done.err
+    assert f"a new background is --background-fill '{new}'" in done.err
+    (tmp_path / new).mkdir()
+    done = cli("matte", "p.png", "--background", new)
+    assert "--background-fill" not in done.err, "a folder of that name is one of plates"
+
+
+def test_an_output_among_the_inputs_is_refused_before_the_work(cli: Cli, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name, np.full((20, 20), 255, np.uint8))
+    for inputs in (("a.png", "out.png"), ("a.png", "b.png", "new/out.jpg")):
+        done = cli("trimap", *inputs)
+        assert done.code == 2
+        assert f"{inputs[-1]}: there is no such file; outputs are named with -o" in done.err
+    assert not (tmp_path / "trimaps").exists()
+    for inputs in (
+        ("a.png", "out.png", "-o", "there"),  # the output is named
+        ("out.png", "a.png"),  # just not there
+        ("gone.png", "out.png"),
+        ("a.png", "out.txt"),
+        ("a.png", "*.webp"),
+        ("out.png",),
+    ):
+        assert cli("trimap", *inputs).code == 1
+    assert cli("trimap", "a.png", "b.png").code == 0
 
 
 def test_only_the_first_of_several_pictures_is_told(cli: Cli, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from mattecli.cli.matte import matte
 from mattecli.cli.models import app as models
 from mattecli.cli.progress import say
 from mattecli.cli.render import catch_signals, finish
+from mattecli.cli.strict import StrictCommand
 from mattecli.cli.train import adapt, train
 from mattecli.cli.trimap import trimap
 from mattecli.cli.video import video
@@ -41,6 +42,8 @@ app.command("adapt")(adapt)
 app.command("bench")(bench)
 app.add_typer(models, name="models")
 app.command("doctor")(doctor)
+for known in (*app.registered_commands, *models.registered_commands):
+    known.cls = StrictCommand
 
 
 def _show_version(wanted: bool) -> None:

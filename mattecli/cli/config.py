@@ -36,7 +36,7 @@ def config_parameter(names: set[str], own: set[str], several: set[str]) -> inspe
     Args:
         names: what its options are called.
         own: those of them that only its own table may hold.
-        several: those that take several words with commas between them; a file may list them.
+        several: those that take several values; a file may give one without a list.
     """
 
     def load(context: typer.Context, path: Path | None) -> Path | None:
@@ -44,8 +44,8 @@ def config_parameter(names: set[str], own: set[str], several: set[str]) -> inspe
             command = context.info_name or ""
             found = _defaults(path, command, names - _NOT_IN_FILES, own)
             for name in several & found.keys():
-                if isinstance(found[name], list):
-                    found[name] = ",".join(map(str, found[name]))
+                if not isinstance(found[name], list):
+                    found[name] = [found[name]]
             context.default_map = found
         return path
 

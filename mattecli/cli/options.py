@@ -43,7 +43,7 @@ class _Leaf:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The allowed values of an option that takes several of them, separated by commas."""
+        """The allowed words of an option that takes several, by commas or given repeatedly."""
         element = get_args(self.hint)[0] if get_origin(self.hint) is tuple else None
         return get_args(element) if get_origin(element) is Literal else ()
 
@@ -70,7 +70,7 @@ def takes(record: type[R]) -> Callable[[Callable[[R], None]], Callable[..., None
 
         parameters = [_CONTEXT, *map(_parameter, leaves)]
         own = {leaf.name for leaf in leaves if leaf.own_variable}
-        several = {leaf.name for leaf in leaves if leaf.choices}
+        several = {leaf.name for leaf in leaves if get_origin(leaf.hint) is tuple}
         parameters.append(config_parameter({leaf.name for leaf in leaves}, own, several))
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what Typer reads
         command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -98,7 +98,7 @@ def _parameter(leaf: _Leaf) -> inspect.Parameter:
     if default is dataclasses.MISSING:
         default = inspect.Parameter.empty  # Typer insists on a value
     if get_origin(leaf.hint) is tuple:
-        default = (",".join(default) if leaf.choices else list(default)) or None
+        default = list(default) or None
     info: Any
     if meta["flags"]:
         info = typer.Option(
@@ -120,10 +120,8 @@ def _parameter(leaf: _Leaf) -> inspect.Parameter:
 
 
 def _cli_type(leaf: _Leaf) -> Any:
-    if leaf.choices:
-        return str | None
     if get_origin(leaf.hint) is tuple:
-        element: Any = get_args(leaf.hint)[0]
+        element: Any = str if leaf.choices else get_args(leaf.hint)[0]
         return list[element] | None
     return leaf.hint
 
@@ -153,8 +151,9 @@ def _value(leaf: _Leaf, value: Any) -> Any:
     return _listed(leaf, value) if leaf.choices and value is not None else tuple(value or ())
 
 
-def _listed(leaf: _Leaf, text: str) -> tuple[str, ...]:
-    words = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+def _listed(leaf: _Leaf, texts: list[str]) -> tuple[str, ...]:
+    every = (word.strip() for text in texts for word in text.split(","))
+    words = tuple(dict.fromkeys(word for word in every if word))
     wrong = [word for word in words if word not in leaf.choices]
     if wrong or not words:
         flag = leaf.item.metadata["flags"][0]

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from mattecli.errors import CheckpointError, ModelUnavailableError, UsageError
 from mattecli.jobs.workspace import Workspace
+from mattecli.media.paths import is_there
+from mattecli.media.stores.place import as_path
 from mattecli.models.registry import DEFAULT_MODEL, find_spec, network_specs
 from mattecli.models.spec import ModelSpec
+from mattecli.ops.colours import is_colour
 from mattecli.settings import DeviceOptions, MatteOptions, ModelOptions
 from mattecli.settings.key_value import parse_settings
 
@@ -47,6 +50,7 @@ def choose_spec(options: ModelOptions, device: DeviceOptions) -> ModelSpec:
     Raises:
         UsageError: there is no such model, or what it needs is not given, or not for it.
     """
+    _refuse_new_background(options.background)
     name = options.model or _fitting(options)
     spec = find_spec(name.partition("@")[0])  # dim@v1.4 is an edition of dim's weights
     if "trimap" in spec.needs and not options.has_trimap:
@@ -61,6 +65,16 @@ def choose_spec(options: ModelOptions, device: DeviceOptions) -> ModelSpec:
         )
     _refuse_misplaced(spec, options, device)
     return spec
+
+
+def _refuse_new_background(text: str | None) -> None:
+    """Refuse a colour, or blur, where the photo of the empty background belongs."""
+    if text is None or not (text == "blur" or is_colour(text)) or is_there(as_path(text)):
+        return
+    raise UsageError(
+        f"--background {text!r} is no file; it is for a photo of the empty background",
+        remedy=f"a new background is --background-fill {text!r}",
+    )
 
 
 def _fitting(options: ModelOptions) -> str:

@@ -14,6 +14,7 @@ from mattecli.jobs.made_with import fill_digest
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
+    asked_format,
     pair,
     plan_tasks,
     refuse_overwriting_companions,
@@ -23,7 +24,7 @@ from mattecli.jobs.runner import Observer, Silent, each, run_recipe
 from mattecli.jobs.task import Task
 from mattecli.jobs.work import journalled_work
 from mattecli.media.earlier import COMPOSITES
-from mattecli.media.formats import writable_format
+from mattecli.media.formats import check_quality, writable_format
 from mattecli.media.images import read_levels, read_picture
 from mattecli.ops.composite import composite, join_rgba, place
 from mattecli.ops.foreground import decontaminated
@@ -81,12 +82,12 @@ def composite_images(
         lambda: {
             "blend": asdict(blend),
             "fill": fill_digest(blend.background),
-            "format": options.target.format,
+            "format": asked_format(options.target),
         },
         settings=asdict(blend),
         read=(blend.background,),
     )
-    _check_format(work.tasks, blend.background)
+    _check_format(work.tasks, blend)
     steps = _Steps(options, backgrounds)  # refuses options before the work
     recipe = CompositeRecipe(options, steps if crew is None else None)
     return run_recipe(recipe, work, options.run, observer, crew)
@@ -191,18 +192,22 @@ def _every_pair(
     return tasks
 
 
-def _check_format(tasks: Sequence[_CompositeTask], background: str) -> None:
+def _check_format(tasks: Sequence[_CompositeTask], blend: BlendOptions) -> None:
     """Refuse a format that cannot hold the results, before the work.
 
     Raises:
-        UsageError: nothing is to stand behind the cut-outs, and the format has no alpha.
+        UsageError: nothing is to stand behind the cut-outs, and the format has no alpha; or it has
+            no such quality.
     """
-    row = writable_format(tasks[0].format) if tasks else None
-    if background == "transparent" and row is not None and not row.alpha:
+    if not tasks:
+        return
+    row = writable_format(tasks[0].format)
+    if blend.background == "transparent" and not row.alpha:
         raise UsageError(
             f"{row.name} cannot hold a cut-out's alpha",
             remedy="use --format png, or another --background",
         )
+    check_quality(row, blend.quality)
 
 
 class _Steps:
@@ -218,7 +223,7 @@ class _Steps:
 
     def run(self, task: _CompositeTask) -> None:
         """Read, place, blend, write."""
-        picture = read_picture(task.source.content(), max_pixels=self._max_pixels)
+        picture = read_picture(task.content(), max_pixels=self._max_pixels)
         task.size = picture.full
         task.notes += remarks_on(picture)
         color, alpha = self._cutout(task, picture)
@@ -229,7 +234,13 @@ class _Steps:
             if behind is None
             else composite(color, alpha, behind, linear=self._blend.linear)
         )
-        write_outputs(task, lambda _kind: image, icc=picture.icc, resolution=picture.resolution)
+        write_outputs(
+            task,
+            lambda _kind: image,
+            icc=picture.icc,
+            resolution=picture.resolution,
+            quality=self._blend.quality,
+        )
 
     def _cutout(self, task: _CompositeTask, picture: Picture) -> tuple[Array, Array]:
         """Colours without background, and alpha."""

@@ -7,9 +7,11 @@ import numpy as np
 from mattecli.errors import InputError, UsageError
 from mattecli.jobs.results import Cutout
 from mattecli.jobs.task import Task
+from mattecli.ops.amounts import Amount
 from mattecli.ops.despill import Screen, find_screen
-from mattecli.ops.finishing import AlphaFinish, Margin
-from mattecli.ops.pixels import Float32
+from mattecli.ops.finishing import AlphaFinish, box_with_margin
+from mattecli.ops.parts import strips
+from mattecli.ops.pixels import Float32, as_type
 from mattecli.ops.segmentation import Box
 from mattecli.records import Array, Picture
 from mattecli.settings.finish import FinishOptions
@@ -36,9 +38,12 @@ class Finisher:
             )
         self._options = options
         self._needs_colours = needs_colours
-        self._margin = Margin.parsed(options.margin) if options.crop == "subject" else None
+        margin = Amount.parsed(options.margin, "--margin")
+        self._margin = margin if options.crop == "subject" else None
         self._finish = AlphaFinish(
-            min_area=options.min_area,
+            min_area=Amount.parsed(options.min_area, "--min-area"),
+            only_largest=options.keep == "largest",
+            fill_holes=Amount.parsed(options.fill_holes, "--fill-holes"),
             invert=options.invert,
             threshold=options.threshold,
             choke=options.choke,
@@ -68,7 +73,8 @@ class Finisher:
         Raises:
             InputError: it was to be cropped, and nothing shows.
         """
-        mixing = self._finish.selected(alpha if own is None else _beside_own(alpha, own))
+        found = alpha if own is None else _beside_own(alpha, own)
+        mixing = self._finish.selected(found)
         if own is not None and self._options.invert:
             mixing = np.where(own > 0, mixing, np.float32(0))
         shaped = self._finish.shaped(mixing)
@@ -76,19 +82,23 @@ class Finisher:
             shaped = shaped * own
         if self._margin is not None:
             task.crop = self._box(task, shaped, self._margin)
+        if self._options.invert:
+            foreground = None
+        elif foreground is not None and mixing is not found:
+            foreground = _with_photo_where_filled(foreground, picture.color, found, mixing)
         return Cutout(
             picture=picture,
             alpha=shaped,
             mixing=mixing,
             trimap=trimap,
-            foreground=None if self._options.invert else foreground,
+            foreground=foreground,
             screen=self._screen(task, picture, mixing),
             box=task.crop,
         )
 
-    def _box(self, task: Task, alpha: Float32, margin: Margin) -> Box:
+    def _box(self, task: Task, alpha: Float32, margin: Amount) -> Box:
         try:
-            return margin.around(alpha)
+            return box_with_margin(alpha, margin)
         except InputError as error:
             raise InputError(
                 "no subject shows that it could be cropped to",
@@ -117,3 +127,20 @@ def _beside_own(alpha: Float32, own: Float32) -> Float32:
     """
     share = np.divide(alpha, own, out=np.zeros_like(alpha), where=own > 0)
     return np.minimum(share, np.float32(1), out=share)
+
+
+def _with_photo_where_filled(own: Array, photo: Array, found: Float32, mixing: Float32) -> Array:
+    """A model's colours, and the photo's where holes were filled, of which no model knows.
+
+    Args:
+        own: the model's colours, H,W,3; changed in place if that can be.
+        photo: H,W,3.
+        found: alpha before they were filled, H,W.
+        mixing: and afterwards.
+    """
+    colours = own if own.flags.writeable else own.copy()
+    for rows in strips(len(found)):
+        filled = mixing[rows] > found[rows]
+        if filled.any():
+            colours[rows][filled] = as_type(photo[rows][filled], colours.dtype)
+    return colours

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mattecli.errors import MattecliError, ModelUnavailableError
 from mattecli.jobs.choice import guide_spec, needs_guide
+from mattecli.jobs.plan import asked_format
 from mattecli.jobs.refining import refinement, refining_spec
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path
@@ -34,7 +35,7 @@ def made_with(spec: ModelSpec, options: MatteOptions) -> dict[str, object]:
         "pixels": asdict(options.pixels),
         "finish": asdict(options.finish),
         "fill": fill_digest(options.pixels.fill),
-        "format": options.target.format,
+        "format": asked_format(options.target),
         "precision": options.device.precision,
     }
 

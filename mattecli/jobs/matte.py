@@ -32,7 +32,7 @@ from mattecli.jobs.watching import check_watched, run_watching
 from mattecli.jobs.work import as_settings, journalled_work
 from mattecli.jobs.workspace import Workspace
 from mattecli.media.earlier import MATTES
-from mattecli.media.formats import writable_format
+from mattecli.media.formats import check_quality, writable_format
 from mattecli.models.spec import ModelSpec
 from mattecli.records import Report
 from mattecli.settings import MatteOptions, PixelOptions
@@ -42,6 +42,7 @@ __all__ = ["matte_images"]
 
 _RULE = OutputRule(folder=MATTES, example="mattecli matte < photo.jpg > cutout.png")
 _MOST_AHEAD = 8  # threads
+_LOSSLESS = "leave it out, or write the trimap by itself"
 
 
 def matte_images(
@@ -194,12 +195,17 @@ def _plan(options: MatteOptions, rule: OutputRule, observer: Observer) -> list[M
 
 def _check_format(tasks: Sequence[MatteTask], pixels: PixelOptions) -> None:
     """Refuse a format that cannot hold the results, before the night's work."""
-    row = writable_format(tasks[0].format) if tasks else writable_format("png")
+    if not tasks:
+        return
+    row = writable_format(tasks[0].format)
     if "foreground" in pixels.write and not (pixels.rgb or row.alpha):
         raise UsageError(
             f"{row.name} cannot hold a foreground's alpha",
             remedy="use --format png, or --rgb, or --write composite",
         )
+    check_quality(row, pixels.quality)
+    if pixels.quality is not None and "trimap" in pixels.write:
+        raise UsageError("--quality does not keep the three values of a trimap", remedy=_LOSSLESS)
     if pixels.bit_depth == "16" and 16 not in row.depths:
         raise UsageError(f"{row.name} cannot hold 16 bits", remedy="use --format png or tiff")
 

@@ -240,6 +240,7 @@ class MatteSteps:
             results.image,
             icc=picture.icc,
             resolution=picture.resolution,
+            quality=self._options.pixels.quality,
             is_associated=self._options.pixels.premultiply,
         )
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:

@@ -29,6 +29,7 @@ def write_outputs(
     *,
     icc: bytes | None = None,
     resolution: Resolution | None = None,
+    quality: int | None = None,
     is_associated: bool = False,
 ) -> None:
     """Make, encode and write each output of a task.
@@ -41,6 +42,7 @@ def write_outputs(
         image: makes the picture of one kind.
         icc: colour profile for pictures that show the photo's colours.
         resolution: the input's, for all.
+        quality: 1..100, of formats that have one; None: the usual.
         is_associated: the colours of RGBA pictures are multiplied with alpha.
 
     Raises:
@@ -53,7 +55,12 @@ def write_outputs(
         profile = icc if kind in _COLOUR_KINDS else None
         held = _held(picture, writable_format(task.format))
         data = encode_image(
-            held, task.format, icc=profile, resolution=resolution, is_associated=is_associated
+            held,
+            task.format,
+            icc=profile,
+            resolution=resolution,
+            quality=quality,
+            is_associated=is_associated,
         )
         encoded.append((target, data))
     task.begin_writing()

@@ -19,14 +19,16 @@ from mattecli.media.formats import EXTENSIONS, Format, writable_format
 from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_ordinary_file, is_there
+from mattecli.media.patterns import has_wildcards
 from mattecli.media.soundness import is_sound_image
 from mattecli.media.sources import InputRequest, Source, find_inputs
 from mattecli.media.stores.path import list_ahead
-from mattecli.media.stores.place import as_path
+from mattecli.media.stores.place import as_path, is_stored
 from mattecli.settings import InputOptions, OutputOptions
 
 __all__ = [
     "OutputRule",
+    "asked_format",
     "files_read",
     "goes_to_one_place",
     "is_piped",
@@ -141,7 +143,8 @@ def _format(target: OutputOptions, out: str) -> Format:
     Raises:
         UsageError: it cannot be written, or names in a folder say another than was asked for.
     """
-    asked = None if target.format is None else writable_format(target.format)
+    name = asked_format(target)
+    asked = None if name is None else writable_format(name)
     if out == "-":
         return asked or writable_format("png")
     if names_a_file(out):
@@ -162,6 +165,15 @@ def _format(target: OutputOptions, out: str) -> Format:
             remedy="end the name in {ext}",
         )
     return asked or named or writable_format("png")
+
+
+def asked_format(target: OutputOptions) -> str | None:
+    """The name of the format that ``--format`` means; None where it was left out.
+
+    Raises:
+        UsageError: there is no such format, or it can only be read.
+    """
+    return None if target.format is None else writable_format(target.format).name
 
 
 def goes_to_one_place(
@@ -227,6 +239,8 @@ def _found(
                 remedy=f"give files, or pipe an image: {rule.example}",
             )
         paths = ("-",)
+    if target.output is None:
+        _refuse_output_among(paths)
     folders = [target.output or rule.folder, *rule.protected]
     request = InputRequest(
         paths=paths,
@@ -238,6 +252,21 @@ def _found(
         left_out=left_out,
     )
     return find_inputs(request)
+
+
+def _refuse_output_among(inputs: Sequence[str]) -> None:
+    """Refuse a last input that is not there, all others being there: it is meant as the output.
+
+    Raises:
+        UsageError: names it.
+    """
+    *others, last = inputs or ("-",)
+    row = EXTENSIONS.get(Path(last).suffix.lower())
+    is_suspect = others and row is not None and row.depths and not has_wildcards(last)
+    if not is_suspect or is_stored(as_path(last)) or os.path.lexists(last):
+        return
+    if all(other == "-" or is_there(as_path(other)) for other in others):
+        raise UsageError("there is no such file", path=last, remedy="outputs are named with -o")
 
 
 def is_piped() -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mattecli.engine.memory import is_out_of_memory
 from mattecli.errors import InputError, MattecliError, shown_path, unexpected
+from mattecli.media.headers import is_followed
 from mattecli.media.images import Content, probe
 from mattecli.media.sources import Source
 from mattecli.media.thumbnails import thumbnail
@@ -93,13 +94,20 @@ class Task:
     def content(self, role: str = INPUT) -> Content:
         """What readers of images take for the input, or for what belongs to it.
 
+        What standard input holds beside one picture is noted.
+
         Raises:
             ImageReadError: there is nothing to read.
             PairingError: nothing belongs to it.
         """
         if role in self.given:
             return self.given[role]
-        return self.source.content() if role == INPUT else self.companion(role)
+        if role != INPUT:
+            return self.companion(role)
+        found = self.source.content()
+        if isinstance(found, bytes) and is_followed(found):
+            self.notes.append("the first picture on standard input; what follows is not read")
+        return found
 
     def show(self, caption: str, image: Array | LazyImage) -> None:
         """Keep a small picture for the report, if one shows pictures."""

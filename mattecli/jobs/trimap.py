@@ -14,6 +14,7 @@ from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.outputs import write_outputs
 from mattecli.jobs.plan import (
     OutputRule,
+    asked_format,
     files_read,
     pair,
     plan_tasks,
@@ -25,6 +26,7 @@ from mattecli.jobs.work import journalled_work
 from mattecli.media.earlier import TRIMAPS
 from mattecli.media.images import MatteFile, probe, read_matte, read_picture
 from mattecli.models.registry import find_spec
+from mattecli.ops.amounts import parse_percent
 from mattecli.ops.trimap import (
     TrimapOptions,
     check_trimap,
@@ -53,6 +55,9 @@ def trimap_options(shape: TrimapShape) -> TrimapOptions:
     """A command's options as ``make_trimap`` takes them.
 
     ``settings`` cannot make them itself: it imports no numpy, which ``ops.trimap`` needs.
+
+    Raises:
+        UsageError: a number is out of its range.
     """
     return TrimapOptions(
         dilate=shape.dilate,
@@ -60,7 +65,7 @@ def trimap_options(shape: TrimapShape) -> TrimapOptions:
         kernel=shape.kernel,
         low=shape.low,
         high=shape.high,
-        band_percent=shape.band,
+        band_percent=None if shape.band is None else parse_percent(shape.band, "--band"),
     )
 
 
@@ -98,7 +103,7 @@ def make_trimaps(
     pair(tasks, "photo", task.image)
     refuse_overwriting_companions(tasks)
     settings = {"shape": asdict(options.shape), "repair": task.repair, "check": task.check}
-    made_with = {**settings, "kinds": kinds, "format": options.target.format}
+    made_with = {**settings, "kinds": kinds, "format": asked_format(options.target)}
     if task.check:  # which writes nothing
         work = Work(tasks=tasks, stages=(), settings=settings, read=files_read(options.source))
     else:
@@ -164,6 +169,12 @@ class _Steps:
     def make(self, task: Task) -> None:
         """Make or mend a trimap and write it, with its preview if asked for."""
         matte = self._read(task)
+        if matte.is_colour:
+            raise TrimapError(
+                "is in colour, and no mask",
+                path=task.source.path,
+                remedy="--model modnet makes trimaps of photos; give masks in grey",
+            )
         levels = matte.values
         trimap = repair_trimap(levels) if self._task.repair else make_trimap(levels, self._shape)
         problems = check_trimap(trimap).problems
@@ -176,7 +187,10 @@ class _Steps:
 
     def check(self, task: Task) -> None:
         """Fail unless a trimap can be used."""
-        levels = self._read(task).values
+        matte = self._read(task)
+        levels = matte.values
+        if matte.is_colour:
+            task.notes.append("is in colour: its brightness counts")
         size = None
         if self._task.image is not None:
             size = probe(task.companion("photo")).size
@@ -186,10 +200,8 @@ class _Steps:
         require_usable(levels, size, task.source.path)
 
     def _read(self, task: Task) -> MatteFile:
-        found = read_matte(task.source.content(), max_pixels=self._max_pixels)
+        found = read_matte(task.content(), max_pixels=self._max_pixels)
         task.size = Size.of(found.values)
-        if found.is_colour:
-            task.notes.append("is in colour: its brightness counts as alpha; --model is for photos")
         return found
 
     def _preview(self, task: Task, levels: Array, trimap: Array) -> Array:

@@ -12,7 +12,7 @@ from mattecli.jobs.earlier import without_made
 from mattecli.jobs.plan import is_piped
 from mattecli.media.earlier import LeftOut
 from mattecli.media.file_list import STDIN, listed_paths, require_names
-from mattecli.media.formats import EXTENSIONS
+from mattecli.media.formats import EXTENSIONS, VIDEO_SUFFIXES
 from mattecli.media.paths import is_folder
 from mattecli.media.patterns import has_wildcards, matches_of, real_name
 from mattecli.media.sources import Source, failing, once, unreadable
@@ -21,14 +21,7 @@ from mattecli.media.stores.service import forget_listings
 from mattecli.media.walk import Folder, natural_key, walk
 from mattecli.settings.video import VideoOptions
 
-__all__ = ["VIDEO_SUFFIXES", "find_videos"]
-
-_SUFFIXES = """
-.mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
-.vob .dv
-"""
-VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
-"""What counts as a video in a folder."""
+__all__ = ["find_videos"]
 
 _KINDS = "alpha|foreground|fill|composite"
 _MADE = re.compile(rf"(.+)-(?:{_KINDS})(?:\.partial)?", re.DOTALL)

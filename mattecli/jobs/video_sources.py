@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from mattecli.errors import ImageReadError, PairingError, UsageError, VideoReadError
-from mattecli.jobs.video_inputs import VIDEO_SUFFIXES
-from mattecli.media.formats import EXTENSIONS
+from mattecli.media.formats import EXTENSIONS, VIDEO_SUFFIXES
 from mattecli.media.images import probe, read_levels, read_picture
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source

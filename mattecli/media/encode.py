@@ -15,7 +15,7 @@ from mattecli.media import opencv
 from mattecli.media.containers import png, tiff
 from mattecli.media.containers.png_writer import png_file
 from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, rewritten
-from mattecli.media.formats import FORMATS, Format, writable_format
+from mattecli.media.formats import FORMATS, Format, check_quality, writable_format
 from mattecli.ops.composite import associated
 from mattecli.ops.lazy import LazyImage
 from mattecli.records import Array, Resolution, Size
@@ -52,11 +52,11 @@ def encode_image(
             EXR).
         resolution: for print and layout; left out of formats that hold none (WebP, BMP, EXR).
         quality: 1..100 for JPEG (default 95, without chroma subsampling) and lossy WebP; the other
-            formats have none and ignore it.
+            formats have none.
         is_associated: the colours of RGBA are multiplied with alpha already, which TIFF tells.
 
     Raises:
-        UsageError: the format cannot hold such pixels, or ``quality`` is out of range.
+        UsageError: the format cannot hold such pixels, or has no such ``quality``.
         ImageWriteError: the image is too large for the format.
         ResourceError: memory does not suffice.
     """
@@ -94,8 +94,7 @@ def _check(image: Array | LazyImage, row: Format, quality: int | None) -> None:
         raise UsageError(
             f"{row.name} cannot hold alpha", remedy=f"choose {_names_of(depth=depth, alpha=True)}"
         )
-    if quality is not None and not 1 <= quality <= 100:
-        raise UsageError(f"a quality of {quality} makes no sense", remedy="give 1 to 100")
+    check_quality(row, quality)
     limit = _MAX_SIDE.get(row.name)
     if limit is not None and max(Size.of(image)) > limit:
         raise ImageWriteError(

@@ -11,9 +11,9 @@ from mattecli.media import isolation, pillow_codecs
 from mattecli.media.containers import exr, jpeg, png, pnm, tiff, webp
 from mattecli.media.containers.header import Header, damaged, unsupported
 
-__all__ = ["SNIFFED_BYTES", "read_header", "sniff"]
+__all__ = ["SNIFFED_BYTES", "is_followed", "read_header", "sniff"]
 
-SNIFFED_BYTES = 64
+SNIFFED_BYTES = 200
 """As many leading bytes tell the format."""
 
 _READERS: MappingProxyType[str, Callable[[bytes], Header]] = MappingProxyType(
@@ -27,6 +27,9 @@ _READERS: MappingProxyType[str, Callable[[bytes], Header]] = MappingProxyType(
         "gif": partial(pillow_codecs.read_header, "gif"),
         "pnm": pnm.read_header,
     }
+)
+_ENDS: MappingProxyType[str, Callable[[bytes], int]] = MappingProxyType(
+    {"jpeg": jpeg.end_of, "png": png.end_of}
 )
 _SIGNATURES = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -51,6 +54,18 @@ _FOREIGN = (
     (b"<svg", "an SVG drawing"),
     (b"<?xml", "an XML or SVG file"),
 )
+_VIDEO = (
+    b"\x1a\x45\xdf\xa3",  # Matroska and WebM
+    b"FLV\x01",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # Windows Media
+    b"OggS",
+    b"\0\0\x01\xba",  # MPEG
+    b"\0\0\x01\xb3",
+    b"\x06\x0e\x2b\x34",  # MXF
+    b"YUV4MPEG2 ",
+    b"nut/multimedia container\0",
+)
+_QUICKTIME = frozenset((b"moov", b"mdat", b"wide", b"skip", b"free", b"pnot"))
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"))
 
 
@@ -74,6 +89,8 @@ def sniff(head: bytes) -> str:
     for signature, what in _FOREIGN:
         if head.startswith(signature):
             raise unsupported(what)
+    if _is_video(head):
+        raise _a_video()
     raise ImageReadError("this is not an image", remedy="give a PNG, JPEG, TIFF, WebP or BMP file")
 
 
@@ -85,7 +102,32 @@ def _sniff_boxes(head: bytes) -> str:
         return "avif"
     if brands & _HEIC_BRANDS:
         return "heic"
-    raise unsupported("a video or audio file", remedy="give an image here")
+    raise _a_video()
+
+
+def _is_video(head: bytes) -> bool:
+    if head.startswith(_VIDEO) or head[4:8] in _QUICKTIME:
+        return True
+    # A transport stream's packets of 188 bytes, on discs with 4 more before each.
+    packets = (head[0:1] + head[188:189], head[4:5] + head[196:197])
+    return (head[:4] == b"RIFF" and head[8:12] == b"AVI ") or b"GG" in packets
+
+
+def _a_video() -> ImageReadError:
+    return unsupported(
+        "a video or audio file", remedy="give an image here; 'mattecli video' takes videos"
+    )
+
+
+def is_followed(data: bytes) -> bool:
+    """Whether another picture begins right behind the end of a JPEG or PNG file."""
+    try:
+        name = sniff(data[:SNIFFED_BYTES])
+        end = _ENDS[name](data) if name in _ENDS else len(data)
+        sniff(data[end : end + SNIFFED_BYTES])
+    except ImageReadError:
+        return False
+    return True
 
 
 def read_header(

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from mattecli.errors import UsageError, shown_path
 from mattecli.media.earlier import stem_with_suffix
-from mattecli.media.formats import EXTENSIONS
+from mattecli.media.formats import EXTENSIONS, OTHERS, writable_format
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
 from mattecli.media.stores.path import StorePath
@@ -48,7 +48,8 @@ def plan_outputs(
             exists or ends in ``/``; else a folder.
         template: how a file in the folder is named. Fields: ``{dir}`` the source's place below its
             input folder, ``{stem}`` and ``{name}`` its name without and with suffix, ``{kind}``,
-            ``{ext}``, ``{index}`` its number from 1, as in ``{index:04}``.
+            ``{ext}``, ``{index}`` its number from 1, as in ``{index:04}``. A name that does not end
+            in a suffix of the outputs' format gets ``ext``.
         ext: suffix of the outputs, with its dot.
         protected: further files that are read and must not be written.
 
@@ -72,16 +73,29 @@ def plan_outputs(
 
 
 def names_a_file(out: str | Path) -> bool:
-    """Whether ``-o`` names a file rather than a folder."""
+    """Whether ``-o`` names a file rather than a folder.
+
+    Raises:
+        UsageError: it is a file of a kind that cannot be written, or no image's name.
+    """
     text = os.fspath(out)
     path = as_path(out)
     if is_folder(path) or text.endswith("/"):
         return False
-    if path.suffix.lower() in EXTENSIONS:
+    if path.suffix.lower() in EXTENSIONS.keys() | OTHERS:
+        _require_writable(path)
         return True
     if is_there(path):
         raise UsageError("it is a file, not a folder", path=path, remedy="choose another -o")
     return False
+
+
+def _require_writable(path: Path) -> None:
+    try:
+        writable_format(path.suffix)
+    except UsageError as error:
+        remedy = f"{error.remedy}; or end a folder's name with /"
+        raise UsageError(error.cause, path=path, remedy=remedy) from error
 
 
 def _in_one_place(
@@ -157,7 +171,7 @@ class _Rule:
         stem, name = str(fields["stem"]), str(fields["name"])
         for keep in range(_MAX_NAME_BYTES, 0, -_CUT_BYTES):
             cut = {"stem": _shortened(stem, keep), "name": _shortened(name, keep)}
-            path = self.template.format_map({**fields, **cut})
+            path = self._ended(self.template.format_map({**fields, **cut}))
             parts = tuple(part for part in path.split("/") if part not in ("", "."))
             if not parts or ".." in parts:
                 break
@@ -167,6 +181,12 @@ class _Rule:
             f"the name template {self.template!r} gives no file name for {shown_path(name)}",
             remedy=f"try {DEFAULT_TEMPLATE}",
         )
+
+    def _ended(self, path: str) -> str:
+        row = EXTENSIONS.get(self.ext)
+        known = (self.ext,) if row is None else row.suffixes
+        is_whole = not path or path.lower().endswith((*known, "/"))
+        return path if is_whole else path + self.ext
 
 
 def _distinct(sources: Sequence[Source], rule: _Rule) -> list[dict[str, tuple[str, ...]]]:

@@ -8,25 +8,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mattecli.ops.blocks import blocks
+from mattecli.ops.parts import Mask, Parts
 from mattecli.ops.pixels import Float32, white_of
 from mattecli.ops.segmentation import Box, extent
 from mattecli.ops.trimap import BACKGROUND, FOREGROUND
-from mattecli.records import Array
+from mattecli.records import Array, Size
 
 __all__ = [
     "bounding_box",
     "choked",
-    "drop_specks",
     "feathered",
+    "fill_holes",
     "inverted",
     "keep_known",
+    "keep_parts",
     "thresholded",
 ]
 
-Mask = npt.NDArray[np.bool_]
-
 _STRIP = 512
 _HAZE = 0.05  # a network's alpha where it should be 0; if it counted, it would join all parts
+_RIM = 32  # pixels: softer than that is no edge
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 def keep_known(alpha: Float32, trimap: Array) -> Float32:
@@ -61,8 +64,8 @@ def inverted(alpha: Array) -> Array:
     return difference
 
 
-def drop_specks(alpha: Array, min_area: int) -> Array:
-    """The alpha without its small separate parts.
+def keep_parts(alpha: Array, min_area: float, *, only_largest: bool = False) -> Array:
+    """The alpha without its small separate parts, or without all but the largest.
 
     A part is a group of touching pixels (corners count) with more than 5 % alpha. Fainter alpha
     stays where it is connected to a part that is kept, and goes elsewhere.
@@ -70,24 +73,63 @@ def drop_specks(alpha: Array, min_area: int) -> Array:
     Args:
         alpha: H,W.
         min_area: the smallest part that is kept, in pixels.
+        only_largest: keep that part alone which has the most pixels.
     """
-    solid = alpha > _HAZE * white_of(alpha.dtype)
-    _, labels, statistics, _ = cv2.connectedComponentsWithStats(solid.view(np.uint8))
-    large = statistics[:, cv2.CC_STAT_AREA] >= min_area
-    large[0] = False  # the label of pixels in no part
-    kept = large[labels]
-    haze = _touching(alpha > 0, kept) & ~solid
-    return np.where(kept | haze, alpha, np.zeros((), alpha.dtype))
+    limit = _HAZE * white_of(alpha.dtype)
+    solid = Parts(lambda rows: alpha[rows] > limit, len(alpha), corners=True)
+    wanted = solid.areas >= min_area
+    if only_largest:
+        wanted &= np.arange(len(wanted)) == solid.areas.argmax()
+    visible = Parts(lambda rows: alpha[rows] > 0, len(alpha), corners=True)
+    beside = visible.holding(solid.where(wanted))
+    kept = np.zeros_like(alpha)
+    for (rows, part), (_, near) in zip(solid.where(wanted), visible.where(beside), strict=True):
+        own = alpha[rows]
+        np.copyto(kept[rows], own, where=part | (near & (own <= limit)))
+    return kept
 
 
-def _touching(mask: Mask, marked: Mask) -> Mask:
-    """Those parts of a mask that hold a marked pixel."""
-    parts, labels = cv2.connectedComponents(mask.view(np.uint8))
-    chosen = np.zeros(parts, np.bool_)
-    chosen[labels[marked]] = True
-    chosen[0] = False
-    touching: Mask = chosen[labels]
-    return touching
+def fill_holes(alpha: Array, area: float) -> Array:
+    """The alpha with its small holes made opaque.
+
+    A hole is a group of touching pixels (corners do not count) of less than half alpha that does
+    not reach the picture's border. Its soft rim goes with it: what rises from the hole step by
+    step, up to where alpha stops rising. What falls again from there, as at the subject's own edge,
+    stays as it is.
+
+    Args:
+        alpha: H,W.
+        area: holes of fewer pixels are filled.
+    """
+    white = white_of(alpha.dtype)
+    low = Parts(lambda rows: alpha[rows] < white / 2, len(alpha), corners=False)
+    holes = ~low.at_border & (low.areas < area)
+    holes[0] = False
+    if not holes.any():
+        return alpha
+    found = np.empty(alpha.shape, np.bool_)
+    for rows, part in low.where(holes):
+        found[rows] = part
+    filled = alpha.copy()
+    for block in blocks(Size.of(alpha), _STRIP, halo=_RIM):
+        if found[block.outer].any():
+            whole = _with_rim(alpha[block.outer], found[block.outer])
+            filled[block.inner][whole[block.core]] = white
+    return filled
+
+
+def _with_rim(alpha: Array, hole: Mask) -> Mask:
+    """Holes and what rises from them, at most ``_RIM`` pixels far."""
+    white = alpha.dtype.type(white_of(alpha.dtype))
+    rim = (alpha >= white / 2) & (alpha < white)
+    reached = hole
+    for _ in range(_RIM):
+        lowest = cv2.erode(np.where(reached, alpha, white), _CROSS)
+        more = rim & ~reached & (lowest < alpha)
+        if not more.any():
+            break
+        reached = reached | more
+    return reached
 
 
 def bounding_box(alpha: Array) -> Box:

@@ -9,7 +9,7 @@ from PIL import ImageColor
 
 from mattecli.errors import UsageError
 
-__all__ = ["Colour", "parse_colour"]
+__all__ = ["Colour", "is_colour", "parse_colour"]
 
 _TRIPLE = re.compile(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*")
 
@@ -42,3 +42,12 @@ def parse_colour(text: str) -> Colour:
             f"{text!r} is no colour", remedy="try white, '#00b140' or 0,177,64"
         ) from None
     return Colour(*(level / 255 for level in levels))
+
+
+def is_colour(text: str) -> bool:
+    """Whether ``parse_colour`` takes it."""
+    try:
+        parse_colour(text)
+    except UsageError:
+        return False
+    return True

@@ -8,15 +8,20 @@ from mattecli.errors import UsageError
 from mattecli.ops.alpha import (
     bounding_box,
     choked,
-    drop_specks,
     feathered,
+    fill_holes,
     inverted,
+    keep_parts,
     thresholded,
 )
+from mattecli.ops.amounts import Amount
 from mattecli.ops.segmentation import Box
 from mattecli.records import Array, Size
 
-__all__ = ["AlphaFinish", "Margin"]
+__all__ = ["AlphaFinish", "box_with_margin"]
+
+_FARTHEST = 1000  # pixels
+_NOTHING = Amount()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +29,9 @@ class AlphaFinish:
     """Changes to an alpha.
 
     Attributes:
-        min_area: the smallest separate part that is kept, in pixels.
+        min_area: the smallest separate part that is kept; a share is one of the picture.
+        only_largest: drop all separate parts but the one of the most pixels.
+        fill_holes: holes of fewer pixels become opaque; a share is one of the picture.
         invert: show the background instead.
         threshold: alpha (0..1) that becomes 1, as all above it does; less becomes 0. None: soft.
         choke: pixels by which the edge moves inwards; outwards if negative.
@@ -34,15 +41,15 @@ class AlphaFinish:
         UsageError: a number is out of its range.
     """
 
-    min_area: int = 0
+    min_area: Amount = _NOTHING
+    only_largest: bool = False
+    fill_holes: Amount = _NOTHING
     invert: bool = False
     threshold: float | None = None
     choke: float = 0.0
     feather: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.min_area < 0:
-            raise UsageError("a part cannot have fewer than no pixels", remedy="give --min-area 0")
         if self.threshold is not None and not 0 < self.threshold <= 1:
             raise UsageError(
                 f"--threshold {self.threshold} is no alpha", remedy="give one above 0, up to 1"
@@ -62,8 +69,12 @@ class AlphaFinish:
         Args:
             alpha: H,W, levels or floats 0..1.
         """
-        kept = drop_specks(alpha, self.min_area) if self.min_area > 1 else alpha
-        return inverted(kept) if self.invert else kept
+        area = self.min_area.of(alpha.size)
+        if area > 1 or self.only_largest:
+            alpha = keep_parts(alpha, area, only_largest=self.only_largest)
+        if self.fill_holes.number > 0:
+            alpha = fill_holes(alpha, self.fill_holes.of(alpha.size))
+        return inverted(alpha) if self.invert else alpha
 
     def shaped(self, alpha: Array) -> Array:
         """Alpha after the steps that shape the edge; it no longer tells how colours mix.
@@ -78,46 +89,15 @@ class AlphaFinish:
         return feathered(alpha, self.feather)
 
 
-_FARTHEST = 1000
+def box_with_margin(alpha: Array, margin: Amount) -> Box:
+    """The box around what is visible, with room around it, cut off at the picture's border.
 
+    Args:
+        alpha: H,W.
+        margin: pixels, or a share of the subject's longer side.
 
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """Room around a subject.
-
-    Attributes:
-        amount: pixels, or a share of the subject's longer side.
-        is_share: which of the two.
+    Raises:
+        InputError: nothing is visible.
     """
-
-    amount: float
-    is_share: bool
-
-    @classmethod
-    def parsed(cls, text: str) -> Margin:
-        """From ``12`` (pixels) or ``5%``.
-
-        Raises:
-            UsageError: it is neither.
-        """
-        number, percent = text.removesuffix("%").strip(), text.endswith("%")
-        try:
-            amount = float(number)
-        except ValueError:
-            amount = -1
-        if not 0 <= amount <= 1e6:
-            raise UsageError(f"--margin {text!r} is no margin", remedy="give 20, or 5%")
-        return cls(amount / 100 if percent else amount, percent)
-
-    def around(self, alpha: Array) -> Box:
-        """The box around what is visible, with the margin, cut off at the picture's border.
-
-        Args:
-            alpha: H,W.
-
-        Raises:
-            InputError: nothing is visible.
-        """
-        tight = bounding_box(alpha)
-        share = max(tight.height, tight.width) if self.is_share else 1
-        return tight.grown(round(self.amount * share), Size.of(alpha))
+    tight = bounding_box(alpha)
+    return tight.grown(round(margin.of(max(tight.height, tight.width))), Size.of(alpha))

@@ -39,6 +39,7 @@ Kernel: TypeAlias = Literal["disk", "ellipse", "rect", "cross"]
 
 _SHAPES = {"ellipse": cv2.MORPH_ELLIPSE, "rect": cv2.MORPH_RECT, "cross": cv2.MORPH_CROSS}
 _SIDE = 256
+_NEAR = 8  # levels that a codec may have moved most pixels of a trimap by
 _COARSE = 512  # pixels; from here on OpenCV's distances are too coarse, and vary with threads
 
 
@@ -194,7 +195,7 @@ def check_trimap(trimap: Array, photo: Size | None = None) -> TrimapCheck:
     strays[[BACKGROUND, UNKNOWN, FOREGROUND]] = 0
     problems = [
         *_size_problem(Size.of(trimap), photo),
-        *_stray_problem(strays),
+        *_stray_problem(strays, is_matte=_is_matte(counts)),
         *_region_problems(counts),
     ]
     background, unknown, foreground = (
@@ -227,7 +228,16 @@ def _size_problem(size: Size, photo: Size | None) -> list[Problem]:
     ]
 
 
-def _stray_problem(strays: Counts) -> list[Problem]:
+def _is_matte(counts: Counts) -> bool:
+    """Whether an alpha matte or a mask is more likely than a trimap that a codec has spoilt."""
+    low, unknown, high = (
+        int(counts[max(0, level - _NEAR) : level + _NEAR + 1].sum())
+        for level in (BACKGROUND, UNKNOWN, FOREGROUND)
+    )
+    return int(counts.sum()) - low - high >= 2 * unknown
+
+
+def _stray_problem(strays: Counts, *, is_matte: bool) -> list[Problem]:
     if not strays.any():
         return []
     found = np.flatnonzero(strays)
@@ -235,7 +245,9 @@ def _stray_problem(strays: Counts) -> list[Problem]:
     return [
         Problem(
             f"the trimap has other values than 0, 128 and 255 ({listed}; pixels: {strays.sum()})",
-            "mend it with 'mattecli trimap --repair'",
+            "it looks like a matte, of which 'mattecli trimap FILE' makes a trimap"
+            if is_matte
+            else "mend it with 'mattecli trimap --repair'",
         )
     ]
 

@@ -27,6 +27,7 @@ __all__ = [
     "journal_option",
     "max_pixels_option",
     "name_option",
+    "quality_option",
     "quiet_option",
     "recursive_option",
     "retry_option",
@@ -64,6 +65,16 @@ def name_option(outputs: str) -> Any:
         DEFAULT_TEMPLATE,
         "--name",
         help=f"How {outputs} are named: {{dir}} {{stem}} {{kind}} {{ext}} {{name}} {{index}}",
+    )
+
+
+def quality_option() -> Any:
+    """``--quality``."""
+    return option(
+        None,
+        "--quality",
+        help="Quality of JPEG (default 95) and of WebP, which is lossless without: 1 to 100",
+        metavar="N",
     )
 
 
@@ -131,11 +142,12 @@ class OutputOptions(Checked):
         metavar="PATH",
     )
     name: str = name_option("outputs")
-    format: Literal["png", "tiff", "webp", "jpg"] | None = option(
+    format: str | None = option(
         None,
         "--format",
-        help="File format of the outputs; png, tiff and webp are lossless. Default: what the"
-        " output's name says, else png",
+        help="File format of the outputs; all but jpg are lossless. Default: what the output's name"
+        " says, else png",
+        metavar="png|tiff|webp|jpg|bmp|exr",
     )
     existing: Existing = option(
         "overwrite",

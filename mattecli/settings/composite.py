@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mattecli.settings.checked import Checked
-from mattecli.settings.common import EngineOptions, InputOptions, OutputOptions, RunOptions
+from mattecli.settings.common import (
+    EngineOptions,
+    InputOptions,
+    OutputOptions,
+    RunOptions,
+    quality_option,
+)
 from mattecli.settings.option import option
 
 __all__ = ["BlendOptions", "CompositeOptions", "Fit"]
@@ -45,6 +51,7 @@ class BlendOptions(Checked):
     each_background: bool = option(
         False, "--each-background", help="Every foreground over every background of the folder"
     )
+    quality: int | None = quality_option()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,17 +8,31 @@ from typing import Literal, TypeAlias
 from mattecli.settings.checked import Checked
 from mattecli.settings.option import option
 
-__all__ = ["Despill", "FinishOptions"]
+__all__ = ["Despill", "FinishOptions", "Keep"]
 
 Despill: TypeAlias = Literal["auto", "off", "green", "blue"]
+Keep: TypeAlias = Literal["all", "largest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishOptions(Checked):
     """Finish."""
 
-    min_area: int = option(
-        0, "--min-area", help="Drop separate parts of the alpha of fewer pixels than this"
+    min_area: str = option(
+        "0",
+        "--min-area",
+        help="Drop separate parts of the alpha of fewer pixels than this (%: of the picture's)",
+        metavar="N|N%",
+    )
+    keep: Keep = option(
+        "all", "--keep", help="largest drops all separate parts of the alpha but the largest"
+    )
+    fill_holes: str = option(
+        "0",
+        "--fill-holes",
+        help="Make enclosed holes in the subject of fewer pixels than this opaque (%: of the"
+        " picture's); what reaches the picture's border is no hole",
+        metavar="N|N%",
     )
     invert: bool = option(False, "--invert", help="Cut out the background instead of the subject")
     threshold: float | None = option(

@@ -13,6 +13,7 @@ from mattecli.settings.common import (
     InputOptions,
     OutputOptions,
     RunOptions,
+    quality_option,
 )
 from mattecli.settings.finish import FinishOptions
 from mattecli.settings.option import option
@@ -90,7 +91,8 @@ class ModelOptions(Checked):
         None,
         "--background",
         help="Background plate (the scene without the subject) for all photos, or a folder with"
-        " one for each. For video also a video, frame by frame",
+        " one for each. For video also a video, frame by frame. A new background is"
+        " --background-fill",
         metavar="PATH|FOLDER",
     )
     align: bool = option(
@@ -145,7 +147,7 @@ class PixelOptions(Checked):
         (),
         "--write",
         "-w",
-        help="What to write, separated by commas: alpha, foreground, composite, trimap, mask,"
+        help="What to write, by commas or repeated: alpha, foreground, composite, trimap, mask,"
         " preview. Default: alpha,foreground into a folder, foreground into one file",
         metavar="KINDS",
     )
@@ -153,6 +155,7 @@ class PixelOptions(Checked):
     bit_depth: Literal["8", "16", "auto"] = option(
         "auto", "--bit-depth", help="Bits of the outputs; auto is that of the photo"
     )
+    quality: int | None = quality_option()
     premultiply: bool = premultiply_option()
     rgb: bool = option(False, "--rgb", help="Write the foreground's colours without alpha")
     fail_empty: bool = option(

@@ -28,11 +28,11 @@ class TrimapShape(Checked):
     )
     low: float = option(0.05, "--low", help="Alpha up to this is certain background")
     high: float = option(0.95, "--high", help="Alpha from this on is certain foreground")
-    band: float | None = option(
+    band: str | None = option(
         None,
         "--band",
         help="Size of the band in percent of the subject's size, in place of --dilate and --erode",
-        metavar="PERCENT",
+        metavar="N|N%",
     )
 
 

@@ -135,7 +135,7 @@ class VideoPixelOptions(Checked):
         ("foreground",),
         "--write",
         "-w",
-        help="What to write, separated by commas: foreground (with alpha), alpha (as grey), fill"
+        help="What to write, by commas or repeated: foreground (with alpha), alpha (as grey), fill"
         " (the foreground's colours alone), composite",
         metavar="KINDS",
     )

@@ -11,7 +11,7 @@ from mattecli.media.containers.exif import read_exif
 from mattecli.media.containers.header import Header, Mode, damaged, truncated, unsupported
 from mattecli.records import Resolution, Size
 
-__all__ = ["pixels_only", "read_header"]
+__all__ = ["end_of", "pixels_only", "read_header"]
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _END_OF_IMAGE, _APP0, _APP1, _APP2 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2
@@ -96,9 +96,24 @@ def pixels_only(data: bytes) -> bytes:
         scan = segment.end
         if segment.marker not in _METADATA:
             kept.append(view[segment.start : segment.end])
-    if data.find(_END, scan) < 0:
-        raise truncated()
+    _end_behind(data, scan)
     return b"".join([*kept, view[scan:]])
+
+
+def end_of(data: bytes) -> int:
+    """Where the picture ends.
+
+    Raises:
+        ImageReadError: the end is missing.
+    """
+    return _end_behind(data, max((segment.end for segment in _segments(data)), default=2))
+
+
+def _end_behind(data: bytes, scan: int) -> int:
+    found = data.find(_END, scan)
+    if found < 0:
+        raise truncated()
+    return found + len(_END)
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:

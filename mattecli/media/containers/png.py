@@ -12,7 +12,7 @@ from mattecli.media.containers.header import Header, Mode, damaged, truncated
 from mattecli.media.containers.profiles import SRGB, Primaries, matrix_profile
 from mattecli.records import Resolution, Size
 
-__all__ = ["pixels_only", "read_header", "transparent_grey", "with_metadata"]
+__all__ = ["end_of", "pixels_only", "read_header", "transparent_grey", "with_metadata"]
 
 _MODES: dict[int, Mode] = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
 _DEPTHS = (1, 2, 4, 8, 16)
@@ -156,6 +156,15 @@ def pixels_only(data: bytes) -> bytes:
                 raise damaged(f"the checksum of its {chunk.name.decode()} chunk is wrong")
             kept.append(whole)
     return b"".join(kept)
+
+
+def end_of(data: bytes) -> int:
+    """Where the picture ends.
+
+    Raises:
+        ImageReadError: the file is cut off.
+    """
+    return max(chunk.end for chunk in _chunks(data))
 
 
 def transparent_grey(data: bytes) -> int | None:

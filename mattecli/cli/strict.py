@@ -1,0 +1,47 @@
+"""The parser of all commands: an option that takes one value is given once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import typer
+from typer.core import TyperCommand
+
+from mattecli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["StrictCommand"]
+
+_GLUED = re.compile(r"(-[A-Za-z])(.+)", re.DOTALL)
+
+
+class StrictCommand(TyperCommand):
+    """A command that refuses a second value, where its parser would forget the first."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own context is of another type
+        """As the parser does.
+
+        Raises:
+            UsageError: an option that takes one value has several.
+        """
+        _, _, found = self.make_parser(ctx).parse_args(args=list(args))
+        seen = set()
+        for parameter in found:
+            flags = parameter.opts
+            takes_one = not (parameter.multiple or getattr(parameter, "is_flag", True))
+            if takes_one and parameter.name in seen:
+                raise UsageError(
+                    f"{' or '.join(flags)} is given more than once",
+                    remedy=f"give it once{_told_words(args, flags)}",
+                )
+            seen.add(parameter.name)
+        return super().parse_args(ctx, args)
+
+
+def _told_words(words: Sequence[str], flags: Sequence[str]) -> str:
+    """What words such as ``-om`` mean to a parser, for those who meant ``-o -m``."""
+    glued = [match for match in map(_GLUED.fullmatch, words) if match and match[1] in flags]
+    return "".join(f"; {match[0]} means {match[1]} {match[2]}" for match in glued[:1])
