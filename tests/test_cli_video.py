@@ -145,7 +145,10 @@ def test_earlier_outputs_in_a_folder_are_no_inputs(tmp_path: Path) -> None:
         (("a.mp4", "-o", "x.avi"), "videos cannot be written as .avi"),
         (("a.mp4", "-o", "x.png"), "a video needs many images"),
         (("a.mp4", "a.mp4", "b.mp4", "-o", "x.mov"), "takes one video"),
-        (("a.mp4", "-o", "-", "-w", "alpha,fill"), "takes one video"),
+        (
+            ("a.mp4", "-o", "-", "-w", "alpha,fill"),
+            "takes one video, there is 1 input and 2 kinds of output (alpha, fill)",
+        ),
         (("a.mp4", "-o", "-", "--format", "mov"), "standard output cannot take .mov"),
         (("a.mp4", "-o", "x", "--format", "nut"), "is for standard output"),
         (("a.mp4", "-w", "mask"), "'mask' is not one of"),

@@ -21,7 +21,7 @@ from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
 from mattecli.settings.common import DEFAULT_TEMPLATE
 
-__all__ = ["names_a_file", "plan_outputs", "refuse_overwriting"]
+__all__ = ["names_a_file", "plan_outputs", "refuse_overwriting", "require_one"]
 
 _FIELDS = ("dir", "stem", "name", "kind", "ext", "index")
 _STDOUT = "-"
@@ -87,7 +87,7 @@ def names_a_file(out: str | Path) -> bool:
 def _in_one_place(
     sources: Sequence[Source], kinds: Sequence[str], out: str | Path
 ) -> list[dict[str, Path | None]]:
-    _require_one(sources, kinds, out)
+    require_one(sources, kinds, out, "picture")
     target = None if os.fspath(out) == _STDOUT else as_path(out)
     return [dict.fromkeys(kinds, target) for _ in sources]
 
@@ -100,14 +100,32 @@ def _in_folder(
     return [{kind: folder.joinpath(*parts) for kind, parts in plan.items()} for plan in planned]
 
 
-def _require_one(sources: Sequence[Source], kinds: Sequence[str], out: str | Path) -> None:
+def require_one(
+    sources: Sequence[Source], kinds: Sequence[str], out: str | Path, what: str
+) -> None:
+    """Fail if one place is to take several outputs.
+
+    Args:
+        sources: the inputs.
+        kinds: kinds of output of each.
+        out: the place: ``-`` or a file.
+        what: that it takes one of, for the message: picture, video.
+
+    Raises:
+        UsageError: names the place.
+    """
     if len(sources) > 1 or len(kinds) > 1:
         place = "standard output" if os.fspath(out) == _STDOUT else shown_path(out)
+        count = f"there {'are' if len(sources) > 1 else 'is'} {_counted(len(sources), 'input')}"
         raise UsageError(
-            f"{place} takes one picture, there are {len(sources)} inputs and "
-            f"{len(kinds)} kinds of output ({', '.join(kinds)})",
+            f"{place} takes one {what}, {count} and {_counted(len(kinds), 'kind')} of output"
+            f" ({', '.join(kinds)})",
             remedy="give a folder as -o, or write one kind of one input",
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _check_template(template: str) -> None:
