@@ -20,6 +20,7 @@ from mattecli.jobs.video_plan import VideoTask
 from mattecli.media.journal import FILE_NAME
 from mattecli.records import Report
 from mattecli.settings import EngineOptions, InputOptions, ModelOptions
+from mattecli.settings.finish import FrameFinishOptions
 from mattecli.settings.video import (
     ClipOptions,
     VideoOptions,
@@ -131,6 +132,17 @@ def test_parts_are_joined_to_the_bytes_of_one_run(
     assert left == set(files(tmp_path / "here"))
     assert [item.status for item in watcher.items] == ["done", "done"]
     assert watcher.items[0].seconds["network"] > 0
+
+
+def test_finishing_reaches_the_parts(
+    clips: list[Path], undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    finish = FrameFinishOptions(threshold=0.5, feather=1, invert=True)
+    here = matte_videos(options(clips[:1], tmp_path / "here", finish=finish))
+    away, _ = in_parts(options(clips[:1], tmp_path / "away", finish=finish), Elsewhere())
+    assert (here.done, away.done) == (1, 1)
+    assert files(tmp_path / "away") == files(tmp_path / "here")
+    assert files(tmp_path / "here")["long-alpha.mov"] != undisturbed["long-alpha.mov"]
 
 
 def test_webm_and_mkv_with_a_trimap_for_each_frame(clips: list[Path], tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from mattecli.errors import InputError, UsageError
@@ -14,7 +16,12 @@ from mattecli.ops.segmentation import Box
 from mattecli.records import Array, Picture
 from mattecli.settings.finish import FinishOptions
 
-__all__ = ["Finisher"]
+__all__ = ["Finisher", "screen_note"]
+
+
+def screen_note(screen: Screen) -> str:
+    """What people are told when a screen was found."""
+    return f"its background is a {screen} screen, whose light is taken off"
 
 
 class Finisher:
@@ -43,6 +50,43 @@ class Finisher:
             threshold=options.threshold,
             choke=options.choke,
             feather=options.feather,
+        )
+
+    @property
+    def screen(self) -> Screen | Literal["auto"] | None:
+        """The screen whose light is taken off; auto: of one that is found; None: of none."""
+        wanted = self._options.despill
+        if wanted == "off" or not self._needs_colours or self._options.despill_strength == 0:
+            return None
+        # What is behind the subject is what shall be seen.
+        return None if wanted == "auto" and self._options.invert else wanted
+
+    def frame(
+        self,
+        picture: Picture,
+        alpha: Float32,
+        *,
+        trimap: Array | None,
+        foreground: Float32 | None,
+        screen: Screen | None,
+    ) -> Cutout:
+        """A video's frame with its finished alpha, not cropped.
+
+        Args:
+            picture: the frame.
+            alpha: as found, H,W, 0..1.
+            trimap: the one that was used, H,W, or None.
+            foreground: the model's own colours, H,W,3, or None.
+            screen: the one whose light is taken off.
+        """
+        mixing = self._finish.selected(alpha)
+        return Cutout(
+            picture=picture,
+            alpha=self._finish.shaped(mixing),
+            mixing=mixing,
+            trimap=trimap,
+            foreground=None if self._options.invert else foreground,
+            screen=screen,
         )
 
     def cutout(
@@ -97,14 +141,12 @@ class Finisher:
             ) from error
 
     def _screen(self, task: Task, picture: Picture, alpha: Float32) -> Screen | None:
-        wanted = self._options.despill
-        if wanted == "off" or not self._needs_colours or self._options.despill_strength == 0:
-            return None
+        wanted = self.screen
         if wanted != "auto":
             return wanted
-        found = None if self._options.invert else find_screen(picture.color, alpha)
+        found = find_screen(picture.color, alpha)
         if found is not None:
-            task.notes.append(f"its background is a {found} screen, whose light is taken off")
+            task.notes.append(screen_note(found))
         return found
 
 

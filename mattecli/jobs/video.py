@@ -76,6 +76,7 @@ def matte_videos(
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
     settings = {
         "options": asdict(options.pixels),
+        "finish": asdict(options.finish),
         "model_options": as_settings(options.model),
     }
     read = files_read(options.source, options.model.weights, options.pixels.background_fill)

@@ -280,4 +280,5 @@ def _completed(folders: Mapping[str, WorkFolder]) -> ResumePoint:
         done=folder.frames,
         context=tuple(pts for pts, _ in context),
         shots=tuple(shot for _, shot in context),
+        screen=folder.pieces[-1].screen,
     )

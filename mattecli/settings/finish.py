@@ -7,13 +7,13 @@ from typing import Literal, TypeAlias
 
 from mattecli.settings.option import option
 
-__all__ = ["Despill", "FinishOptions"]
+__all__ = ["Despill", "FinishOptions", "FrameFinishOptions"]
 
 Despill: TypeAlias = Literal["auto", "off", "green", "blue"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishOptions:
+class FrameFinishOptions:
     """Finish."""
 
     min_area: int = option(
@@ -31,15 +31,6 @@ class FinishOptions:
     feather: float = option(
         0.0, "--feather", help="Soften alpha's edge by a blur of so many pixels' deviation"
     )
-    crop: Literal["off", "subject"] = option(
-        "off", "--crop", help="subject cuts outputs to what shows; the box is in the report"
-    )
-    margin: str = option(
-        "2%",
-        "--margin",
-        help="Room around a cropped subject: pixels, or percent of its longer side",
-        metavar="N|N%",
-    )
     despill: Despill = option(
         "auto",
         "--despill",
@@ -48,4 +39,19 @@ class FinishOptions:
     )
     despill_strength: float = option(
         1.0, "--despill-strength", help="How much of it is taken off, 0 to 1"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishOptions(FrameFinishOptions):
+    """Finish."""
+
+    crop: Literal["off", "subject"] = option(
+        "off", "--crop", help="subject cuts outputs to what shows; the box is in the report"
+    )
+    margin: str = option(
+        "2%",
+        "--margin",
+        help="Room around a cropped subject: pixels, or percent of its longer side",
+        metavar="N|N%",
     )

@@ -16,6 +16,7 @@ from mattecli.settings.common import (
     retry_option,
 )
 from mattecli.settings.composite import Fit
+from mattecli.settings.finish import FrameFinishOptions
 from mattecli.settings.matte import (
     ForegroundChoice,
     ModelOptions,
@@ -164,6 +165,7 @@ class VideoOptions:
     clip: ClipOptions = field(default_factory=ClipOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     pixels: VideoPixelOptions = field(default_factory=VideoPixelOptions)
+    finish: FrameFinishOptions = field(default_factory=FrameFinishOptions)
     shape: TrimapShape = field(default_factory=TrimapShape)
     device: DeviceOptions = field(default_factory=DeviceOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
