@@ -14,7 +14,7 @@ from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.dry_run import require_models
 from mattecli.jobs.limits import require_place
 from mattecli.jobs.opening import OpenedModels, open_models
-from mattecli.jobs.plan import files_read
+from mattecli.jobs.plan import files_read, goes_to_one_place
 from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.unused import unused_in_video
@@ -22,7 +22,7 @@ from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_checks import check_options, check_tasks
 from mattecli.jobs.video_journal import open_video_journal
 from mattecli.jobs.video_parts import InParts
-from mattecli.jobs.video_plan import VideoTask, plan_videos
+from mattecli.jobs.video_plan import VideoTask, names_a_video, plan_videos
 from mattecli.jobs.video_run import VideoRun
 from mattecli.jobs.video_sources import Footage
 from mattecli.jobs.video_span import parse_span
@@ -33,7 +33,7 @@ from mattecli.jobs.video_watch import Progress, SilentVideo, VideoObserver
 from mattecli.jobs.work import as_settings
 from mattecli.jobs.workspace import Workspace
 from mattecli.records import ItemRecord, Report
-from mattecli.settings.video import VideoOptions
+from mattecli.settings.video import VideoKind, VideoOptions
 
 __all__ = ["Progress", "SilentVideo", "VideoObserver", "matte_videos"]
 
@@ -61,6 +61,7 @@ def matte_videos(
     """
     observer = observer or SilentVideo()
     require_crew(options.engine, crew)
+    options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     check_options(options)
     if remark := unused_in_video(options):
         observer.note(remark)
@@ -79,11 +80,20 @@ def matte_videos(
         "finish": asdict(options.finish),
         "model_options": as_settings(options.model),
     }
-    read = files_read(options.source, options.model.weights, options.pixels.background_fill)
+    read = files_read(options.source, options.model.weights, options.pixels.fill)
     work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
     if crew is not None:
         return _run_elsewhere(work, options, observer, crew)
     return _run_here(work, options, observer, estimator)
+
+
+def _kinds(options: VideoOptions) -> tuple[VideoKind, ...]:
+    """What to write when the user does not say: a composite, too, where a background is named."""
+    if options.pixels.write or options.pixels.background_fill is None:
+        return options.pixels.write or ("foreground",)
+    if goes_to_one_place(options.source, options.target.output, names_a_video):
+        return ("composite",)
+    return ("foreground", "composite")
 
 
 def _plan(options: VideoOptions) -> list[VideoTask]:

@@ -41,7 +41,7 @@ def check_options(options: VideoOptions) -> None:
 
 def _check_companions(options: VideoOptions) -> None:
     """Refuse trimaps, plates, masks and backgrounds that are not there."""
-    model, fill = options.model, options.pixels.background_fill
+    model, fill = options.model, options.pixels.fill
     given = {"background": model.background, "segmentation": model.segmentation}
     if model.trimap != "auto":
         given["trimap"] = model.trimap

@@ -132,19 +132,19 @@ class VideoPixelOptions:
     """Results."""
 
     write: tuple[VideoKind, ...] = option(
-        ("foreground",),
+        (),
         "--write",
         "-w",
         help="What to write, separated by commas: foreground (with alpha), alpha (as grey), fill"
-        " (the foreground's colours alone), composite",
+        " (the foreground's colours alone), composite. Default: foreground",
         metavar="KINDS",
     )
     foreground: ForegroundChoice = foreground_option()
     premultiply: bool = premultiply_option()
-    background_fill: str = option(
-        "white",
+    background_fill: str | None = option(
+        None,
         "--background-fill",
-        help="Background of the composite: a colour, an image, a video, or blur",
+        help="Write a composite before this: a colour (else white), an image, a video, or blur",
         metavar="COLOUR|IMAGE|VIDEO|blur",
     )
     background_end: BackgroundEnd = option(
@@ -154,6 +154,11 @@ class VideoPixelOptions:
         " result",
     )
     fit: Fit = option("cover", "--fit", help="How a background image or video fills the frame")
+
+    @property
+    def fill(self) -> str:
+        """What stands behind the composite."""
+        return "white" if self.background_fill is None else self.background_fill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,5 +179,5 @@ class VideoOptions:
     @property
     def beside(self) -> tuple[str | None, ...]:
         """What the user named beside the videos: trimap, plate, segmentation, background."""
-        model, fill = self.model, self.pixels.background_fill
+        model, fill = self.model, self.pixels.fill
         return (model.trimap, model.background, model.segmentation, fill)
