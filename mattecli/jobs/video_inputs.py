@@ -23,7 +23,7 @@ __all__ = ["VIDEO_SUFFIXES", "find_videos"]
 
 _SUFFIXES = """
 .mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
-.vob .dv
+.vob .dv .mjpeg .mjpg .apng
 """
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """What counts as a video in a folder."""

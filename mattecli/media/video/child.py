@@ -195,9 +195,10 @@ def _described_frame(container: Any, stream: Any) -> dict[str, Any]:
     if frame is None:
         return {}
     found = _described_pixels(frame.format) | {"width": frame.width, "height": frame.height}
-    for side_data in frame.side_data:
-        if side_data.type.name == "DISPLAYMATRIX":
-            found |= _turn(bytes(side_data))
+    with suppress(ValueError):  # PyAV does not know all kinds, such as EXIF
+        for side_data in frame.side_data:
+            if side_data.type.name == "DISPLAYMATRIX":
+                found |= _turn(bytes(side_data))
     if frame.interlaced_frame and stream.codec_context.field_order in (0, 1):
         found["fields"] = "tt"
     own = _tags(stream.codec_context)

@@ -146,6 +146,11 @@ class ClipInfo:
         return self.format.partition(",")[0] in _INDEXED
 
     @property
+    def is_timeless(self) -> bool:
+        """Whether it is a stream of images, whose rate is a guess."""
+        return self.format == "mjpeg" or self.format.endswith("_pipe")
+
+    @property
     def expected(self) -> int | None:
         """About how many frames there are, for progress."""
         if self.frames:
