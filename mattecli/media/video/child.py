@@ -15,9 +15,11 @@ import struct
 import sys
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
+
+from mattecli.media.video.animated_webp import Animation, described, read_animation
 
 __all__ = ["main"]
 
@@ -42,15 +44,33 @@ def main(arguments: list[str]) -> int:
     _limit_memory()
     av.logging.set_level(av.logging.PANIC)
     try:
-        with os.fdopen(int(descriptor), "rb", closefd=False) as file, av.open(file) as container:
-            if task == "probe":
-                print(json.dumps(_described(container)))  # noqa: T201 - the parent reads it
+        with os.fdopen(int(descriptor), "rb", closefd=False) as file:
+            animation = read_animation(file)
+            if animation is not None:
+                _tell_animation(animation, task)
             else:
-                _list_packets(container, int(descriptor))
+                _tell(file, task)
     except (av.error.FFmpegError, ValueError, MemoryError, OSError) as error:
         sys.stderr.write(f"{getattr(error, 'strerror', None) or error}\n")
         return 1
     return 0
+
+
+def _tell(file: BinaryIO, task: str) -> None:
+    """Open a file with libav, and print what is asked for."""
+    with av.open(file) as container:
+        if task == "probe":
+            print(json.dumps(_described(container)))  # noqa: T201 - the parent reads it
+        else:
+            _list_packets(container, file.fileno())
+
+
+def _tell_animation(animation: Animation, task: str) -> None:
+    if task == "probe":
+        print(json.dumps(described(animation)))  # noqa: T201 - the parent reads it
+        return
+    lines = [f"{time} {time}\n" for time in animation.times]
+    sys.stdout.writelines([*lines, f"end {len(lines)}\n"])
 
 
 def _limit_memory() -> None:

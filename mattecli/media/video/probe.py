@@ -156,6 +156,7 @@ def _info(found: dict[str, Any], size: Size) -> ClipInfo:
         chapters=tuple(_chapter(chapter) for chapter in found["chapters"]),
         timecode=video["timecode"],
         tags=_pairs(video["tags"]),
+        is_short=found.get("is_short", False),
     )
 
 

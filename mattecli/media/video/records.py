@@ -108,6 +108,7 @@ class ClipInfo:
         chapters: in their order.
         timecode: of the first frame, or "".
         tags: what the video stream is called: language and title, where it says them.
+        is_short: the file ends before its header says.
     """
 
     format: str
@@ -133,6 +134,7 @@ class ClipInfo:
     chapters: tuple[Chapter, ...] = ()
     timecode: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    is_short: bool = False
 
     @property
     def size(self) -> Size:
