@@ -190,7 +190,8 @@ class _Job:
             targets = open_targets(task, footage, span, self._models.facts, self._options)
             task.notes += targets.notes if task.part is None else []
             if self._options.clip.fps is not None and footage.clip is not None:
-                task.notes.append("--fps is for numbered images: it keeps its own rate")
+                own = "" if footage.info.is_timeless else ": it keeps its own rate"
+                task.notes.append(f"--fps is for numbered images{own}")
             run = VideoRun(task, footage, span, targets, self._options, bounds)
             steps = FrameSteps(
                 self._models.estimator,
