@@ -247,9 +247,13 @@ def test_one_file_or_a_folder(tmp_path: Path) -> None:
         assert plan_outputs([item], ["alpha"], out) == [{"alpha": Path(out) / "a-alpha.png"}]
     for out in ("cut.png", "new/cut.TIF", Path("x.webp")):
         assert plan_outputs([item], ["alpha"], out) == [{"alpha": Path(out)}]
-        with pytest.raises(UsageError, match=r"takes one picture, there are 2 inputs"):
+        with pytest.raises(
+            UsageError, match=r"takes one picture, there are 2 inputs and 1 kind of"
+        ):
             plan_outputs([item, source("b.jpg")], ["alpha"], out)
-        with pytest.raises(UsageError, match=r"2 kinds of output \(alpha, mask\)"):
+        with pytest.raises(
+            UsageError, match=r"there is 1 input and 2 kinds of output \(alpha, mask\)"
+        ):
             plan_outputs([item], ["alpha", "mask"], out)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import Cli, save
+from tests.conftest import Cli, outputs_in, save
 from tests.video_clips import ffmpeg, make_clip, read, take_all
 
 SIZE = (160, 120)
@@ -68,3 +68,24 @@ def test_a_disk_stays_round_behind_an_anamorphic_clip(
     width, height = 2 * light.any(0).sum(), light.any(1).sum()
     assert height > 20
     assert abs(width - height) <= 5
+
+
+def test_a_background_alone_asks_for_a_composite(cli: Cli, tmp_path: Path) -> None:
+    whole = take_all(tmp_path, SIZE)
+    save(tmp_path / "all.png", np.zeros((SIZE[1], SIZE[0]), np.uint8))  # all background, then
+    clip = make_clip(tmp_path / "c.mp4", *FAST, frames=2, size=SIZE, filters=TAGS)
+    for fill, colour in ((("--background-fill", "green"), (0, 128, 0)), ((), (255, 255, 255))):
+        kinds = () if fill else ("-w", "composite")
+        result = cli("video", clip, "-o", "o.mp4", *kinds, *fill, *whole)
+        assert result.code == 0, result.err
+        found = read(tmp_path / "o.mp4").frames[0].to_ndarray(format="rgb24").mean((0, 1))
+        np.testing.assert_allclose(found, colour, atol=3)
+    for fill, names in (
+        (("--background-fill", "green"), ["c-composite.mp4", "c-foreground.mov"]),
+        ((), ["c-foreground.mov"]),
+    ):
+        out = "with" if fill else "without"
+        assert cli("video", clip, "-o", out, *fill, *whole).code == 0
+        assert [path.name for path in outputs_in(tmp_path / out)] == names
+    told = cli("video", clip, "-o", "a.mp4", "-w", "alpha", "--background-fill", "green", *whole)
+    assert "without effect on what is written: --background-fill" in told.err

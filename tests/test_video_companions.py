@@ -17,7 +17,7 @@ from mattecli.media.video.outputs import Stamp
 from mattecli.ops.shots import ShotDetector
 from mattecli.ops.trimap import TrimapOptions, make_trimap
 from mattecli.settings import ModelOptions
-from mattecli.settings.video import VideoOptions
+from mattecli.settings.video import VideoOptions, VideoPixelOptions
 from tests.conftest import load, photo, save
 from tests.video_clips import Identity, ffmpeg, make_clip, read, run_video
 
@@ -270,7 +270,10 @@ def test_the_portrait_model_goes_first_where_something_has_to_be_made(made: str)
         y, x = np.mgrid[0 : color.shape[0], 0 : color.shape[1]]
         return (np.hypot(x - 48, y - 32) < 20).astype(np.float32)
 
-    options = VideoOptions(model=ModelOptions(trimap="auto" if made == "trimap" else None))
+    options = VideoOptions(
+        model=ModelOptions(trimap="auto" if made == "trimap" else None),
+        pixels=VideoPixelOptions(write=("foreground",)),
+    )
     recording = Recording()
     steps = FrameSteps(recording, Identity(disk), options, 1)
     items = [

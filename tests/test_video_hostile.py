@@ -169,6 +169,8 @@ def left_over(tmp_path: Path) -> Path:
         {"first": 4},
         {"context": [[1]]},
         {"start": 1.5},
+        {"screen": "pink"},
+        {"screen": ["green"]},
     ],
 )
 def test_a_piece_that_is_none_of_ours_is_made_again(

@@ -270,7 +270,7 @@ def test_a_part_of_a_clip(
         ("a.mov", ("foreground",), {"start": "later"}, "is no time"),
         ("a.mov", ("foreground",), {"start": "2", "end": "1"}, "--end lies before --start"),
         ("a.mov", ("foreground",), {"start": "9f", "end": "9f"}, "--end lies before --start"),
-        ("%d.jpg", ("foreground",), {}, "cannot hold alpha"),
+        ("%d.jpg", ("foreground",), {}, "frames are not written as jpeg"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_remedy(

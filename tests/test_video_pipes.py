@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.conftest import ROOT
-from tests.video_clips import FFMPEG, make_clip, read
+from tests.conftest import ROOT, Cli
+from tests.video_clips import FFMPEG, ffmpeg, make_clip, read, take_all
 
 TAGS = (
     "format=gbrp,zscale=matrixin=gbr:rangein=full:matrix=709:range=limited,format=yuv420p,"
@@ -103,3 +106,59 @@ def test_a_reader_that_goes_away(clip: Path) -> None:
     long.stderr.close()
     assert long.wait(60) == 1, words
     assert "--resume" not in words
+
+
+@pytest.mark.parametrize(("codec", "count"), [("mjpeg", 6), ("png", 6), ("bmp", 80)])
+def test_a_pipe_of_images(codec: str, count: int, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0", frames=count)
+    feed = [FFMPEG, "-v", "error", "-i", str(clip), "-f", "image2pipe", "-c:v", codec]
+    feed += ["-q:v", "2", "-pix_fmt", "yuvj444p" if codec == "mjpeg" else "rgb24", "-"]
+    one = subprocess.Popen(feed, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        program("-", "-o", "out.mkv", "-w", "fill", "--foreground", "none"),
+        stdin=one.stdout,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert one.stdout is not None
+    one.stdout.close()
+    words = done.stderr.decode()
+    assert (done.returncode, one.wait(60)) == (0, 0), words
+    assert "it tells no times: 25 images a second are taken" in words
+    found, source = read(tmp_path / "out.mkv"), read(clip)
+    assert found.times == [Fraction(number, 25) for number in range(count)]
+    for number in (0, 3, count - 1):
+        made, given = (
+            one.frames[number].to_ndarray(format="rgb24").astype(int) for one in (found, source)
+        )
+        assert np.abs(made - given).mean() < 6
+
+
+def test_images_that_a_pipe_cannot_tell_apart_are_refused(cli: Cli, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "c.mkv", "-c:v", "ffv1", "-pix_fmt", "bgr0", frames=2)
+    whole = take_all(tmp_path, (192, 108))
+    for codec in ("tiff", "exr"):
+        own = ("-pix_fmt", "gbrpf32le") if codec == "exr" else ()
+        ffmpeg("-i", clip, "-f", "image2pipe", "-c:v", codec, *own, tmp_path / "images")
+        result = cli("video", "images", "-o", "o.mkv", "-w", "alpha", *whole)
+        assert result.code == 1
+        assert f"images of this kind ({codec}) run into each other in a stream" in result.err
+
+
+def test_a_file_of_photos_with_exif(cli: Cli, tmp_path: Path) -> None:
+    stream = b""
+    for number in range(3):
+        exif = Image.Exif()
+        exif[0x010F] = "camera"  # the maker
+        photo = io.BytesIO()
+        Image.new("RGB", (64, 48), (60 * number + 40, 90, 90)).save(photo, "JPEG", exif=exif)
+        stream += photo.getvalue()
+    (tmp_path / "x.mjpeg").write_bytes(stream)
+    result = cli("video", "x.mjpeg", "-o", "o.mkv", "-w", "fill", *take_all(tmp_path, (64, 48)))
+    assert result.code == 0, result.err
+    reds = [
+        frame.to_ndarray(format="rgb24")[..., 0].mean() for frame in read(tmp_path / "o.mkv").frames
+    ]
+    np.testing.assert_allclose(reds, [40, 100, 160], atol=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -33,6 +34,67 @@ def test_a_percent_sign_in_a_pattern_stands_for_itself(
     again = cli("video", "f/50%_%04d.png", "-o", "back.mkv", "-w", "fill", *whole)
     assert again.code == 0, again.err
     assert len(read(tmp_path / "back.mkv").frames) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("{stem}.png", "c-000001.png"),
+        ("{stem}_{kind}", "c_fill/000001.png"),
+        ("{stem}/{kind}", "c/fill/000001.png"),
+        ("{stem}/", "c/000001.png"),
+        ("{kind}/%04d{ext}", "fill/0001.png"),
+        ("{kind}/%04d", "fill/0001.png"),
+        ("{stem}_%d.PNG", "c_1.PNG"),
+        ("{stem}-{kind}{ext}", "c-fill/000001.png"),
+    ],
+)
+def test_each_image_in_a_folder_gets_its_number(
+    name: str, first: str, cli: Cli, whole: tuple[str, ...], tmp_path: Path
+) -> None:
+    clip = clip_of(tmp_path / "c.mkv", 3)
+    result = cli("video", clip, "-o", "o", "--format", "png", "--name", name, "-w", "fill", *whole)
+    assert result.code == 0, result.err
+    written = tmp_path / "o" / first
+    assert load(written).shape == (120, 160, 3)
+    assert len(list(written.parent.glob(f"*{written.suffix}"))) == 3
+    assert not list((tmp_path / "o").rglob("*%*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("%04d/{stem}{ext}", "has a number in a folder's name"),
+        ("{stem}{ext}.bak", "does not give each image a number"),
+        ("{ext}/{stem}", "does not give each image a number"),
+        ("{stem}-%d-%d", "does not give each image a number"),
+        ("%d-{stem}-{kind}", "gives one list of times to several outputs"),
+        ("{stem}", "gives one name to several outputs"),
+        ("{stem}-{kind}.tiff", "contradicts --name"),
+    ],
+)
+def test_names_that_would_lose_images_are_refused(
+    name: str, reason: str, cli: Cli, tmp_path: Path
+) -> None:
+    clip = clip_of(tmp_path / "c.mkv", 3)
+    kinds = "alpha" if "image" in reason or "folder" in reason else "alpha,fill"
+    result = cli("video", clip, "-o", "o", "--format", "png", "--name", name, "-w", kinds)
+    assert result.code == 2
+    assert reason in result.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_the_name_of_outputs_in_a_folder_says_their_format(
+    cli: Cli, whole: tuple[str, ...], tmp_path: Path
+) -> None:
+    clip = clip_of(tmp_path / "c.mkv", 3)
+    result = cli("video", clip, "-o", "o", "--name", "{stem}.mkv", "-w", "fill", *whole)
+    assert result.code == 0, result.err
+    with av.open(str(tmp_path / "o/c.mkv")) as container:
+        assert "matroska" in container.format.name
+    result = cli("video", clip, "-o", "o", "--name", "{stem}.tif", "-w", "fill", *whole)
+    assert result.code == 0, result.err
+    assert load(tmp_path / "o/c-000003.tif").shape == (120, 160, 3)
 
 
 def test_images_of_another_format_are_not_there_yet(

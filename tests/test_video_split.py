@@ -20,6 +20,7 @@ from mattecli.jobs.video_plan import VideoTask
 from mattecli.media.journal import FILE_NAME
 from mattecli.records import Report
 from mattecli.settings import EngineOptions, InputOptions, ModelOptions
+from mattecli.settings.finish import FrameFinishOptions
 from mattecli.settings.video import (
     ClipOptions,
     VideoOptions,
@@ -27,7 +28,7 @@ from mattecli.settings.video import (
     VideoPixelOptions,
 )
 from tests.conftest import outputs_in
-from tests.video_clips import Watcher, make_clip
+from tests.video_clips import Watcher, ffmpeg, make_clip
 
 SIZE = (96, 64)
 FRAMES = 90
@@ -131,6 +132,44 @@ def test_parts_are_joined_to_the_bytes_of_one_run(
     assert left == set(files(tmp_path / "here"))
     assert [item.status for item in watcher.items] == ["done", "done"]
     assert watcher.items[0].seconds["network"] > 0
+
+
+def test_parts_are_finished_and_their_screen_is_found(tmp_path: Path) -> None:
+    mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    mask[16:48, 32:64] = 255
+    save(tmp_path / "mask.png", mask)
+    for number in range(20):
+        picture = np.full((*mask.shape, 3), (20, 200, 40), np.uint8)
+        picture[mask > 0] = (120, 150, 120 + number)
+        save(tmp_path / f"in/{number:02d}.png", picture)
+    frames = ("-framerate", "25", "-i", tmp_path / "in/%02d.png")
+    ffmpeg(*frames, "-c:v", "ffv1", "-pix_fmt", "bgr0", tmp_path / "green.mkv")
+    asked = {
+        "model": ModelOptions(model="closed-form", trimap=str(tmp_path / "mask.png")),
+        "pixels": VideoPixelOptions(write=("foreground",), foreground="none"),
+        "clip": ClipOptions(piece_frames=10),
+    }
+    clip, made = tmp_path / "green.mkv", []
+    for name, finish in (
+        ("auto", FrameFinishOptions()),
+        ("soft", FrameFinishOptions(despill="off", choke=2, feather=1)),
+    ):
+        for place in ("here", "away"):
+            chosen = options([clip], tmp_path / name / place, finish=finish, **asked)
+            if place == "here":
+                watcher = Watcher()
+                matte_videos(chosen, watcher)
+            else:
+                _, watcher = in_parts(chosen, Elsewhere())
+            notes = watcher.items[0].notes
+            assert [note for note in notes if "green screen" in note] == (
+                ["its background is a green screen, whose light is taken off"]
+                if name == "auto"
+                else []
+            )
+            made.append(files(tmp_path / name / place)["green-foreground.mov"])
+    assert made[::2] == made[1::2]
+    assert len(set(made)) == 2
 
 
 def test_webm_and_mkv_with_a_trimap_for_each_frame(clips: list[Path], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, Prepared
 from mattecli.jobs.video import SilentVideo, matte_videos
 from mattecli.records import ItemRecord, Report
 from mattecli.settings import InputOptions, ModelOptions
+from mattecli.settings.finish import FrameFinishOptions
 from mattecli.settings.video import (
     ClipOptions,
     VideoOptions,
@@ -165,6 +166,7 @@ def run_video(
             target=group(VideoOutputOptions, output=str(output)),
             pixels=group(VideoPixelOptions, write=tuple(write)),
             clip=group(ClipOptions),
+            finish=group(FrameFinishOptions),
             model=group(ModelOptions),
         ),
         watcher,

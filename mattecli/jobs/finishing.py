@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from mattecli.errors import InputError, UsageError
@@ -16,7 +18,12 @@ from mattecli.ops.segmentation import Box
 from mattecli.records import Array, Picture
 from mattecli.settings.finish import FinishOptions
 
-__all__ = ["Finisher"]
+__all__ = ["Finisher", "screen_note"]
+
+
+def screen_note(screen: Screen) -> str:
+    """What people are told when a screen was found."""
+    return f"its background is a {screen} screen, whose light is taken off"
 
 
 class Finisher:
@@ -48,6 +55,43 @@ class Finisher:
             threshold=options.threshold,
             choke=options.choke,
             feather=options.feather,
+        )
+
+    @property
+    def screen(self) -> Screen | Literal["auto"] | None:
+        """The screen whose light is taken off; auto: of one that is found; None: of none."""
+        wanted = self._options.despill
+        if wanted == "off" or not self._needs_colours or self._options.despill_strength == 0:
+            return None
+        # What is behind the subject is what shall be seen.
+        return None if wanted == "auto" and self._options.invert else wanted
+
+    def frame(
+        self,
+        picture: Picture,
+        alpha: Float32,
+        *,
+        trimap: Array | None,
+        foreground: Float32 | None,
+        screen: Screen | None,
+    ) -> Cutout:
+        """A video's frame with its finished alpha, not cropped.
+
+        Args:
+            picture: the frame.
+            alpha: as found, H,W, 0..1.
+            trimap: the one that was used, H,W, or None.
+            foreground: the model's own colours, H,W,3, or None.
+            screen: the one whose light is taken off.
+        """
+        mixing = self._finish.selected(alpha)
+        return Cutout(
+            picture=picture,
+            alpha=self._finish.shaped(mixing),
+            mixing=mixing,
+            trimap=trimap,
+            foreground=self._colours(foreground, picture, alpha, mixing),
+            screen=screen,
         )
 
     def cutout(
@@ -82,19 +126,25 @@ class Finisher:
             shaped = shaped * own
         if self._margin is not None:
             task.crop = self._box(task, shaped, self._margin)
-        if self._options.invert:
-            foreground = None
-        elif foreground is not None and mixing is not found:
-            foreground = _with_photo_where_filled(foreground, picture.color, found, mixing)
         return Cutout(
             picture=picture,
             alpha=shaped,
             mixing=mixing,
             trimap=trimap,
-            foreground=foreground,
+            foreground=self._colours(foreground, picture, found, mixing),
             screen=self._screen(task, picture, mixing),
             box=task.crop,
         )
+
+    def _colours(
+        self, own: Float32 | None, picture: Picture, found: Float32, mixing: Float32
+    ) -> Array | None:
+        """The model's own colours, where they are still those of what is cut out."""
+        if self._options.invert or own is None:
+            return None
+        if mixing is found:
+            return own
+        return _with_photo_where_filled(own, picture.color, found, mixing)
 
     def _box(self, task: Task, alpha: Float32, margin: Amount) -> Box:
         try:
@@ -107,14 +157,12 @@ class Finisher:
             ) from error
 
     def _screen(self, task: Task, picture: Picture, alpha: Float32) -> Screen | None:
-        wanted = self._options.despill
-        if wanted == "off" or not self._needs_colours or self._options.despill_strength == 0:
-            return None
+        wanted = self.screen
         if wanted != "auto":
             return wanted
-        found = None if self._options.invert else find_screen(picture.color, alpha)
+        found = find_screen(picture.color, alpha)
         if found is not None:
-            task.notes.append(f"its background is a {found} screen, whose light is taken off")
+            task.notes.append(screen_note(found))
         return found
 
 

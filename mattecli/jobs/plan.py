@@ -16,7 +16,8 @@ from mattecli.jobs.existing import Look, settle_existing
 from mattecli.jobs.task import Task
 from mattecli.media.earlier import LeftOut, outputs_of_kind
 from mattecli.media.formats import EXTENSIONS, Format, writable_format
-from mattecli.media.names import names_a_file, plan_outputs, refuse_overwriting
+from mattecli.media.names import names_a_file, plan_outputs
+from mattecli.media.overwriting import refuse_overwriting
 from mattecli.media.pairing import pair_companions
 from mattecli.media.paths import is_ordinary_file, is_there
 from mattecli.media.patterns import has_wildcards

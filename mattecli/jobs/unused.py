@@ -35,7 +35,7 @@ def unused_in_matte(options: MatteOptions) -> str:
 
 def unused_in_video(options: VideoOptions) -> str:
     """As ``unused_in_matte``, for ``video``."""
-    kinds = options.pixels.write
+    kinds, finish = options.pixels.write, options.finish
     flags: list[str] = []
     if not options.model.makes_trimap:
         flags += _given(options.shape)
@@ -43,6 +43,10 @@ def unused_in_video(options: VideoOptions) -> str:
         flags += _given(options.pixels, "background_fill", "background_end", "fit")
     if "foreground" not in kinds:
         flags += _given(options.pixels, "premultiply")
+    if set(kinds) == {"alpha"}:
+        flags += _given(finish, "despill", "despill_strength")
+    elif finish.despill == "off":
+        flags += _given(finish, "despill_strength")
     return _remark(flags)
 
 

@@ -14,7 +14,7 @@ from mattecli.jobs.crew import Crew, Workbench, require_crew
 from mattecli.jobs.dry_run import require_models
 from mattecli.jobs.limits import require_place
 from mattecli.jobs.opening import OpenedModels, open_models
-from mattecli.jobs.plan import files_read
+from mattecli.jobs.plan import files_read, goes_to_one_place
 from mattecli.jobs.runner import Work, each, run_recipe, worker_count
 from mattecli.jobs.turns import run_in_turn
 from mattecli.jobs.unused import unused_in_video
@@ -22,7 +22,7 @@ from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_checks import check_options, check_tasks
 from mattecli.jobs.video_journal import open_video_journal
 from mattecli.jobs.video_parts import InParts
-from mattecli.jobs.video_plan import VideoTask, plan_videos
+from mattecli.jobs.video_plan import VideoTask, names_a_video, plan_videos
 from mattecli.jobs.video_run import VideoRun
 from mattecli.jobs.video_sources import Footage
 from mattecli.jobs.video_span import parse_span
@@ -33,7 +33,7 @@ from mattecli.jobs.video_watch import Progress, SilentVideo, VideoObserver
 from mattecli.jobs.work import as_settings
 from mattecli.jobs.workspace import Workspace
 from mattecli.records import ItemRecord, Report
-from mattecli.settings.video import VideoOptions
+from mattecli.settings.video import VideoKind, VideoOptions
 
 __all__ = ["Progress", "SilentVideo", "VideoObserver", "matte_videos"]
 
@@ -61,6 +61,7 @@ def matte_videos(
     """
     observer = observer or SilentVideo()
     require_crew(options.engine, crew)
+    options = replace(options, pixels=replace(options.pixels, write=_kinds(options)))
     check_options(options)
     if remark := unused_in_video(options):
         observer.note(remark)
@@ -76,13 +77,23 @@ def matte_videos(
         return run_in_turn(Work(tasks=tasks, stages=()), options.run, observer, _never)
     settings = {
         "options": asdict(options.pixels),
+        "finish": asdict(options.finish),
         "model_options": as_settings(options.model),
     }
-    read = files_read(options.source, options.model.weights, options.pixels.background_fill)
+    read = files_read(options.source, options.model.weights, options.pixels.fill)
     work = Work(tasks=tasks, stages=(), settings=settings, journal=journal, read=read)
     if crew is not None:
         return _run_elsewhere(work, options, observer, crew)
     return _run_here(work, options, observer, estimator)
+
+
+def _kinds(options: VideoOptions) -> tuple[VideoKind, ...]:
+    """What to write when the user does not say: a composite, too, where a background is named."""
+    if options.pixels.write or options.pixels.background_fill is None:
+        return options.pixels.write or ("foreground",)
+    if goes_to_one_place(options.source, options.target.output, names_a_video):
+        return ("composite",)
+    return ("foreground", "composite")
 
 
 def _plan(options: VideoOptions, observer: VideoObserver) -> list[VideoTask]:
@@ -179,7 +190,8 @@ class _Job:
             targets = open_targets(task, footage, span, self._models.facts, self._options)
             task.notes += targets.notes if task.part is None else []
             if self._options.clip.fps is not None and footage.clip is not None:
-                task.notes.append("--fps is for numbered images: it keeps its own rate")
+                own = "" if footage.info.is_timeless else ": it keeps its own rate"
+                task.notes.append(f"--fps is for numbered images{own}")
             run = VideoRun(task, footage, span, targets, self._options, bounds)
             steps = FrameSteps(
                 self._models.estimator,

@@ -140,7 +140,7 @@ def open_backdrop(options: VideoOptions, info: ClipInfo) -> Backdrop:
         UsageError: it is neither colour nor file.
         VideoReadError: the video cannot be read.
     """
-    text = options.pixels.background_fill
+    text = options.pixels.fill
     path = as_path(text)
     if text != "blur" and is_there(path) and is_moving(path):
         return MovingBackdrop(path, info.aspect, options)

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from mattecli.errors import UsageError
 from mattecli.jobs.fills import parse_fill
+from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.video_bounds import VideoBounds
 from mattecli.jobs.video_codecs import check_kinds
 from mattecli.jobs.video_plan import VideoTask
 from mattecli.jobs.video_span import check_span
+from mattecli.jobs.video_steps import as_matte_options
 from mattecli.media.paths import is_there
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.media.video.sequence import is_pattern
@@ -33,12 +35,13 @@ def check_options(options: VideoOptions) -> None:
     if options.target.crf is not None and not 0 <= options.target.crf <= 63:
         raise UsageError(f"--crf {options.target.crf} makes no sense", remedy="give 0 to 63")
     check_span(clip)
+    Finisher(as_matte_options(options).finish, needs_colours=True)  # which refuses its own
     _check_companions(options)
 
 
 def _check_companions(options: VideoOptions) -> None:
     """Refuse trimaps, plates, masks and backgrounds that are not there."""
-    model, fill = options.model, options.pixels.background_fill
+    model, fill = options.model, options.pixels.fill
     given = {
         "background": model.background,
         "segmentation": model.segmentation,

@@ -46,7 +46,7 @@ def check_kinds(formats: Mapping[str, str], options: VideoOptions) -> None:
         if name in CONTAINERS:
             check_codec(CONTAINERS[name], content, target.codec, target.crf)
         elif name not in MUXERS:
-            _check_image_format(name, content)
+            _check_image_format(name)
 
 
 def codecs_of(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[str, Codec]:
@@ -61,13 +61,8 @@ def codecs_of(task: VideoTask, info: ClipInfo, options: VideoOptions) -> dict[st
     return codecs
 
 
-def _check_image_format(name: str, content: str) -> None:
+def _check_image_format(name: str) -> None:
     row = writable_format(name)
-    if content == "rgba" and not row.alpha:
-        raise UsageError(
-            f"{row.name} images cannot hold alpha",
-            remedy="use png, tiff or exr, or --write alpha,fill",
-        )
     if row.name not in ("png", "tiff", "exr"):
         raise UsageError(
             f"frames are not written as {row.name}", remedy="use png, tiff or exr, or a video"

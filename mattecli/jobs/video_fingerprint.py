@@ -23,7 +23,7 @@ from mattecli.settings.video import VideoOptions
 __all__ = ["companions_of", "fingerprint_of", "identity"]
 
 _SAMPLED = 1 << 16
-_PIXELS_OF = 2  # counts changes of what frames look like between releases
+_PIXELS_OF = 3  # counts changes of what frames look like between releases
 
 
 def fingerprint_of(
@@ -46,6 +46,7 @@ def fingerprint_of(
         "clip": asdict(replace(options.clip, stall_timeout=0.0)),
         "model": {key: str(value) for key, value in asdict(options.model).items()},
         "pixels": asdict(options.pixels),
+        "finish": asdict(options.finish),
         "shape": asdict(options.shape),
     }
     text = json.dumps(told, sort_keys=True, default=str)

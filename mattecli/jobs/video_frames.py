@@ -16,6 +16,7 @@ from mattecli.jobs.video_sources import Footage, Track
 from mattecli.media.video.outputs import Stamp
 from mattecli.media.video.records import Frame
 from mattecli.ops.align import Alignment, align_plate
+from mattecli.ops.despill import Screen
 from mattecli.ops.pixels import Float32, to_levels
 from mattecli.ops.plates import check_plate, fit_plate
 from mattecli.ops.registration import covered_by, warp
@@ -68,6 +69,7 @@ class ResumePoint:
         done: frames that are complete already.
         context: timestamps of the last of those, which have to be seen again.
         shots: timestamps at which the shots of the context's frames begin.
+        screen: the screen behind the last of them whose light is taken off.
         skipped: frames of the source before its first wanted one.
         origin: ticks of the result's zero.
         end: index of the first frame that is not wanted; None: all are.
@@ -77,6 +79,7 @@ class ResumePoint:
     done: int = 0
     context: tuple[int, ...] = ()
     shots: tuple[int, ...] = ()
+    screen: Screen | None = None
     skipped: int = 0
     origin: int = 0
     end: int | None = None
@@ -176,13 +179,17 @@ class FrameSource:
                     self.ended_at = frame.pts
                     return
             item = FrameItem(
-                stamp=Stamp(index, frame.pts, self._shot or 0),
+                stamp=self._stamp(index, frame),
                 is_context=not self._point.wants(index),
                 color=frame.color,
                 fill=fill,
             )
             self._accompany(item, is_new_shot=is_new)
             yield item
+
+    def _stamp(self, index: int, frame: Frame) -> Stamp:
+        known = self._point.screen if index < self._point.done else None
+        return Stamp(index, frame.pts, self._shot or 0, known)
 
     def _check_resumed(self, number: int, frame: Frame) -> None:
         """The frames before the one to go on with must be those that were seen last time."""

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mattecli.errors import UsageError, VideoReadError, VideoWriteError
@@ -14,15 +14,17 @@ from mattecli.jobs.existing import Look, settle_existing
 from mattecli.jobs.plan import shard_part
 from mattecli.jobs.task import Task
 from mattecli.jobs.video_inputs import find_videos
+from mattecli.jobs.video_names import format_named, plan_in_folder
 from mattecli.media.earlier import MATTES, LeftOut
 from mattecli.media.formats import EXTENSIONS
-from mattecli.media.names import plan_outputs, refuse_overwriting
+from mattecli.media.names import require_one
+from mattecli.media.overwriting import refuse_overwriting
 from mattecli.media.paths import is_folder, is_ordinary_file, is_there
 from mattecli.media.sources import Source
 from mattecli.media.stores.place import as_path
 from mattecli.media.video.containers import CONTAINERS
 from mattecli.media.video.numbered import are_there, timecodes_path
-from mattecli.media.video.sequence import is_pattern, list_images, stem_of
+from mattecli.media.video.sequence import is_pattern, list_images
 from mattecli.media.video.whole import is_whole_video
 from mattecli.settings.video import VideoKind, VideoOptions
 
@@ -35,7 +37,6 @@ __all__ = [
     "plan_videos",
 ]
 
-_SEQUENCES = ("png", "tiff", "exr")
 FOLDER = MATTES
 """Where videos go when the user says nothing."""
 
@@ -98,14 +99,15 @@ def plan_videos(options: VideoOptions, note: Callable[[str], None]) -> list[Vide
     out = target.output
     if out is None:
         out = "-" if any(source.is_stdin for source in sources) else FOLDER
-    formats = _formats(out, kinds, target.format)
     root = None if out == "-" or names_a_video(out) else as_path(out)
+    wanted = target.format if root is None else format_named(target.name, target.format)
+    formats = _formats(out, kinds, wanted)
     if root is None:
-        _require_one(sources, kinds, out)
+        require_one(sources, kinds, out, "video")
         place = None if out == "-" else as_path(out)
         plans: list[dict[str, Path | None]] = [dict.fromkeys(kinds, place) for _ in sources]
     else:
-        plans = _in_folder(sources, formats, out, target.name)
+        plans = plan_in_folder(sources, formats, out, target.name)
     _refuse_overwriting(sources, plans, options)
     tasks = [
         VideoTask(source=source, outputs=plan, format="", formats=formats, root=root)
@@ -176,39 +178,6 @@ def _formats(out: str, kinds: Sequence[VideoKind], wanted: str | None) -> dict[s
             )
         return dict.fromkeys(kinds, name)
     return {kind: wanted or ("mp4" if kind == "composite" else "mov") for kind in kinds}
-
-
-def _require_one(sources: Sequence[Source], kinds: Sequence[str], out: str) -> None:
-    if len(sources) > 1 or len(kinds) > 1:
-        place = "standard output" if out == "-" else out
-        raise UsageError(
-            f"{place} takes one video, there are {len(sources)} inputs and {len(kinds)} kinds of"
-            f" output ({', '.join(kinds)})",
-            remedy="give a folder as -o, or write one kind of one input",
-        )
-
-
-def _in_folder(
-    sources: Sequence[Source], formats: dict[str, str], out: str, template: str
-) -> list[dict[str, Path | None]]:
-    plans: list[dict[str, Path | None]] = [{} for _ in sources]
-    for name in dict.fromkeys(formats.values()):
-        kinds = [kind for kind, own in formats.items() if own == name]
-        ext = f"/%06d.{name}" if name in _SEQUENCES else f".{name}"
-        named = [_as_file(source) for source in sources]
-        for plan, part in zip(
-            plans, plan_outputs(named, kinds, f"{out}/", template=template, ext=ext), strict=True
-        ):
-            plan.update(part)
-    return plans
-
-
-def _as_file(source: Source) -> Source:
-    """A sequence is called after its folder, or after its name without the number."""
-    if not is_pattern(source.path):
-        return source
-    stem = stem_of(source.path) or source.path.parent.name or "frames"
-    return replace(source, path=source.path.with_name(stem))
 
 
 def _refuse_overwriting(

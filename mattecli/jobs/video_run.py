@@ -160,7 +160,7 @@ class VideoRun:
     def _record(self, reader: Reader, source: FrameSource, steps: FrameSteps) -> ItemRecord:
         task, damage = self._task, reader.damage
         earlier = task.earlier or Earlier((), {})
-        task.notes += dict.fromkeys((*earlier.notes, *source.notes))
+        task.notes += dict.fromkeys((*earlier.notes, *source.notes, *steps.notes))
         frames = self._targets.point.done + self._written
         if isinstance(reader, SequenceReader) and reader.gaps:
             task.notes.append(reader.gaps)

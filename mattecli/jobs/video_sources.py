@@ -30,7 +30,7 @@ __all__ = ["Footage", "Reader", "Track", "companion_path", "is_moving"]
 Reader: TypeAlias = ClipReader | SequenceReader
 
 _DEFAULT_RATE = Fraction(25)
-_ANIMATED = (".gif", ".webp", ".avif")  # may be pictures or videos
+_ANIMATED = (".gif", ".webp", ".avif", ".png")  # may be pictures or videos
 
 
 def is_moving(path: Path) -> bool:
@@ -38,13 +38,26 @@ def is_moving(path: Path) -> bool:
     suffix = path.suffix.lower()
     if is_folder(path) or (is_pattern(path) and not is_there(path)):
         return True
-    return _is_animated(path) if suffix == ".gif" else suffix in VIDEO_SUFFIXES
+    return _is_animated(path) if suffix in _ANIMATED else suffix in VIDEO_SUFFIXES
 
 
 def _is_animated(path: Path) -> bool:
+    return (_pictures_in(path) or 1) > 1
+
+
+def _is_image(path: Path) -> bool:
+    """Whether it is surely one picture, as most WebP and PNG files are."""
+    suffix = path.suffix.lower()
+    if suffix in (".webp", ".png"):
+        return _pictures_in(path) == 1
+    return suffix in EXTENSIONS and suffix not in _ANIMATED
+
+
+def _pictures_in(path: Path) -> int | None:
+    """How many pictures an image file holds; None where it is damaged, or cannot be read."""
     with suppress(ImageReadError, OSError):
-        return probe(path).frames > 1
-    return False
+        return probe(path).frames
+    return None
 
 
 def parse_rate(text: str | None) -> Fraction:
@@ -105,7 +118,7 @@ class Footage:
             rate = parse_rate(options.clip.fps)
             images = SequenceReader(path, rate, beside=beside, max_pixels=limit)
             return cls(path, None, images.info, options, beside)
-        if path.suffix.lower() in EXTENSIONS and path.suffix.lower() not in _ANIMATED:
+        if _is_image(path):
             raise VideoReadError(
                 "it is an image, not a video",
                 path=path,

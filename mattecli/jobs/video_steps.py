@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -12,12 +12,14 @@ from mattecli.engine.estimator import Estimator, Matte, Photo, require_finite
 from mattecli.engine.pipeline import Outcome, Stage, run_stages
 from mattecli.errors import TrimapError, UsageError
 from mattecli.jobs.fills import ColourFill, Fill
+from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.network_stage import network_stage
 from mattecli.jobs.refining import Refiner
 from mattecli.jobs.results import Cutout, Results
 from mattecli.jobs.runner import each
 from mattecli.jobs.trimap import trimap_options
 from mattecli.jobs.video_frames import FrameItem
+from mattecli.jobs.video_screens import ScreenWatch
 from mattecli.jobs.video_steady import steadied_frames
 from mattecli.ops.alpha import keep_known
 from mattecli.ops.composite import associated
@@ -25,7 +27,7 @@ from mattecli.ops.pixels import Float32
 from mattecli.ops.segmentation import subject_mask
 from mattecli.ops.trimap import FOREGROUND, UNKNOWN, make_trimap
 from mattecli.records import Array, Picture, Size
-from mattecli.settings import MatteOptions
+from mattecli.settings import FinishOptions, MatteOptions
 from mattecli.settings.video import VideoOptions
 
 __all__ = ["FrameSteps", "as_matte_options"]
@@ -45,6 +47,7 @@ def as_matte_options(options: VideoOptions) -> MatteOptions:
         raise UsageError("--refine dim is for photos", remedy="use guided or closed-form")
     refine = "none" if options.model.refine == "auto" else options.model.refine
     base = MatteOptions(
+        finish=FinishOptions(**asdict(options.finish)),
         source=options.source,
         model=replace(options.model, refine=refine),
         shape=options.shape,
@@ -81,10 +84,19 @@ class FrameSteps:
         self._options = options
         self._stills = as_matte_options(options)
         self._shape = trimap_options(options.shape)
+        self._finisher = Finisher(
+            self._stills.finish, needs_colours=set(options.pixels.write) != {"alpha"}
+        )
+        self._screens = ScreenWatch(self._finisher.screen)
         self._smooth = options.clip.smooth
         self._workers = workers
         # Enough that no stage waits for another, and no more: frames are large.
         self._under_way = 2 * workers + 2 * estimator.batch * estimator.lanes + 2
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of the frames so far."""
+        return self._screens.notes
 
     def run(self, frames: Iterable[FrameItem]) -> Generator[FrameItem]:
         """All frames in order, finished, without those that are context only.
@@ -94,7 +106,7 @@ class FrameSteps:
         """
         stages = [Stage(name="finish", work=each(self._finish), workers=self._workers)]
         with closing(self._estimated(frames)) as found:
-            steady = steadied_frames(found, self._smooth)
+            steady = steadied_frames(self._screens.watched(found), self._smooth)
             finished = run_stages(steady, stages, budget=self._under_way)
             with closing(finished):
                 for outcome in finished:
@@ -184,12 +196,12 @@ class FrameSteps:
         if item.trimap is not None:  # a copy: neighbours may be steadied by the matte still
             alpha = keep_known(alpha.copy(), item.trimap)
         picture = Picture(color=item.color, full=size)
-        cutout = Cutout(
-            picture=picture,
-            alpha=alpha,
-            mixing=alpha,
+        cutout = self._finisher.frame(
+            picture,
+            alpha,
             trimap=item.trimap,
             foreground=whole.foreground,
+            screen=item.stamp.screen,
         )
         item.images = self._pictures(cutout, item.fill or _NO_FILL)
         item.matte = item.seen = item.trimap = item.fill = None

@@ -209,6 +209,8 @@ def _frames_until(start: int, info: ClipInfo) -> int:
 def _source_notes(info: ClipInfo, codecs: Mapping[str, Codec]) -> list[str]:
     """Notes on what of the source is treated otherwise than an editor may think."""
     notes = []
+    if info.is_timeless:
+        notes.append(f"it tells no times: {info.rate} images a second are taken")
     if info.has_alpha:
         notes.append("its own alpha is not looked at")
     if info.fields != "progressive":
@@ -281,4 +283,5 @@ def _completed(folders: Mapping[str, WorkFolder]) -> ResumePoint:
         done=folder.frames,
         context=tuple(pts for pts, _ in context),
         shots=tuple(shot for _, shot in context),
+        screen=folder.pieces[-1].screen,
     )

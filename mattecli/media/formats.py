@@ -88,14 +88,14 @@ EXTENSIONS = MappingProxyType({suffix: row for row in _ROWS for suffix in row.su
 
 _VIDEO = """
 .mp4 .m4v .mov .mkv .webm .avi .ts .mts .m2ts .mpg .mpeg .mxf .wmv .flv .ogv .gif .3gp .y4m .nut
-.vob .dv
+.vob .dv .mjpeg .mjpg .apng
 """
 VIDEO_SUFFIXES = frozenset(_VIDEO.split())
 """What counts as a video in a folder."""
 
 _UNKNOWN = """
-.jxl .jp2 .j2k .jpf .jpx .jxr .psd .psb .xcf .kra .svg .pdf .eps .ico .icns .tga .dds .qoi .ppm .pgm
-.pbm .pnm .pam .pfm .hdr .dng .cr2 .cr3 .nef .arw .raf .orf .rw2
+.jxl .jp2 .j2k .jpf .jpx .jxr .psd .psb .xcf .kra .svg .pdf .eps .ico .icns .tga .dds .qoi .pam .pfm
+.hdr .dng .cr2 .cr3 .nef .arw .raf .orf .rw2
 """
 OTHERS = VIDEO_SUFFIXES.union(_UNKNOWN.split()) - EXTENSIONS.keys()
 """Suffixes of pictures and videos that are no format of ours: hardly part of a folder's name."""

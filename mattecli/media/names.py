@@ -8,20 +8,19 @@ import string
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from mattecli.errors import UsageError, shown_path
 from mattecli.media.earlier import stem_with_suffix
 from mattecli.media.formats import EXTENSIONS, OTHERS, writable_format
+from mattecli.media.overwriting import refuse_overwriting
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.sources import Source
-from mattecli.media.stores.path import StorePath
 from mattecli.media.stores.place import as_path
 from mattecli.settings.common import DEFAULT_TEMPLATE
 
-__all__ = ["names_a_file", "plan_outputs", "refuse_overwriting"]
+__all__ = ["names_a_file", "plan_outputs", "require_one"]
 
 _FIELDS = ("dir", "stem", "name", "kind", "ext", "index")
 _STDOUT = "-"
@@ -101,7 +100,7 @@ def _require_writable(path: Path) -> None:
 def _in_one_place(
     sources: Sequence[Source], kinds: Sequence[str], out: str | Path
 ) -> list[dict[str, Path | None]]:
-    _require_one(sources, kinds, out)
+    require_one(sources, kinds, out, "picture")
     target = None if os.fspath(out) == _STDOUT else as_path(out)
     return [dict.fromkeys(kinds, target) for _ in sources]
 
@@ -114,14 +113,32 @@ def _in_folder(
     return [{kind: folder.joinpath(*parts) for kind, parts in plan.items()} for plan in planned]
 
 
-def _require_one(sources: Sequence[Source], kinds: Sequence[str], out: str | Path) -> None:
+def require_one(
+    sources: Sequence[Source], kinds: Sequence[str], out: str | Path, what: str
+) -> None:
+    """Fail if one place is to take several outputs.
+
+    Args:
+        sources: the inputs.
+        kinds: kinds of output of each.
+        out: the place: ``-`` or a file.
+        what: that it takes one of, for the message: picture, video.
+
+    Raises:
+        UsageError: names the place.
+    """
     if len(sources) > 1 or len(kinds) > 1:
         place = "standard output" if os.fspath(out) == _STDOUT else shown_path(out)
+        count = f"there {'are' if len(sources) > 1 else 'is'} {_counted(len(sources), 'input')}"
         raise UsageError(
-            f"{place} takes one picture, there are {len(sources)} inputs and "
-            f"{len(kinds)} kinds of output ({', '.join(kinds)})",
+            f"{place} takes one {what}, {count} and {_counted(len(kinds), 'kind')} of output"
+            f" ({', '.join(kinds)})",
             remedy="give a folder as -o, or write one kind of one input",
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _check_template(template: str) -> None:
@@ -259,35 +276,3 @@ def _digest(text: str) -> str:
 def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
     """The path as file systems see it that ignore case or how accents are composed."""
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
-
-
-def refuse_overwriting(plans: Iterable[Mapping[str, Path | None]], read: Iterable[Path]) -> None:
-    """Fail if an output would take the place of a file that is read, even by another name.
-
-    Raises:
-        UsageError: names both.
-    """
-    inputs = {_identity(path): path for path in read}
-    inputs.pop(None, None)
-    for target in (target for plan in plans for target in plan.values() if target is not None):
-        same = inputs.get(_identity(target))
-        if same is not None:
-            raise UsageError(
-                f"the output would overwrite the input {shown_path(same)}",
-                path=target,
-                remedy="choose another -o or --name",
-            )
-
-
-def _identity(path: Path) -> tuple[int, int] | str | None:
-    """What identifies a file under all its names (links, case, detours); None for no file."""
-    if isinstance(path, StorePath):
-        return str(path)
-    with suppress(OSError, ValueError):
-        status = path.stat()
-        return status.st_dev, status.st_ino
-    with suppress(OSError, ValueError):
-        if ".." in path.parts:  # perhaps through a folder that will be made
-            status = Path(os.path.realpath(path)).stat()
-            return status.st_dev, status.st_ino
-    return None

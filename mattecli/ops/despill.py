@@ -32,17 +32,18 @@ _EXCESS, _SATURATION = 0.15, 0.35  # a screen's channel over the next, absolute 
 _SHARE = 0.8  # of the background that must look like that
 
 
-def find_screen(color: Array, alpha: Array) -> Screen | None:
+def find_screen(color: Array, alpha: Array, *, least: float = 0.0) -> Screen | None:
     """The colour of the screen behind a photo's subject; None if the background is no screen.
 
     Args:
         color: H,W,3 RGB; levels or floats.
         alpha: H,W, levels or floats 0..1.
+        least: share of the photo, 0..1, that must be background to be judged.
     """
     step = max(1, int((alpha.size / _SAMPLES) ** 0.5))
     behind = to_float(np.ascontiguousarray(alpha[::step, ::step])) < _CLEAR
     seen = to_float(np.ascontiguousarray(color[::step, ::step]))[behind]
-    if len(seen) == 0:
+    if len(seen) == 0 or len(seen) < least * behind.size:
         return None
     for screen, channel in _CHANNELS.items():
         own = seen[:, channel]

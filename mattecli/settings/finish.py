@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias
 from mattecli.settings.checked import Checked
 from mattecli.settings.option import option
 
-__all__ = ["Despill", "FinishOptions", "Keep"]
+__all__ = ["Despill", "FinishOptions", "FrameFinishOptions", "Keep"]
 
 Despill: TypeAlias = Literal["auto", "off", "green", "blue"]
 Keep: TypeAlias = Literal["all", "largest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishOptions(Checked):
+class FrameFinishOptions(Checked):
     """Finish."""
 
     min_area: str = option(
@@ -46,15 +46,6 @@ class FinishOptions(Checked):
     feather: float = option(
         0.0, "--feather", help="Soften alpha's edge by a blur of so many pixels' deviation"
     )
-    crop: Literal["off", "subject"] = option(
-        "off", "--crop", help="subject cuts outputs to what shows; the box is in the report"
-    )
-    margin: str = option(
-        "2%",
-        "--margin",
-        help="Room around a cropped subject: pixels, or percent of its longer side",
-        metavar="N|N%",
-    )
     despill: Despill = option(
         "auto",
         "--despill",
@@ -63,4 +54,19 @@ class FinishOptions(Checked):
     )
     despill_strength: float = option(
         1.0, "--despill-strength", help="How much of it is taken off, 0 to 1"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishOptions(FrameFinishOptions):
+    """Finish."""
+
+    crop: Literal["off", "subject"] = option(
+        "off", "--crop", help="subject cuts outputs to what shows; the box is in the report"
+    )
+    margin: str = option(
+        "2%",
+        "--margin",
+        help="Room around a cropped subject: pixels, or percent of its longer side",
+        metavar="N|N%",
     )

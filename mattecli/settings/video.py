@@ -17,6 +17,7 @@ from mattecli.settings.common import (
     retry_option,
 )
 from mattecli.settings.composite import Fit
+from mattecli.settings.finish import FrameFinishOptions
 from mattecli.settings.matte import (
     ForegroundChoice,
     ModelOptions,
@@ -132,19 +133,19 @@ class VideoPixelOptions(Checked):
     """Results."""
 
     write: tuple[VideoKind, ...] = option(
-        ("foreground",),
+        (),
         "--write",
         "-w",
         help="What to write, by commas or repeated: foreground (with alpha), alpha (as grey), fill"
-        " (the foreground's colours alone), composite",
+        " (the foreground's colours alone), composite. Default: foreground",
         metavar="KINDS",
     )
     foreground: ForegroundChoice = foreground_option()
     premultiply: bool = premultiply_option()
-    background_fill: str = option(
-        "white",
+    background_fill: str | None = option(
+        None,
         "--background-fill",
-        help="Background of the composite: a colour, an image, a video, or blur",
+        help="Write a composite before this: a colour (else white), an image, a video, or blur",
         metavar="COLOUR|IMAGE|VIDEO|blur",
     )
     background_end: BackgroundEnd = option(
@@ -154,6 +155,11 @@ class VideoPixelOptions(Checked):
         " result",
     )
     fit: Fit = option("cover", "--fit", help="How a background image or video fills the frame")
+
+    @property
+    def fill(self) -> str:
+        """What stands behind the composite."""
+        return "white" if self.background_fill is None else self.background_fill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +171,7 @@ class VideoOptions(Checked):
     clip: ClipOptions = field(default_factory=ClipOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     pixels: VideoPixelOptions = field(default_factory=VideoPixelOptions)
+    finish: FrameFinishOptions = field(default_factory=FrameFinishOptions)
     shape: TrimapShape = field(default_factory=TrimapShape)
     device: DeviceOptions = field(default_factory=DeviceOptions)
     engine: EngineOptions = field(default_factory=EngineOptions)
@@ -173,5 +180,5 @@ class VideoOptions(Checked):
     @property
     def beside(self) -> tuple[str | None, ...]:
         """What the user named beside the videos: trimap, mask, plate, segmentation, background."""
-        model, fill = self.model, self.pixels.background_fill
+        model, fill = self.model, self.pixels.fill
         return (model.trimap, model.mask, model.background, model.segmentation, fill)

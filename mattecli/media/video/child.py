@@ -15,9 +15,11 @@ import struct
 import sys
 from contextlib import suppress
 from fractions import Fraction
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
+
+from mattecli.media.video.animated_webp import Animation, described, read_animation
 
 __all__ = ["main"]
 
@@ -42,15 +44,33 @@ def main(arguments: list[str]) -> int:
     _limit_memory()
     av.logging.set_level(av.logging.PANIC)
     try:
-        with os.fdopen(int(descriptor), "rb", closefd=False) as file, av.open(file) as container:
-            if task == "probe":
-                print(json.dumps(_described(container)))  # noqa: T201 - the parent reads it
+        with os.fdopen(int(descriptor), "rb", closefd=False) as file:
+            animation = read_animation(file)
+            if animation is not None:
+                _tell_animation(animation, task)
             else:
-                _list_packets(container, int(descriptor))
+                _tell(file, task)
     except (av.error.FFmpegError, ValueError, MemoryError, OSError) as error:
         sys.stderr.write(f"{getattr(error, 'strerror', None) or error}\n")
         return 1
     return 0
+
+
+def _tell(file: BinaryIO, task: str) -> None:
+    """Open a file with libav, and print what is asked for."""
+    with av.open(file) as container:
+        if task == "probe":
+            print(json.dumps(_described(container)))  # noqa: T201 - the parent reads it
+        else:
+            _list_packets(container, file.fileno())
+
+
+def _tell_animation(animation: Animation, task: str) -> None:
+    if task == "probe":
+        print(json.dumps(described(animation)))  # noqa: T201 - the parent reads it
+        return
+    lines = [f"{time} {time}\n" for time in animation.times]
+    sys.stdout.writelines([*lines, f"end {len(lines)}\n"])
 
 
 def _limit_memory() -> None:
@@ -195,9 +215,10 @@ def _described_frame(container: Any, stream: Any) -> dict[str, Any]:
     if frame is None:
         return {}
     found = _described_pixels(frame.format) | {"width": frame.width, "height": frame.height}
-    for side_data in frame.side_data:
-        if side_data.type.name == "DISPLAYMATRIX":
-            found |= _turn(bytes(side_data))
+    with suppress(ValueError):  # PyAV does not know all kinds, such as EXIF
+        for side_data in frame.side_data:
+            if side_data.type.name == "DISPLAYMATRIX":
+                found |= _turn(bytes(side_data))
     if frame.interlaced_frame and stream.codec_context.field_order in (0, 1):
         found["fields"] = "tt"
     own = _tags(stream.codec_context)

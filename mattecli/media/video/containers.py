@@ -199,7 +199,8 @@ def check_codec(
     if not possible:
         raise UsageError(
             f".{container.name} cannot hold alpha",
-            remedy="write .mov (ProRes 4444), .webm (VP9) or .mkv (FFV1), or --write alpha,fill",
+            remedy="write .mov (ProRes 4444), .webm (VP9) or .mkv (FFV1), or -w composite"
+            " --background-fill COLOUR, or -w alpha",
         )
     if wanted != "auto" and wanted not in possible:
         what = "alpha in " if content == "rgba" else ""

@@ -260,6 +260,7 @@ class ClipReader:
         damage.is_cut_off = process.is_cut_off
         if promised is not None and claimed and promised.packets and self._span.end is None:
             damage.is_cut_off |= promised.packets < claimed
+        damage.is_cut_off |= self.info.is_short and self._span.end is None
         damage.is_cut_off |= bool(damage.errors) and self._ends_far_from_its_end
         if self._last is None and self._span.is_all:
             raise VideoReadError(

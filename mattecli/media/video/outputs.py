@@ -10,6 +10,7 @@ from mattecli.errors import MattecliError, shown_path
 from mattecli.media.video.encode import EncoderPlan, FrameEncoder
 from mattecli.media.video.piece import Piece
 from mattecli.media.video.workfolder import WorkFolder
+from mattecli.ops.despill import Screen
 from mattecli.records import Array
 
 __all__ = ["MOST_CONTEXT", "CountedOutput", "Output", "Stamp", "StreamOutput"]
@@ -26,11 +27,13 @@ class Stamp:
         index: its number, from 0.
         pts: its time in ticks of the source.
         shot: time of the first frame of its shot.
+        screen: the screen behind it whose light is taken off.
     """
 
     index: int
     pts: int
     shot: int = 0
+    screen: Screen | None = None
 
 
 class Output(ABC):
@@ -94,6 +97,7 @@ class CountedOutput(Output):
             start=first.pts,
             end=last.pts,
             context=tuple(self._recent),
+            screen=last.screen,
         )
 
     def release(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
+
+from mattecli.ops.despill import Screen
 
 __all__ = ["Piece", "piece_of"]
 
@@ -24,6 +26,7 @@ class Piece:
         start, end: timestamps of the first and the last frame, in ticks of the source.
         context: of its last frames, which the next piece has to see again: the timestamp, and that
             of the first frame of the shot.
+        screen: the screen behind its last frame whose light is taken off.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Piece:
     start: int
     end: int
     context: tuple[tuple[int, int], ...] = ()
+    screen: Screen | None = None
 
 
 def piece_of(entry: Any) -> Piece | None:
@@ -51,13 +55,20 @@ def piece_of(entry: Any) -> Piece | None:
         and isinstance(context, list)
         and len(context) <= _MOST_CONTEXT
         and all(_is_pair(pair) for pair in context)
+        and entry.get("screen") in (None, *get_args(Screen))
     )
     if not sound:
         return None
     first, frames, start, end = (int(entry[key]) for key in _WHOLE)
     pairs = tuple((pts, shot) for pts, shot in context)
     return Piece(
-        name=entry["name"], first=first, frames=frames, start=start, end=end, context=pairs
+        name=entry["name"],
+        first=first,
+        frames=frames,
+        start=start,
+        end=end,
+        context=pairs,
+        screen=entry.get("screen"),
     )
 
 

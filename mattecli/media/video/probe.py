@@ -12,6 +12,7 @@ from typing import Any
 
 from mattecli.errors import VideoReadError
 from mattecli.media.child_process import child_environment, module_command
+from mattecli.media.video.process import FORMATS
 from mattecli.media.video.records import Chapter, ClipInfo, Colour, OtherStream
 from mattecli.records import Size
 
@@ -82,7 +83,26 @@ def probe(descriptor: int, path: Path, *, max_pixels: int) -> ClipInfo:
             path=path,
             remedy="raise --max-pixels if that is right",
         )
-    return _info(found, size)
+    info = _info(found, size)
+    _require_readable(info, path)
+    return info
+
+
+def _require_readable(info: ClipInfo, path: Path) -> None:
+    """Refuse what ffmpeg may not open."""
+    if not set(info.format.split(",")).isdisjoint(FORMATS.split(",")):
+        return
+    if info.is_timeless:
+        raise VideoReadError(
+            f"images of this kind ({info.codec}) run into each other in a stream",
+            path=path,
+            remedy="write them to a folder, or pipe PNG (-c:v png)",
+        )
+    raise VideoReadError(
+        f"videos are not read from {info.format}",
+        path=path,
+        remedy="convert it first, such as by: ffmpeg -i FILE -c copy out.mkv",
+    )
 
 
 def _asked(descriptor: int, path: Path) -> dict[str, Any]:
@@ -136,6 +156,7 @@ def _info(found: dict[str, Any], size: Size) -> ClipInfo:
         chapters=tuple(_chapter(chapter) for chapter in found["chapters"]),
         timecode=video["timecode"],
         tags=_pairs(video["tags"]),
+        is_short=found.get("is_short", False),
     )
 
 

@@ -20,10 +20,14 @@ __all__ = ["FORMATS", "Ffmpeg", "associates_alpha", "data_pipe", "ffmpeg_path"]
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,mxf,nut,flv,ogg,asf,gif,"
-    "apng,webp,webp_anim,yuv4mpegpipe,h264,hevc,vvc,av1,obu,ivf,dv,rm,wtv,y4m,image2pipe,aac,mp3,"
-    "wav,ffmetadata"
+    "apng,webp,webp_anim,yuv4mpegpipe,h264,hevc,vvc,av1,obu,ivf,dv,rm,wtv,y4m,aac,mp3,wav,"
+    "ffmetadata,mjpeg,jpeg_pipe,png_pipe,bmp_pipe,ppm_pipe,pgm_pipe,dpx_pipe,qoi_pipe,webp_pipe,"
+    "j2k_pipe,jpegls_pipe"
 )
-"""Containers that ffmpeg may open: none that names further files (playlists, scripts)."""
+"""Containers that ffmpeg may open: none that names further files (playlists, scripts).
+
+Of streams of images (``_pipe``) those that ffmpeg can tell one image from the next in.
+"""
 
 _KEPT_LINES = 12
 _PIPE_BYTES = 1 << 20

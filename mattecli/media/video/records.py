@@ -108,6 +108,7 @@ class ClipInfo:
         chapters: in their order.
         timecode: of the first frame, or "".
         tags: what the video stream is called: language and title, where it says them.
+        is_short: the file ends before its header says.
     """
 
     format: str
@@ -133,6 +134,7 @@ class ClipInfo:
     chapters: tuple[Chapter, ...] = ()
     timecode: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    is_short: bool = False
 
     @property
     def size(self) -> Size:
@@ -144,6 +146,11 @@ class ClipInfo:
     def has_index(self) -> bool:
         """Whether a jump to a time lands on a key frame; elsewhere it lands anywhere."""
         return self.format.partition(",")[0] in _INDEXED
+
+    @property
+    def is_timeless(self) -> bool:
+        """Whether it is a stream of images, whose rate is a guess."""
+        return self.format == "mjpeg" or self.format.endswith("_pipe")
 
     @property
     def expected(self) -> int | None:

@@ -23,6 +23,7 @@ __all__ = [
     "SequenceReader",
     "alongside",
     "gaps_in",
+    "holds_number",
     "is_pattern",
     "list_images",
     "numbered",
@@ -31,6 +32,11 @@ __all__ = [
 
 _LAST_NUMBER = re.compile(r"(.*?)(\d+)", re.DOTALL)
 _NUMBER = re.compile(r"%(?:0(\d+))?d")
+
+
+def holds_number(name: str) -> bool:
+    """Whether a name holds ``%d`` or ``%0Nd``."""
+    return _NUMBER.search(name) is not None
 
 
 def is_pattern(path: Path | str) -> bool:

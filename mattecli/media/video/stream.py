@@ -65,7 +65,7 @@ class StreamClip:
                     raise
             else:
                 # The header's claims are those of a part: how long it is nobody knows.
-                return info if self._ended else replace(info, frames=None, seconds=None)
+                return info if self._ended else _of_a_part(info)
         raise AssertionError("the whole was read and not recognised")
 
     def _read_up_to(self, size: int | None) -> None:
@@ -137,6 +137,10 @@ class StreamClip:
         """Close what was kept."""
         self._head.close()
         self._aside.close()
+
+
+def _of_a_part(info: ClipInfo) -> ClipInfo:
+    return replace(info, frames=None, seconds=None, is_short=False)
 
 
 def _renumbered(streams: Sequence[OtherStream]) -> tuple[OtherStream, ...]:
