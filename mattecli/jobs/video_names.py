@@ -80,6 +80,8 @@ def _numbering(template: str, format: str) -> tuple[str, str]:
             f"--name {template!r} has a number in a folder's name",
             remedy="put it behind the last /, as in {stem}/{kind}/%06d{ext}",
         )
+    if _EXT in template.removesuffix(_EXT):
+        raise _unnumbered(template)
     suffix, ext = _suffix_of(template), f".{format}"
     if holds_number(last):
         return (template if suffix or _EXT in last else template + _EXT), ext
@@ -99,16 +101,19 @@ def _check_numbered(patterns: Sequence[Path], template: str) -> None:
     """Each names many images, and has a list of times of its own."""
     for path in patterns:
         if not is_pattern(path):
-            raise UsageError(
-                f"--name {template!r} does not give each image a number and its suffix",
-                path=path,
-                remedy="try {dir}/{stem}-{kind}/%06d{ext}",
-            )
+            raise _unnumbered(template)
     if len({timecodes_path(path) for path in patterns}) < len(patterns):
         raise UsageError(
             f"--name {template!r} gives one list of times to several outputs",
             remedy="use {stem} and {kind} before the number",
         )
+
+
+def _unnumbered(template: str) -> UsageError:
+    return UsageError(
+        f"--name {template!r} does not give each image a number and its suffix",
+        remedy="try {dir}/{stem}-{kind}/%06d{ext}",
+    )
 
 
 def _as_file(source: Source) -> Source:

@@ -17,7 +17,7 @@ from mattecli.settings.common import (
 )
 from mattecli.settings.composite import BlendOptions, CompositeOptions
 from mattecli.settings.evaluate import EvaluateOptions, PairOptions, ScoreOptions
-from mattecli.settings.finish import FinishOptions
+from mattecli.settings.finish import FinishOptions, FrameFinishOptions
 from mattecli.settings.matte import MatteOptions, ModelOptions, PixelOptions, WatchOptions
 from mattecli.settings.train import AdaptOptions, LearnOptions, TrainOptions
 from mattecli.settings.trimap import TrimapCommandOptions, TrimapShape, TrimapTask
@@ -39,6 +39,7 @@ __all__ = [
     "EngineOptions",
     "EvaluateOptions",
     "FinishOptions",
+    "FrameFinishOptions",
     "InputOptions",
     "LearnOptions",
     "MatteOptions",
