@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mattecli.errors import ImageReadError
+from mattecli.media.encode import encode_image
 from mattecli.media.images import read_picture
 from tests.conftest import photo
 from tests.media_samples import (
@@ -58,6 +59,7 @@ FILES = {
     "bmp": pil(RGB, "BMP"),
     "gif": pil(RGB, "GIF"),
     "ppm": pil(RGB, "PPM"),
+    "exr": encode_image(FLOAT, "exr"),
 }
 FILES |= {"avif": pil(RGB, "AVIF")} if HAS_AVIF else {}
 FILES |= {"heic": heic(RGBA)} if HAS_HEIC else {}

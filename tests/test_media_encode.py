@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from mattecli.errors import ImageReadError, ImageWriteError, UsageError
-from mattecli.media import opencv
 from mattecli.media.encode import encode_image
 from mattecli.media.formats import EXTENSIONS, FORMATS, writable_format
 from mattecli.media.images import probe, read_levels, read_picture
@@ -201,24 +201,44 @@ def test_every_suffix_and_name_finds_its_format() -> None:
     assert set(FORMATS) == {row.name for row in EXTENSIONS.values()}
 
 
-@pytest.mark.skipif(opencv.has_openexr(), reason="this OpenCV has OpenEXR")
-def test_without_openexr_the_error_says_what_to_do() -> None:
-    with pytest.raises(UsageError, match="write a float TIFF"):
-        encode_image(FLOAT, "exr")
+@pytest.mark.parametrize("name", [name for name in SHAPES if "float" in name])
+def test_openexr_comes_back(name: str) -> None:
+    image = SHAPES[name]
+    data = encode_image(image, "exr")
+    assert probe(data).format == "exr"
+    if image.ndim == 2:
+        np.testing.assert_array_equal(read_levels(data), image)
+        return
+    picture = read_picture(data)
+    assert picture.color.dtype == np.float32
+    if image.shape[2] == 3:
+        np.testing.assert_array_equal(picture.color, image)
+        return
+    np.testing.assert_array_equal(picture.alpha, image[..., 3])
+    seen = image[..., 3] > 0
+    np.testing.assert_allclose(picture.color[seen], image[..., :3][seen], rtol=1e-5)
 
 
-@pytest.mark.skipif(not opencv.has_openexr(), reason="this OpenCV has no OpenEXR")
-def test_openexr_comes_back() -> None:
-    picture = read_picture(encode_image(FLOAT_ALPHA, "exr"))
-    np.testing.assert_array_equal(picture.alpha, FLOAT_ALPHA[..., 3])
-    seen = FLOAT_ALPHA[..., 3] > 0
-    np.testing.assert_allclose(picture.color[seen], FLOAT[seen], rtol=1e-5)
+def test_openexr_is_seen_through_its_display_window() -> None:
+    """Pixels are stored for a part of the picture, the rest is empty."""
+    data = bytearray(encode_image(FLOAT, "exr"))
+    at = data.index(b"displayWindow\0box2i\0") + len(b"displayWindow\0box2i\0") + 4
+    data[at : at + 16] = struct.pack("<4i", 0, 0, 59, 39)
+    assert probe(bytes(data)).size == (60, 40)
+    picture = read_picture(bytes(data))
+    np.testing.assert_array_equal(picture.color[:36, :52], FLOAT)
+    assert not picture.color[36:].any()
+    assert not picture.color[:, 52:].any()
 
 
-def test_exr_files_without_openexr(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opencv, "has_openexr", lambda: False)
-    with pytest.raises(
-        ImageReadError, match=r"an OpenEXR image cannot be read; convert it to float"
-    ):
-        read_picture(exr(20, 10))
+def test_damaged_openexr_is_refused() -> None:
+    data = encode_image(FLOAT, "exr")
+    for length in (8, 100, len(data) // 2, len(data) - 1):
+        with pytest.raises(ImageReadError):
+            read_picture(data[:length])
     assert probe(exr(20, 10)).size == (20, 10)
+    parts = data[:5] + bytes([data[5] | 0x10]) + data[6:]
+    with pytest.raises(ImageReadError, match="several parts"):
+        read_picture(parts)
+    with pytest.raises(ImageReadError):
+        read_picture(exr(20, 10))

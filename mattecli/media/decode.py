@@ -22,8 +22,9 @@ import cv2
 import numpy as np
 
 from mattecli.media import opencv, pillow_codecs
-from mattecli.media.containers import jpeg, png, pnm, tiff
+from mattecli.media.containers import exr, jpeg, png, pnm, tiff
 from mattecli.media.containers.header import Header, damaged, unsupported
+from mattecli.media.exr_codec import decode_exr
 from mattecli.media.planes import Planes, inverted, straight
 from mattecli.ops.pixels import levels_max
 from mattecli.records import Array, Size
@@ -39,10 +40,6 @@ _JPEG_SCALES = {
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_NO_OPENEXR = (
-    "convert it to float TIFF, or use an OpenCV with OpenEXR (opencv-python 4 with "
-    "OPENCV_IO_ENABLE_OPENEXR=1 in the environment)"
-)
 
 
 def jpeg_reduction(header: Header, short_side: int | None) -> int:
@@ -145,6 +142,9 @@ def _decode_tiff(data: bytes, header: Header) -> Planes:
 
 
 def _decode_exr(data: bytes) -> Planes:
-    if not opencv.has_openexr():
-        raise unsupported("an OpenEXR image", remedy=_NO_OPENEXR)
-    return straight(_planes(opencv.decode(data)))  # its colours are associated by specification
+    exr.require_complete(data)
+    image = decode_exr(data)
+    if image.ndim == 2 or image.shape[2] == 3:
+        return Planes(image)
+    colours, alpha = np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3])
+    return straight(Planes(colours, alpha))  # colours are associated by specification

@@ -15,6 +15,7 @@ from mattecli.media import opencv
 from mattecli.media.containers import png, tiff
 from mattecli.media.containers.png_writer import png_file
 from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, rewritten
+from mattecli.media.exr_codec import encode_exr
 from mattecli.media.formats import FORMATS, Format, check_quality, writable_format
 from mattecli.ops.composite import associated
 from mattecli.ops.lazy import LazyImage
@@ -71,7 +72,7 @@ def encode_image(
         case "tiff":
             return _encode_tiff(image, icc, resolution, is_associated=is_associated)
         case "exr":
-            return _encode_exr(image if is_associated else _associated(image))
+            return encode_exr(image if is_associated else _associated(image))
         case "bmp":
             return opencv.encode(".bmp", _bgr(image))
         case "webp":
@@ -141,12 +142,6 @@ def _encode_tiff(
         return rewritten(data, directory, tags)
     except OverflowError:
         raise ImageWriteError("tiff holds at most 4 GiB", remedy="choose png") from None
-
-
-def _encode_exr(image: Array) -> bytes:
-    if not opencv.has_openexr():
-        raise UsageError("this OpenCV cannot write OpenEXR", remedy="write a 16-bit TIFF instead")
-    return opencv.encode(".exr", _bgr(image))
 
 
 def _associated(image: Array) -> Array:

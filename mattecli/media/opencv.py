@@ -11,20 +11,12 @@ from mattecli.errors import ImageWriteError, ResourceError
 from mattecli.media.containers.header import damaged
 from mattecli.records import Array
 
-__all__ = ["decode", "encode", "has_openexr"]
+__all__ = ["decode", "encode"]
 
 # OpenCV reports failing files on standard error by itself; here each becomes an exception.
 # The function has moved within OpenCV 4; 0 is "silent" in both places.
 _set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel
 _set_log_level(0)
-
-
-def has_openexr() -> bool:
-    """Whether this OpenCV was built with OpenEXR and the environment allows its use."""
-    try:
-        return cv2.haveImageWriter(".exr")
-    except cv2.error:  # built in, but not enabled (OPENCV_IO_ENABLE_OPENEXR)
-        return False
 
 
 def decode(data: bytes, flags: int = cv2.IMREAD_UNCHANGED) -> Array:

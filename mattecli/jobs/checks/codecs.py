@@ -10,7 +10,6 @@ import cv2
 from PIL import features
 
 from mattecli.jobs.checks.finding import Finding
-from mattecli.media.opencv import has_openexr
 
 __all__ = ["codec_findings"]
 
@@ -28,7 +27,6 @@ _TIMEOUT = 20.0  # seconds; ffmpeg lists its encoders in a fraction of one
 def codec_findings() -> Iterator[Finding]:
     """Picture formats, and ffmpeg with the encoders that video outputs need."""
     yield _pictures()
-    yield _openexr()
     yield _avif()
     yield _heic()
     yield from _video()
@@ -44,17 +42,6 @@ def _pictures() -> Finding:
         detail=f"{', '.join(here)}; this OpenCV lacks {', '.join(missing)}",
         verdict="note",
         remedy="install opencv-python from PyPI, which has them",
-    )
-
-
-def _openexr() -> Finding:
-    if has_openexr():
-        return Finding(subject="OpenEXR", detail="read and written")
-    return Finding(
-        subject="OpenEXR",
-        detail="this OpenCV is built without it, or it is not enabled",
-        verdict="note",
-        remedy="set OPENCV_IO_ENABLE_OPENEXR=1, or use 16-bit TIFF",
     )
 
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import struct
 
-from mattecli.media.containers.header import Header, damaged, truncated
+from mattecli.media.containers.header import Header, damaged, truncated, unsupported
 from mattecli.records import Size
 
-__all__ = ["read_header"]
+__all__ = ["read_header", "require_complete"]
 
 _ATTRIBUTES_AT = 8  # after the magic number and the version
 _MAX_NAME_BYTES = 256
+_TILED, _DEEP, _PARTS = 0x200, 0x800, 0x1000  # of the version field
+_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256, 256, 32)  # of a chunk, by compression
+_MOST_CHUNKS = 1 << 24
 
 
 def read_header(data: bytes) -> Header:
-    """The header of the file's first part.
+    """The header of the file's first part; its size is that of the picture as it is to be seen.
 
     Raises:
         ImageReadError: the file is cut off or damaged.
     """
-    attributes = _attributes(data)
+    attributes, _ = _attributes(data)
     try:
-        left, top, right, bottom = struct.unpack_from("<4i", attributes[b"dataWindow"])
+        window = attributes.get(b"displayWindow") or attributes[b"dataWindow"]
+        left, top, right, bottom = struct.unpack_from("<4i", window)
         channels = _channel_names(attributes[b"channels"])
     except (KeyError, struct.error):
         raise damaged("its OpenEXR header lacks the size or the channels") from None
@@ -35,8 +39,40 @@ def read_header(data: bytes) -> Header:
     )
 
 
-def _attributes(data: bytes) -> dict[bytes, bytes]:
-    """Values by name: each attribute is a name, a type (both zero-ended), a length, a value."""
+def require_complete(data: bytes) -> None:
+    """Refuse a file some of whose pixels are missing; its decoder would leave them black.
+
+    Raises:
+        ImageReadError: they are, or it is of a kind that is not read.
+    """
+    version = int.from_bytes(data[4:8], "little")
+    if version & (_DEEP | _PARTS):
+        raise unsupported("an OpenEXR image of several parts or deep pixels")
+    attributes, end = _attributes(data)
+    try:
+        left, top, right, bottom = struct.unpack_from("<4i", attributes[b"dataWindow"])
+        width, height = right - left + 1, bottom - top + 1
+        if version & _TILED:
+            across, down = struct.unpack_from("<2I", attributes[b"tiles"])
+            count, head = -(-width // across) * -(-height // down), 16
+        else:
+            count, head = -(-height // _LINES[attributes[b"compression"][0]]), 4
+    except (KeyError, struct.error, IndexError, ZeroDivisionError):
+        raise damaged("its OpenEXR header makes no sense") from None
+    if not 0 < count <= _MOST_CHUNKS or end + 8 * count > len(data):
+        raise truncated()
+    for at in struct.unpack_from(f"<{count}Q", data, end):
+        if at + head + 4 > len(data):
+            raise truncated()
+        if at + head + 4 + int.from_bytes(data[at + head : at + head + 4], "little") > len(data):
+            raise truncated()
+
+
+def _attributes(data: bytes) -> tuple[dict[bytes, bytes], int]:
+    """Values by name, and where they end.
+
+    Each attribute is a name, a type (both zero-ended), a length, a value.
+    """
     found: dict[bytes, bytes] = {}
     at = _ATTRIBUTES_AT
     while data[at : at + 1] != b"\0":
@@ -48,7 +84,7 @@ def _attributes(data: bytes) -> dict[bytes, bytes]:
         length = int.from_bytes(data[type_end + 1 : start], "little")
         found[data[at:name_end]] = data[start : start + length]
         at = start + length
-    return found
+    return found, at + 1
 
 
 def _channel_names(value: bytes) -> set[bytes]:
