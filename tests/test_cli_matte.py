@@ -102,6 +102,13 @@ def test_kinds_add_up_wherever_they_are_named(
     assert len(outputs_in(tmp_path / "environment")) == 2
 
 
+def test_the_last_value_overrules_those_of_a_script(cli: Cli, photos: Path) -> None:
+    script = ("matte", photos / "img0.png", "--device", "abacus", "--size", "3", "-w", "alpha")
+    assert cli(*script).code == 2
+    done = cli(*script, "--device", "cpu", "--size", "64", "-o", "a.png")
+    assert done.code == 0, done.err
+
+
 def test_results_do_not_depend_on_batch_size_or_company(
     cli: Cli, photos: Path, modnet_weights: Path, tmp_path: Path
 ) -> None:
@@ -200,7 +207,6 @@ def test_every_solver_finds_a_known_alpha(cli: Cli, tmp_path: Path, solver: str)
         (("--workers", "-2"), "workers"),
         (("--write", ","), "nothing is named"),
         (("-w", "alpha", "-w", "nonsense"), "nonsense"),
-        (("--device", "cpu", "--device", "cpu"), "--device is given more than once"),
         (("-om", "-o", "x.png"), "--output or -o is given more than once"),
         (("-om", "-o", "x.png"), "-om means -o m"),
     ],

@@ -1,4 +1,4 @@
-"""The parser of all commands: an option that takes one value is given once."""
+"""The parser of all commands: results have one place."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ if TYPE_CHECKING:
 
 __all__ = ["StrictCommand"]
 
+_ONCE = frozenset({"output"})
+"""Options whose second value is a slip, such as ``-om a.jpg -o b.png``. Of others the last counts,
+so that scripts and aliases can be overruled.
+"""
+
 _GLUED = re.compile(r"(-[A-Za-z])(.+)", re.DOTALL)
 
 
 class StrictCommand(TyperCommand):
-    """A command that refuses a second value, where its parser would forget the first."""
+    """A command that refuses a second place, where its parser would forget the first."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own context is of another type
         """As the parser does.
 
         Raises:
-            UsageError: an option that takes one value has several.
+            UsageError: an option that is given once is given again.
         """
         _, _, found = self.make_parser(ctx).parse_args(args=list(args))
-        seen = set()
+        seen: set[str] = set()
         for parameter in found:
             flags = parameter.opts
-            takes_one = not (parameter.multiple or getattr(parameter, "is_flag", True))
-            if takes_one and parameter.name in seen:
+            if parameter.name in _ONCE & seen:
                 raise UsageError(
                     f"{' or '.join(flags)} is given more than once",
                     remedy=f"give it once{_told_words(args, flags)}",
                 )
-            seen.add(parameter.name)
+            seen.add(parameter.name or "")
         return super().parse_args(ctx, args)
 
 
