@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import PICTURES, Cli, photo, save
@@ -21,10 +22,10 @@ ALPHA = "{}-alpha.png"
 
 
 @contextmanager
-def watching(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+def watching(folder: Path, *more: str, size: bool = True) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "mattecli", "matte", "in", "-o", "out", "-w", "alpha"]
     process = subprocess.Popen(
-        [*command, "--size", "64", "--watch", "1", *more],
+        [*command, *(("--size", "64") if size else ()), "--watch", "1", *more],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -97,3 +98,29 @@ def test_what_cannot_be_watched_is_refused(
     done = cli("matte", *arguments)
     assert done.code == 2
     assert words in done.err
+
+
+def test_what_belongs_to_a_photo_may_come_later_and_change(tmp_path: Path) -> None:
+    """And an input folder may be empty: nothing has failed then."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "trimaps").mkdir()
+    trimap = np.full((64, 64), 128, np.uint8)
+    trimap[:20], trimap[40:] = 0, 255
+    made = tmp_path / "out" / ALPHA.format("a")
+    with watching(
+        tmp_path, "--trimap", "trimaps", "--model", "closed-form", "--json", size=False
+    ) as process:
+        time.sleep(2.5)
+        save(tmp_path / "in" / "a.png", photo(64, 64))
+        save(tmp_path / "trimaps" / "a.png", trimap)
+        wait_for(made.exists)
+        before = made.stat().st_mtime_ns
+        save(tmp_path / "trimaps" / "a.png", np.roll(trimap, 10, axis=0))
+        wait_for(lambda: made.stat().st_mtime_ns != before)
+        (tmp_path / "in" / "a.png").unlink()
+        time.sleep(2.5)
+        process.send_signal(signal.SIGTERM)
+        told, words = process.communicate(timeout=60)
+    assert process.returncode == 130, words
+    summary = json.loads(told.splitlines()[-1])
+    assert (summary["done"], summary["failed"]) == (2, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from mattecli.media.formats import EXTENSIONS, FORMATS, writable_format
 from mattecli.media.images import probe, read_levels, read_picture
 from tests.conftest import photo
 from tests.media_samples import ALPHA, FLOAT, GREY, RGB, RGBA, SIXTEEN, SRGB, Pixels, exr
+from tests.video_clips import ffmpeg
 
 SIXTEEN_ALPHA = np.dstack([SIXTEEN, ALPHA.astype(np.uint16) * 257])
 FLOAT_ALPHA = np.dstack([FLOAT, (ALPHA / 255).astype(np.float32)])
@@ -217,6 +219,33 @@ def test_openexr_comes_back(name: str) -> None:
     np.testing.assert_array_equal(picture.alpha, image[..., 3])
     seen = image[..., 3] > 0
     np.testing.assert_allclose(picture.color[seen], image[..., :3][seen], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if "float" in name])
+@pytest.mark.parametrize("compression", ["none", "rle", "zip1", "zip16"])
+def test_openexr_of_half_floats_is_read(name: str, compression: str, tmp_path: Path) -> None:
+    """As most programs write it, and as numbered images of videos are."""
+    image = SHAPES[name].astype(np.float16).astype(np.float32)
+    layers = image.reshape(*image.shape[:2], -1)
+    pixels, order = {
+        1: ("grayf32le", (0,)),
+        3: ("gbrpf32le", (1, 2, 0)),
+        4: ("gbrapf32le", (1, 2, 0, 3)),
+    }[layers.shape[2]]
+    ffmpeg(
+        "-f", "rawvideo", "-pix_fmt", pixels, "-s", "52x36", "-i", "pipe:0",
+        "-format", "half", "-compression", compression, tmp_path / "half.exr",
+        stdin=b"".join(layers[..., channel].tobytes() for channel in order),
+    )  # fmt: skip
+    data = (tmp_path / "half.exr").read_bytes()
+    if image.ndim == 2:
+        np.testing.assert_array_equal(read_levels(data), image)
+        return
+    picture = read_picture(data)
+    if image.shape[2] == 3:
+        np.testing.assert_array_equal(picture.color, image)
+    else:
+        np.testing.assert_array_equal(picture.alpha, image[..., 3])
 
 
 def test_openexr_is_seen_through_its_display_window() -> None:

@@ -159,6 +159,37 @@ def test_a_camera_s_adobe_rgb_is_told_by_exif_alone(format: str) -> None:
     assert icc == matrix_profile("Adobe RGB (1998) compatible", ADOBE_RGB, ADOBE_RGB_GAMMA)
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [png_chunk(b"sRGB", b"\0")],
+        [png_chunk(b"cICP", bytes((1, 13, 0, 1)))],
+        [png_chunk(b"gAMA", struct.pack(">I", 45_455))],
+    ],
+)
+def test_exif_does_not_outweigh_what_a_png_says_of_its_colours(chunks: list[bytes]) -> None:
+    assert read_picture(with_chunks(pil(RGB, "PNG", exif=adobe_rgb_exif()), *chunks)).icc is None
+
+
+def test_exif_that_says_srgb_counts_more_than_what_was_left_of_adobe_rgb() -> None:
+    block = Image.Exif()
+    block[EXIF_DIRECTORY] = {0xA001: 1, INTEROPERABILITY: {1: "R03"}}
+    assert read_picture(pil(RGB, "JPEG", exif=block.tobytes())).icc is None
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_an_offset_that_leads_nowhere_is_harmless(format: str, cli: Cli, tmp_path: Path) -> None:
+    """A signed tag may point before the block."""
+    for offset in (-1, -2, 2**31 - 1):
+        entry = struct.pack("<HHIi", EXIF_DIRECTORY, 9, 1, offset)
+        block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4)
+        data = pil(GREY, format, exif=block)
+        assert read_picture(data).icc is None
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.png").write_bytes(data if name == "b" else pil(GREY, "PNG"))
+    assert cli("trimap", ".", "-o", "out").code == 0
+
+
 @pytest.mark.parametrize("at", range(8, 120, 3))
 def test_damaged_exif_is_harmless(at: int) -> None:
     block = bytearray(adobe_rgb_exif())

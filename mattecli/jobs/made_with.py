@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mattecli.jobs.choice import guide_spec, needs_guide
 from mattecli.jobs.plan import asked_format
 from mattecli.jobs.refining import refinement, refining_spec
 from mattecli.media.paths import is_ordinary_file
-from mattecli.media.stores.place import as_path
+from mattecli.media.stores.place import as_path, is_stored
 from mattecli.models.spec import ModelSpec
 from mattecli.settings import MatteOptions, ModelOptions
 
@@ -90,4 +91,9 @@ def fill_digest(fill: str) -> str:
     """The digest of a composite's background, where it is a picture; else ""."""
     from mattecli.models.store import file_digest
 
-    return file_digest(as_path(fill)) if is_ordinary_file(as_path(fill)) else ""
+    path = as_path(fill)
+    if is_stored(path):
+        with suppress(OSError):
+            status = path.stat()
+            return f"{status.st_size}:{status.st_mtime_ns}"
+    return file_digest(path) if is_ordinary_file(path) else ""

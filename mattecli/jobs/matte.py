@@ -14,6 +14,7 @@ from mattecli.jobs.ahead import DecodedAhead, photo_reader
 from mattecli.jobs.choice import choose_spec, needs_guide
 from mattecli.jobs.crew import PIXELS_UNDER_WAY, Crew, Workbench, require_crew
 from mattecli.jobs.dry_run import require_models
+from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.journal import Journal
 from mattecli.jobs.made_with import made_with
 from mattecli.jobs.matte_steps import MatteSteps, MatteTask, needs_colours
@@ -71,6 +72,7 @@ def matte_images(
     if remark := unused_in_matte(options):
         observer.note(remark)
     check_watched(options)
+    Finisher(options.finish, needs_colours=True)  # which refuses its own
     if options.watch.watch is not None:
         options = replace(options, target=replace(options.target, existing="skip"))
     tasks = _plan(options, rule, observer)

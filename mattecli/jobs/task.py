@@ -138,7 +138,7 @@ class Task:
             return 0
         try:
             return probe(self.source.path).size.pixels
-        except (MattecliError, OSError):
+        except Exception:  # noqa: BLE001 - whatever it is, it is told when the photo is read
             return 0
 
     def record(self, status: Status) -> ItemRecord:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from mattecli.settings import MatteOptions
+from mattecli.settings import FrameFinishOptions, MatteOptions
 from mattecli.settings.video import VideoOptions
 
 __all__ = ["unused_in_matte", "unused_in_video"]
@@ -20,14 +20,14 @@ def unused_in_matte(options: MatteOptions) -> str:
     """
     kinds, finish = options.pixels.write, options.finish
     flags: list[str] = []
-    if "trimap" not in kinds and not options.model.makes_trimap:
+    if not options.model.makes_trimap and ("trimap" not in kinds or options.model.has_trimap):
         flags += _given(options.shape)
     if "composite" not in kinds:
         flags += _given(options.pixels, "background_fill")
     if "foreground" not in kinds:
         flags += _given(options.pixels, "premultiply", "rgb")
-    if finish.despill == "off":
-        flags += _given(finish, "despill_strength")
+    if not any(path.suffix == ".html" for path in options.run.report):  # which shows colours
+        flags += _without_colours(kinds, finish)
     if finish.crop == "off":
         flags += _given(finish, "margin")
     return _remark(flags)
@@ -43,11 +43,16 @@ def unused_in_video(options: VideoOptions) -> str:
         flags += _given(options.pixels, "background_fill", "background_end", "fit")
     if "foreground" not in kinds:
         flags += _given(options.pixels, "premultiply")
-    if set(kinds) == {"alpha"}:
-        flags += _given(finish, "despill", "despill_strength")
-    elif finish.despill == "off":
-        flags += _given(finish, "despill_strength")
+    flags += _without_colours(kinds, finish)
     return _remark(flags)
+
+
+def _without_colours(kinds: Sequence[str], finish: FrameFinishOptions) -> Iterator[str]:
+    """What has no effect on colours."""
+    if {"alpha", "trimap", "mask"}.issuperset(kinds):
+        yield from _given(finish, "despill", "despill_strength")
+    elif finish.despill == "off":
+        yield from _given(finish, "despill_strength")
 
 
 def _given(record: Any, *names: str) -> Iterator[str]:

@@ -30,7 +30,8 @@ T = TypeVar("T", bound=Task)
 _PIECE = 0.5  # seconds; a signal that comes just before a wait is handled when the wait ends
 _SETTLED = 2.0
 _LEAST, _MOST = 0.1, 86_400.0
-_Stamp = tuple[int, int]
+_ABSENT = (0, 0)
+_Stamp = tuple[tuple[int, int], ...]
 
 
 def check_watched(options: MatteOptions) -> None:
@@ -151,23 +152,32 @@ class _Arrivals(Generic[T]):
         found: dict[Path, _Stamp] = {}
         ready = []
         for task in tasks:
-            stamp = _stamp(task.source.path)
-            if stamp is None:
-                continue
-            found[task.source.path] = stamp
-            is_whole = self._seen.get(task.source.path) == stamp or stamp[1] < self._old
-            is_new = self._begun.get(task.source.path) != stamp
-            if task.settled is None and is_whole and is_new:
+            path = task.source.path
+            stamp = _stamp(task)
+            if stamp[0] == _ABSENT or task.source.error is not None:
+                continue  # it has gone again, or is a folder without photos
+            found[path] = stamp
+            is_whole = self._seen.get(path) == stamp or max(time for _, time in stamp) < self._old
+            begun = self._begun.get(path)
+            is_wanted = task.settled is None if begun is None else begun != stamp
+            if is_wanted and is_whole:
+                task.settled = None  # it is there, made of what has changed since
                 ready.append(task)
-                self._begun[task.source.path] = stamp
+                self._begun[path] = stamp
         self._seen = found
+        self._begun = {path: stamp for path, stamp in self._begun.items() if path in found}
         return ready
 
 
-def _stamp(path: Path) -> _Stamp | None:
-    """Size and time of change; None where it has gone again."""
+def _stamp(task: Task) -> _Stamp:
+    """Size and time of change of the photo and of what belongs to it."""
+    beside = (path for path in task.companions.values() if isinstance(path, Path))
+    return tuple(map(_file_stamp, (task.source.path, *beside)))
+
+
+def _file_stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except (OSError, ValueError):
-        return None
+        return _ABSENT
     return status.st_size, status.st_mtime_ns

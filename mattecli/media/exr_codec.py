@@ -18,8 +18,10 @@ __all__ = ["decode_exr", "encode_exr"]
 # Channels of an array by plane: FFmpeg orders planes green, blue, red, alpha.
 _PLANES = {1: (0,), 3: (1, 2, 0), 4: (1, 2, 0, 3)}
 _FORMATS = {1: "grayf32le", 3: "gbrpf32le", 4: "gbrapf32le"}
-_CHANNELS = {name: count for count, name in _FORMATS.items()}
+_READ = {name: (count, "<f4") for count, name in _FORMATS.items()}
+_READ |= {name.replace("32", "16"): (count, "<f2") for name, (count, _) in _READ.items()}
 _FLOAT_BYTES = 4
+_MOST_BYTES = 2**31 - 2**20  # of a frame in FFmpeg
 
 
 def decode_exr(data: bytes) -> Array:
@@ -38,12 +40,12 @@ def decode_exr(data: bytes) -> Array:
     if not frames:
         raise damaged("it holds no picture")
     (frame, *_) = frames
-    channels = _CHANNELS.get(frame.format.name)
-    if channels is None:
+    if frame.format.name not in _READ:
         raise unsupported(f"an OpenEXR image of {frame.format.name} values")
+    channels, kind = _READ[frame.format.name]
     image = np.empty((frame.height, frame.width, channels), np.float32)
     for plane, channel in zip(frame.planes, _PLANES[channels], strict=True):
-        stored = np.frombuffer(bytes(plane), np.float32).reshape(frame.height, -1)
+        stored = np.frombuffer(bytes(plane), kind).reshape(frame.height, -1)
         image[..., channel] = stored[:, : frame.width]
     return image[..., 0] if channels == 1 else image
 
@@ -61,6 +63,10 @@ def encode_exr(image: Array) -> bytes:
 
     height, width = image.shape[:2]
     channels = 1 if image.ndim == 2 else image.shape[2]
+    if height * width * channels * _FLOAT_BYTES > _MOST_BYTES:
+        raise ImageWriteError(
+            f"exr holds no image of {width}x{height} pixels here", remedy="choose png or tiff"
+        )
     context = av.CodecContext.create("exr", "w")
     context.width, context.height, context.pix_fmt = width, height, _FORMATS[channels]
     context.time_base = Fraction(1)

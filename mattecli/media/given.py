@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mattecli.errors import ImageReadError, UsageError
+from mattecli.media.containers.exif import read_exif
 from mattecli.media.images import Content
 from mattecli.media.pillow_codecs import planes_of
 from mattecli.media.planes import Planes
@@ -55,7 +56,7 @@ def as_pillow(levels: Array, like: Image.Image, *, has_colour: bool) -> Image.Im
         has_colour: it shows the image's colours.
     """
     made = Image.fromarray(to_levels(levels))
-    icc = like.info.get("icc_profile")
+    icc = like.info.get("icc_profile") or read_exif(like.info.get("exif") or b"").icc
     if has_colour and isinstance(icc, bytes) and icc[16:20] == b"RGB ":
         made.info["icc_profile"] = icc
     return made

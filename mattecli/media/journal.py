@@ -15,6 +15,7 @@ import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -288,7 +289,11 @@ class _FileWriter(JournalWriter):
 
     def add(self, entry: Entry) -> None:
         """Write one entry."""
-        os.write(self._file, _as_line(entry))
+        line = _as_line(entry)
+        if os.write(self._file, line) < len(line):  # what comes next must not be glued to it
+            with suppress(OSError):
+                os.write(self._file, b"\n")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         """No more entries."""

@@ -14,6 +14,7 @@ __all__ = ["Exif", "read_exif", "resolution_of"]
 _CM_IN_INCH = 2.54
 _INCH, _CM = 2, 3
 _ADOBE_RGB = b"R03"
+_SRGB = 1  # of ColorSpace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def _colour_space(data: bytes, directory: Directory) -> bytes:
     """The interoperability index, two directories down: R98 for sRGB, R03 for Adobe RGB."""
     for link in (Tag.EXIF_DIRECTORY, Tag.INTEROPERABILITY_DIRECTORY):
         at = directory.number(link)
-        if not at:
+        if not at or directory.number(Tag.COLOUR_SPACE) == _SRGB:
             return b""
         try:
             directory = read_directory(data, at)

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mattecli.media.containers.exif import read_exif
+from mattecli.media.containers.exif import Exif, read_exif
 from mattecli.media.containers.header import Header, Mode, damaged, truncated
 from mattecli.media.containers.profiles import SRGB, Primaries, matrix_profile
 from mattecli.records import Resolution, Size
@@ -81,7 +81,7 @@ def read_header(data: bytes) -> Header:
         mode=mode,
         bit_depth=8 if mode == "palette" else depth,
         orientation=told.orientation,
-        icc=_profile(bytes(found.get(b"iCCP", b""))) or _told_profile(found) or told.icc,
+        icc=_profile(bytes(found.get(b"iCCP", b""))) or _told_profile(found, told),
         stored_resolution=_resolution(found.get(b"pHYs", memoryview(b""))) or told.resolution,
         frames=max(1, struct.unpack_from(">I", animation)[0]) if len(animation) >= 4 else 1,
     )
@@ -100,13 +100,17 @@ def _profile(chunk: bytes) -> bytes | None:
     return profile if inflate.eof else None
 
 
-def _told_profile(found: Mapping[bytes, memoryview]) -> bytes | None:
-    """A profile of what the gAMA and cHRM chunks say (sections 11.3.2.1 and 11.3.2.2).
+def _told_profile(found: Mapping[bytes, memoryview], exif: Exif) -> bytes | None:
+    """A profile of what the gAMA and cHRM chunks say (sections 11.3.2.1 and 11.3.2.2), else EXIF.
 
     None where they say what sRGB is too, or where a chunk that counts more is there (section 4.3).
     """
-    gamma = found.get(b"gAMA", memoryview(b""))
-    if len(gamma) != 4 or b"sRGB" in found or b"cICP" in found:
+    if b"sRGB" in found or b"cICP" in found:
+        return None
+    if b"gAMA" not in found:
+        return exif.icc
+    gamma = found[b"gAMA"]
+    if len(gamma) != 4:
         return None
     power = 100_000 / max(1, int.from_bytes(gamma, "big"))
     primaries = _primaries(found.get(b"cHRM", memoryview(b"")))

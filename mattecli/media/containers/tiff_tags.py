@@ -54,6 +54,7 @@ class Tag(IntEnum):
     SAMPLE_FORMAT = 339
     EXIF_DIRECTORY = 34665
     ICC_PROFILE = 34675
+    COLOUR_SPACE = 40961
     INTEROPERABILITY_DIRECTORY = 40965
     DNG_VERSION = 50706
 
@@ -69,6 +70,7 @@ _PIXEL_TAGS = frozenset(_CODEC_TAGS) | frozenset(Tag) - {
     Tag.RESOLUTION_UNIT,
     Tag.EXIF_DIRECTORY,
     Tag.ICC_PROFILE,
+    Tag.COLOUR_SPACE,
     Tag.INTEROPERABILITY_DIRECTORY,
     Tag.DNG_VERSION,
 }
@@ -176,7 +178,7 @@ class _Layout:
 
     def number(self, code: struct.Struct, data: bytes, at: int) -> int:
         """The integer at an offset of the file."""
-        if at + code.size > len(data):
+        if not 0 <= at <= len(data) - code.size:  # a signed tag may hold anything
             raise truncated()
         number: int = code.unpack_from(data, at)[0]
         return number
