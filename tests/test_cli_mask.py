@@ -172,3 +172,19 @@ def test_a_closed_or_full_standard_output_is_named(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert words in done.stderr
         assert "unexpected" not in done.stderr
+
+
+def test_what_finishing_leaves_nothing_of_is_told_or_fails(cli: Cli, portrait: Path) -> None:
+    usual = ("matte", portrait, "--mask", "masks", "--min-area", "100%", "-w", "alpha", "--json")
+    notes = json.loads(cli(*usual).out.splitlines()[0])["notes"]
+    assert "nothing is left of it" in notes
+    failed = cli(*usual, "--fail-empty")
+    assert failed.code == 1
+    assert "a.png: nothing is left of it; look at --min-area" in failed.err
+
+
+def test_a_mask_of_zeros_and_ones_is_named(cli: Cli, portrait: Path) -> None:
+    save(Path("ones.png"), disc(30, *SIZE) // 255)
+    done = cli("matte", portrait, "--mask", "ones.png")
+    assert done.code == 1
+    assert "ones.png: the mask reaches from 0 to 1 of 255; multiply it by 255" in done.err

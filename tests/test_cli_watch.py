@@ -89,6 +89,8 @@ def test_what_was_done_before_is_left_and_fail_fast_ends_it(tmp_path: Path) -> N
         ((".", "--watch", "2", "--dry-run"), "--dry-run is not for --watch"),
         ((".", "--watch", "2", "-o", "-"), "--output - is not for --watch"),
         ((".", "--watch", "2", "--existing", "error"), "--existing error is not for --watch"),
+        ((".", "--watch", "2", "--name", "{index}-{kind}"), "{index} in --name is not for"),
+        ((".", "gone", "--watch", "2"), "gone: there is no such folder"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(

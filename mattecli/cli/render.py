@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Console", "catch_signals", "finish"]
 
+_ONE_SIGNAL = 0.5  # seconds
+
 
 class Console:
     """Shows a run to the person at the terminal, or to a log."""
@@ -143,11 +145,20 @@ def _print_json(record: dict[str, object]) -> None:
 
 
 def catch_signals() -> None:
-    """SIGTERM ends a run as SIGINT does; a second signal ends it at once."""
+    """SIGTERM ends a run as SIGINT does; a second signal, a moment later, ends it at once.
+
+    Some programs send two for one (GNU timeout: to the process, and to its group).
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(130))
+        begun = time.monotonic()
+
+        def again(_number: int, _frame: FrameType | None) -> None:
+            if time.monotonic() - begun > _ONE_SIGNAL:
+                os._exit(130)
+
+        signal.signal(signal.SIGINT, again)
+        signal.signal(signal.SIGTERM, again)
         interrupt()
 
     forget_interrupts()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from mattecli.engine.estimator import Photo
 from mattecli.errors import InputError, PlateError, TrimapError
 from mattecli.jobs.task import Task
@@ -86,6 +88,12 @@ class Companions:
         found = self._rough(task, "mask", full)
         if found.is_colour:
             task.notes.append("its mask is in colour: the brightness counts")
+        if found.values.dtype == np.uint8 and found.values.max() == 1:
+            raise InputError(
+                "the mask reaches from 0 to 1 of 255",
+                path=task.companion("mask"),
+                remedy="multiply it by 255",
+            )
         trimap = make_trimap(found.values, self._shape)
         for problem in check_trimap(trimap).problems:
             raise TrimapError(

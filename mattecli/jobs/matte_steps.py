@@ -10,6 +10,7 @@ import numpy as np
 
 from mattecli.engine.estimator import Matte, Photo, Prepared, require_finite
 from mattecli.engine.pipeline import Stage
+from mattecli.errors import InputError
 from mattecli.jobs.ahead import Read
 from mattecli.jobs.companions import Companions
 from mattecli.jobs.fills import parse_fill
@@ -17,7 +18,7 @@ from mattecli.jobs.finishing import Finisher
 from mattecli.jobs.network_stage import network_stage
 from mattecli.jobs.opening import OpenedModels
 from mattecli.jobs.outputs import write_outputs
-from mattecli.jobs.remarks import nothing_found, remarks_on
+from mattecli.jobs.remarks import nothing_found, nothing_left, remarks_on
 from mattecli.jobs.results import Results, decontaminator
 from mattecli.jobs.runner import each
 from mattecli.jobs.task import Task
@@ -218,11 +219,13 @@ class MatteSteps:
         if trimap is not None:
             alpha = keep_known(alpha, trimap)
         else:
-            self._judge(task, alpha)
+            self._judge(task, nothing_found(alpha))
         own = None if picture.alpha is None else _own_alpha(picture.alpha, picture.full)
         cutout = self._finisher.cutout(
             task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
         )
+        if alpha.any():
+            self._judge(task, nothing_left(cutout.alpha))
         return Results(
             cutout,
             self._options,
@@ -246,13 +249,12 @@ class MatteSteps:
         if task.wants_thumbs and self._needs_colours and "composite" not in task.outputs:
             task.show("composite", results.image("composite"))
 
-    def _judge(self, task: MatteTask, alpha: Float32) -> None:
-        """Tell, or refuse, a photo in which the model found nothing.
+    def _judge(self, task: MatteTask, empty: InputError | None) -> None:
+        """Tell, or refuse, a photo of which there is nothing to show.
 
         Raises:
             InputError: that is to be a failure, or outputs were to be cropped to what is found.
         """
-        empty = nothing_found(alpha)
         if empty is None:
             return
         if self._options.pixels.fail_empty or self._options.finish.crop != "off":

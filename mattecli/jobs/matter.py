@@ -188,7 +188,7 @@ class Matter:
         self, kind: Shown, image: Given, beside: Mapping[str, Given | None]
     ) -> Array | Image.Image:
         given = {role: there for role, there in beside.items() if there is not None}
-        said: dict[str, Any] = {role: _said(it) for role, it in given.items()}
+        said: dict[str, Any] = {role: _said(role, it) for role, it in given.items()}
         model = replace(self._options.model, **said)
         content = {role: content_of(it) for role, it in given.items() if said[role] == GIVEN}
         task = _task(content_of(image), content, model)
@@ -206,9 +206,9 @@ class Matter:
         return to_float(found) if floats and self._options.pixels.bit_depth == "auto" else found
 
 
-def _said(given: Given) -> str:
+def _said(role: str, given: Given) -> str:
     """What the options say of something that comes with a picture."""
-    return "auto" if isinstance(given, str) and given == "auto" else GIVEN
+    return "auto" if role == "trimap" and isinstance(given, str) and given == "auto" else GIVEN
 
 
 def _task(image: Content, beside: Mapping[str, Content], model: ModelOptions) -> MatteTask:

@@ -10,7 +10,7 @@ from mattecli.errors import InputError
 from mattecli.ops.pixels import Float32
 from mattecli.records import Picture
 
-__all__ = ["nothing_found", "remarks_on"]
+__all__ = ["nothing_found", "nothing_left", "remarks_on"]
 
 _FOUND = 0.5  # an alpha that nowhere is as large shows no subject
 _ROUNDING = 1e-3
@@ -42,3 +42,14 @@ def nothing_found(alpha: Float32) -> InputError | None:
         f"nothing was found in it: alpha is {most:.0%} at most",
         remedy="look at the photo; --trimap or --mask says where a subject is",
     )
+
+
+def nothing_left(alpha: Float32) -> InputError | None:
+    """What there is to say where finishing left nothing of a subject; None where it did.
+
+    Args:
+        alpha: as it is written, H,W, 0..1.
+    """
+    if alpha.any():
+        return None
+    return InputError("nothing is left of it", remedy="look at --min-area, --choke and --threshold")

@@ -18,7 +18,8 @@ from mattecli.jobs.crew import WorkRecipe
 from mattecli.jobs.limits import time_limit
 from mattecli.jobs.runner import begin_run, settle_here, share_cores, worker_count
 from mattecli.jobs.task import Task
-from mattecli.media.paths import is_folder
+from mattecli.media.paths import is_folder, is_there
+from mattecli.media.patterns import has_wildcards
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.records import Report
 from mattecli.settings import MatteOptions, RunOptions
@@ -52,6 +53,7 @@ def check_watched(options: MatteOptions) -> None:
         ("--retry-failed", options.target.retry_failed),
         ("--output -", options.target.output == "-"),
         ("--files-from", options.source.files_from is not None),
+        ("{index} in --name", "{index" in options.target.name),  # which newcomers would change
     )
     for name, given in refused:
         if given:
@@ -59,6 +61,9 @@ def check_watched(options: MatteOptions) -> None:
     places = [as_path(text) for text in options.source.inputs]
     if not any(is_folder(place) and not is_stored(place) for place in places):
         raise UsageError("--watch needs a folder to look into", remedy="name one as input")
+    for text, place in zip(options.source.inputs, places, strict=True):
+        if not (is_stored(place) or is_there(place) or has_wildcards(text)):
+            raise UsageError("there is no such folder", path=place, remedy="check the name")
 
 
 def run_watching(

@@ -78,6 +78,8 @@ def _with_known_type(array: Array) -> Array:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype in (np.uint8, np.uint16):
         return array
+    if array.dtype == np.dtype(np.uint16).newbyteorder():
+        return array.astype(np.uint16)
     if array.dtype.kind != "f":
         raise ImageReadError(f"an array of {array.dtype} is no picture", remedy=_TYPES)
     if not (array.min() >= 0 and array.max() <= 1):  # NaN is neither

@@ -27,6 +27,7 @@ _STDOUT = "-"
 _MAX_NAME_BYTES = 255
 _CUT_BYTES = 6
 _MAX_ATTEMPTS = 6
+_LONGEST_SPEC = 4
 
 
 def plan_outputs(
@@ -147,6 +148,8 @@ def _check_template(template: str) -> None:
         for _, field, spec, conversion in pieces:
             if field is not None and (field not in _FIELDS or conversion or "{" in (spec or "")):
                 raise ValueError(f"{{{field}}} is no field")
+            if len(spec or "") > _LONGEST_SPEC:  # of a width that takes for ever
+                raise ValueError(f"{spec} is too much")
         sample = template.format_map({**dict.fromkeys(_FIELDS, "x"), "index": 1})
     except (ValueError, IndexError, KeyError) as error:
         known = " ".join(f"{{{field}}}" for field in _FIELDS)

@@ -14,6 +14,7 @@ _MAX_NAME_BYTES = 256
 _TILED, _DEEP, _PARTS = 0x200, 0x800, 0x1000  # of the version field
 _LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256, 256, 32)  # of a chunk, by compression
 _MOST_CHUNKS = 1 << 24
+_KNOWN = frozenset((b"R", b"G", b"B", b"Y", b"A"))
 
 
 def read_header(data: bytes) -> Header:
@@ -29,6 +30,8 @@ def read_header(data: bytes) -> Header:
         channels = _channel_names(attributes[b"channels"])
     except (KeyError, struct.error):
         raise damaged("its OpenEXR header lacks the size or the channels") from None
+    if not channels & _KNOWN:
+        raise unsupported("an OpenEXR image without channels called R, G, B, Y or A")
     is_colour = bool(channels & {b"R", b"G", b"B"})
     return Header(
         format="exr",
