@@ -25,7 +25,7 @@ ALPHA = "{}-alpha.png"
 def watching(folder: Path, *more: str, size: bool = True) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "mattecli", "matte", "in", "-o", "out", "-w", "alpha"]
     process = subprocess.Popen(
-        [*command, *(("--size", "64") if size else ()), "--watch", "1", *more],
+        [*command, *(("--size", "64") if size else ()), "--watch", "0.6", *more],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -47,13 +47,13 @@ def test_photos_are_done_as_they_come(tmp_path: Path) -> None:
             for start in range(0, len(whole), len(whole) // 8):
                 stream.write(whole[start : start + len(whole) // 8])
                 stream.flush()
-                time.sleep(0.2)
+                time.sleep(0.1)
         wait_for((out / ALPHA.format("slow")).exists)
         before = (out / ALPHA.format("a")).stat().st_mtime_ns
         shutil.copy(PICTURES / "photos" / "chelsea.jpg", tmp_path / "in" / "a.jpg")  # retaken
         wait_for(lambda: (out / ALPHA.format("a")).stat().st_mtime_ns != before)
         (out / ALPHA.format("slow")).unlink()  # fetched: not to be made once more
-        time.sleep(2.5)
+        time.sleep(1.6)
         process.send_signal(signal.SIGINT)
         told, words = process.communicate(timeout=60)
     assert process.returncode == 130, words
@@ -112,7 +112,7 @@ def test_what_belongs_to_a_photo_may_come_later_and_change(tmp_path: Path) -> No
     with watching(
         tmp_path, "--trimap", "trimaps", "--model", "closed-form", "--json", size=False
     ) as process:
-        time.sleep(2.5)
+        time.sleep(1.6)
         save(tmp_path / "in" / "a.png", photo(64, 64))
         save(tmp_path / "trimaps" / "a.png", trimap)
         wait_for(made.exists)
@@ -120,7 +120,7 @@ def test_what_belongs_to_a_photo_may_come_later_and_change(tmp_path: Path) -> No
         save(tmp_path / "trimaps" / "a.png", np.roll(trimap, 10, axis=0))
         wait_for(lambda: made.stat().st_mtime_ns != before)
         (tmp_path / "in" / "a.png").unlink()
-        time.sleep(2.5)
+        time.sleep(1.6)
         process.send_signal(signal.SIGTERM)
         told, words = process.communicate(timeout=60)
     assert process.returncode == 130, words

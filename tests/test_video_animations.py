@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from tests.conftest import Cli, photo, save
+from tests.conftest import ROOT, Cli, photo, save
 from tests.test_video_pipes import program
 from tests.video_clips import make_clip, read, run_video, take_all
 
@@ -77,6 +78,7 @@ def test_a_webp_by_pipe(tmp_path: Path, whole: tuple[str, ...]) -> None:
         done = subprocess.run(
             program("-", "-o", "o.mkv", "-w", "fill", "--foreground", "none"),
             stdin=stream, cwd=tmp_path, capture_output=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     assert len(read(tmp_path / "o.mkv").frames) == len(TIMES)

@@ -112,7 +112,7 @@ def undisturbed(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> 
     return files(out)
 
 
-@pytest.mark.parametrize("smooth", ["off", "ofd", "flow"])
+@pytest.mark.parametrize("smooth", ["ofd", "flow"])  # off: with trimaps, below
 def test_parts_are_joined_to_the_bytes_of_one_run(
     smooth: str, clips: list[Path], tmp_path: Path
 ) -> None:
