@@ -33,15 +33,13 @@ class StrictCommand(TyperCommand):
             UsageError: an option that is given once is given again.
         """
         _, _, found = self.make_parser(ctx).parse_args(args=list(args))
-        seen: set[str] = set()
         for parameter in found:
-            flags = parameter.opts
-            if parameter.name in _ONCE & seen:
+            if parameter.name in _ONCE and found.count(parameter) > 1:
+                flags = parameter.opts
                 raise UsageError(
                     f"{' or '.join(flags)} is given more than once",
                     remedy=f"give it once{_told_words(args, flags)}",
                 )
-            seen.add(parameter.name or "")
         return super().parse_args(ctx, args)
 
 

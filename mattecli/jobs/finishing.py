@@ -10,9 +10,9 @@ from mattecli.errors import InputError, UsageError
 from mattecli.jobs.results import Cutout
 from mattecli.jobs.task import Task
 from mattecli.ops.amounts import Amount
+from mattecli.ops.blocks import strips
 from mattecli.ops.despill import Screen, find_screen
 from mattecli.ops.finishing import AlphaFinish, box_with_margin
-from mattecli.ops.parts import strips
 from mattecli.ops.pixels import Float32, as_type
 from mattecli.ops.segmentation import Box
 from mattecli.records import Array, Picture

@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeVar
 from mattecli import __version__
 from mattecli.errors import UsageError, shown_path
 from mattecli.jobs.past import Past, Verdict, key_of
+from mattecli.jobs.stamps import stamps_of
 from mattecli.jobs.task import Task
 from mattecli.media.journal import (
     FILE_NAME,
@@ -210,16 +211,7 @@ def _digest(made_with: Mapping[str, object]) -> str:
 
 def _stamp(task: Task) -> str:
     """Size and time of change of the input and of what belongs to it."""
-    companions = (found for found in task.companions.values() if isinstance(found, Path))
-    return " ".join(_file_stamp(path) for path in (task.source.path, *companions))
-
-
-def _file_stamp(path: Path) -> str:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return "-"
-    return f"{status.st_size}:{status.st_mtime_ns}"
+    return " ".join("-" if stamp is None else str(stamp) for stamp in stamps_of(task))
 
 
 def _is_skipped(task: Task) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mattecli.errors import MattecliError, ModelUnavailableError
 from mattecli.jobs.choice import guide_spec, needs_guide
 from mattecli.jobs.plan import asked_format
 from mattecli.jobs.refining import refinement, refining_spec
+from mattecli.jobs.stamps import stamp_of
 from mattecli.media.paths import is_ordinary_file
 from mattecli.media.stores.place import as_path, is_stored
 from mattecli.models.spec import ModelSpec
@@ -93,7 +93,6 @@ def fill_digest(fill: str) -> str:
 
     path = as_path(fill)
     if is_stored(path):
-        with suppress(OSError):
-            status = path.stat()
-            return f"{status.st_size}:{status.st_mtime_ns}"
+        stamp = stamp_of(path)
+        return "" if stamp is None else str(stamp)
     return file_digest(path) if is_ordinary_file(path) else ""

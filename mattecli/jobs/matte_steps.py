@@ -224,7 +224,7 @@ class MatteSteps:
         cutout = self._finisher.cutout(
             task, picture, alpha, own=own, trimap=trimap, foreground=whole.foreground
         )
-        if alpha.any():
+        if cutout.alpha is not alpha and alpha.any():
             self._judge(task, nothing_left(cutout.alpha))
         return Results(
             cutout,

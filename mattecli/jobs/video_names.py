@@ -84,10 +84,10 @@ def _numbering(template: str, format: str) -> tuple[str, str]:
         raise _unnumbered(template)
     suffix, ext = _suffix_of(template), f".{format}"
     if holds_number(last):
-        return (template if suffix or _EXT in last else template + _EXT), ext
+        return template, ext
     if suffix:
         return f"{template[: -len(suffix)]}-{_NUMBER}{template[-len(suffix) :]}", ext
-    return (template if _EXT in template else template + _EXT), f"/{_NUMBER}{ext}"
+    return template.removesuffix(_EXT) + _EXT, f"/{_NUMBER}{ext}"
 
 
 def _suffix_of(template: str) -> str:

@@ -17,6 +17,7 @@ from mattecli.jobs.account import Observer, Work, accounted
 from mattecli.jobs.crew import WorkRecipe
 from mattecli.jobs.limits import time_limit
 from mattecli.jobs.runner import begin_run, settle_here, share_cores, worker_count
+from mattecli.jobs.stamps import Stamp, stamps_of
 from mattecli.jobs.task import Task
 from mattecli.media.paths import is_folder, is_there
 from mattecli.media.patterns import has_wildcards
@@ -31,8 +32,7 @@ T = TypeVar("T", bound=Task)
 _PIECE = 0.5  # seconds; a signal that comes just before a wait is handled when the wait ends
 _SETTLED = 2.0
 _LEAST, _MOST = 0.1, 86_400.0
-_ABSENT = (0, 0)
-_Stamp = tuple[tuple[int, int], ...]
+_Stamps = tuple[Stamp | None, ...]
 
 
 def check_watched(options: MatteOptions) -> None:
@@ -82,7 +82,7 @@ def run_watching(
     Args:
         recipe: sets up the stages, once.
         work: the first plan.
-        plan: makes the next one; settles what is there already.
+        plan: makes the next ones; settles what is there already.
         run: how.
         observer: is told of each photo as it ends.
         seconds: between two looks.
@@ -96,7 +96,7 @@ def run_watching(
             observer.note(work.remark)
         settings = {**work.settings, **bench.facts}
         begun = replace(work, tasks=(), settings=settings)
-        arrivals = _Arrivals(plan, observer, seconds)
+        arrivals = _Arrivals(work.tasks, plan, observer, seconds)
         with accounted(begun, run, observer) as account, Hold() as hold:
             while not hold.requested:
                 tasks = arrivals.ready()
@@ -131,38 +131,48 @@ class _Arrivals(Generic[T]):
     """Photos that are whole and were not done yet.
 
     Args:
-        plan: tasks for all that is there now.
+        first: the tasks for the first look.
+        plan: tasks for all that is there at a later one.
         observer: is told once of a plan that cannot be made.
         seconds: a photo that has not changed for as long counts as whole at the first look.
     """
 
-    def __init__(self, plan: Callable[[], Sequence[T]], observer: Observer, seconds: float) -> None:
+    def __init__(
+        self,
+        first: Sequence[T],
+        plan: Callable[[], Sequence[T]],
+        observer: Observer,
+        seconds: float,
+    ) -> None:
+        self._first: Sequence[T] | None = first
         self._plan = plan
         self._observer = observer
         self._old = time.time_ns() - int(max(seconds, _SETTLED) * 1e9)
-        self._seen: dict[Path, _Stamp] = {}
-        self._begun: dict[Path, _Stamp] = {}
+        self._seen: dict[Path, _Stamps] = {}
+        self._begun: dict[Path, _Stamps] = {}
         self._trouble = ""
 
     def ready(self) -> list[T]:
         """Those that are to be done now."""
         try:
-            tasks = self._plan()
+            tasks = self._plan() if self._first is None else self._first
+            self._first = None
             self._trouble = ""
         except MattecliError as error:
             if str(error) != self._trouble:
                 self._observer.note(f"{error}; looking on")
             self._trouble = str(error)
             return []
-        found: dict[Path, _Stamp] = {}
+        found: dict[Path, _Stamps] = {}
         ready = []
         for task in tasks:
             path = task.source.path
-            stamp = _stamp(task)
-            if stamp[0] == _ABSENT or task.source.error is not None:
+            stamp = stamps_of(task)
+            if stamp[0] is None or task.source.error is not None:
                 continue  # it has gone again, or is a folder without photos
             found[path] = stamp
-            is_whole = self._seen.get(path) == stamp or max(time for _, time in stamp) < self._old
+            newest = max(one.changed for one in stamp if one is not None)
+            is_whole = self._seen.get(path) == stamp or newest < self._old
             begun = self._begun.get(path)
             is_wanted = task.settled is None if begun is None else begun != stamp
             if is_wanted and is_whole:
@@ -172,17 +182,3 @@ class _Arrivals(Generic[T]):
         self._seen = found
         self._begun = {path: stamp for path, stamp in self._begun.items() if path in found}
         return ready
-
-
-def _stamp(task: Task) -> _Stamp:
-    """Size and time of change of the photo and of what belongs to it."""
-    beside = (path for path in task.companions.values() if isinstance(path, Path))
-    return tuple(map(_file_stamp, (task.source.path, *beside)))
-
-
-def _file_stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return _ABSENT
-    return status.st_size, status.st_mtime_ns

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mattecli.errors import ImageWriteError, UsageError
 from mattecli.media import opencv
-from mattecli.media.containers import png, tiff
+from mattecli.media.containers import tiff
 from mattecli.media.containers.png_writer import png_file
 from mattecli.media.containers.tiff_tags import Tag, TagValues, read_directory, rewritten
 from mattecli.media.exr_codec import encode_exr
@@ -66,7 +66,7 @@ def encode_image(
     if image.ndim == 2 or not row.icc:
         icc = None
     if row.name == "png":
-        return png.with_metadata(png_file(image), icc=icc, resolution=resolution)
+        return png_file(image, icc=icc, resolution=resolution)
     image = np.asarray(image)
     match row.name:
         case "tiff":

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from mattecli.records import Size
 
-__all__ = ["Block", "Slices", "blocks"]
+__all__ = ["STRIP", "Block", "Slices", "blocks", "strips"]
+
+STRIP = 512
+"""Rows of a strip whose caller does not care."""
 
 Slices = tuple[slice, slice]
 """Rows and columns of a picture."""
@@ -49,6 +52,12 @@ def blocks(size: Size, side: int, halo: int) -> Iterator[Block]:
         for left in range(0, size.width, side):
             columns = slice(left, min(left + side, size.width))
             yield Block.around((rows, columns), halo, size)
+
+
+def strips(height: int, rows: int = STRIP) -> Iterator[slice]:
+    """The rows of a picture, so many at a time."""
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
 
 
 def _grown(span: slice, halo: int, length: int) -> slice:

@@ -11,6 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from mattecli.ops.blocks import strips
 from mattecli.ops.pixels import Float32, as_type, levels_max, to_float
 from mattecli.records import Array, Size
 
@@ -249,9 +250,7 @@ def checkerboard(size: Size) -> Array:
 
 
 def _strips(image: Array) -> Iterator[slice]:
-    height = max(1, _STRIP_PIXELS // max(image.shape[1], 1))
-    for top in range(0, image.shape[0], height):
-        yield slice(top, top + height)
+    return strips(len(image), max(1, _STRIP_PIXELS // max(image.shape[1], 1)))
 
 
 def _resized(image: Array, size: Size) -> Array:

@@ -9,21 +9,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Mask", "MaskRows", "Parts", "strips"]
+from mattecli.ops.blocks import STRIP, strips
+
+__all__ = ["Mask", "MaskRows", "Parts"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 MaskRows: TypeAlias = Callable[[slice], Mask]
 """Makes some rows of a mask, n,W."""
 
 _Numbers: TypeAlias = npt.NDArray[np.signedinteger]
-
-_STRIP = 512  # rows
-
-
-def strips(height: int, strip: int = _STRIP) -> Iterator[slice]:
-    """The rows of a picture, so many at a time."""
-    for top in range(0, height, strip):
-        yield slice(top, min(top + strip, height))
 
 
 class Parts:
@@ -40,7 +34,7 @@ class Parts:
         at_border: whether a part reaches the picture's border, by its number.
     """
 
-    def __init__(self, mask: MaskRows, height: int, *, corners: bool, strip: int = _STRIP) -> None:
+    def __init__(self, mask: MaskRows, height: int, *, corners: bool, strip: int = STRIP) -> None:
         self._mask = mask
         self._rows = list(strips(height, strip))
         self._corners = corners

@@ -12,7 +12,7 @@ from mattecli.media.containers.header import Header, Mode, damaged, truncated
 from mattecli.media.containers.profiles import SRGB, Primaries, matrix_profile
 from mattecli.records import Resolution, Size
 
-__all__ = ["end_of", "pixels_only", "read_header", "transparent_grey", "with_metadata"]
+__all__ = ["METRE", "METRES_IN_INCH", "end_of", "pixels_only", "read_header", "transparent_grey"]
 
 _MODES: dict[int, Mode] = {0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgba"}
 _DEPTHS = (1, 2, 4, 8, 16)
@@ -20,8 +20,8 @@ _NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _SIGNATURE_BYTES = 8
 _HEADER_END = _SIGNATURE_BYTES + 12 + 13  # IHDR is always first and 13 bytes long
 _MAX_PROFILE_BYTES = 1 << 25
-_METRES_IN_INCH = 0.0254
-_METRE = 1
+METRES_IN_INCH = 0.0254
+METRE = 1
 _SRGB_GAMMA = 2.2  # by which the curve of sRGB is told to programs that know only powers
 _ALIKE = 0.02  # of a curve's power
 _SAME_COLOUR = 0.005  # of a chromaticity
@@ -136,10 +136,10 @@ def _are_alike(these: Primaries, those: Primaries) -> bool:
 
 def _resolution(chunk: memoryview) -> Resolution | None:
     """The resolution of a pHYs chunk, which may name a mere aspect ratio (section 11.3.4.3)."""
-    if len(chunk) != 9 or chunk[8] != _METRE:
+    if len(chunk) != 9 or chunk[8] != METRE:
         return None
     across, down = struct.unpack_from(">II", chunk)
-    return Resolution.sensible(across * _METRES_IN_INCH, down * _METRES_IN_INCH)
+    return Resolution.sensible(across * METRES_IN_INCH, down * METRES_IN_INCH)
 
 
 def pixels_only(data: bytes) -> bytes:
@@ -177,21 +177,3 @@ def transparent_grey(data: bytes) -> int | None:
         if chunk.name == b"tRNS" and len(chunk.body) == 2:
             return int.from_bytes(chunk.body, "big")
     return None
-
-
-def with_metadata(data: bytes, *, icc: bytes | None, resolution: Resolution | None) -> bytes:
-    """A PNG file with a profile and a resolution put in, where there are such."""
-    chunks = b""
-    if icc is not None:
-        chunks += _packed(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-    if resolution is not None:
-        across, down = (round(value / _METRES_IN_INCH) for value in resolution)
-        chunks += _packed(b"pHYs", struct.pack(">IIB", across, down, _METRE))
-    return (
-        b"".join((data[:_HEADER_END], chunks, memoryview(data)[_HEADER_END:])) if chunks else data
-    )
-
-
-def _packed(name: bytes, body: bytes) -> bytes:
-    checksum = struct.pack(">I", zlib.crc32(name + body))
-    return struct.pack(">I", len(body)) + name + body + checksum

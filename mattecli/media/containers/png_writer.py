@@ -9,13 +9,15 @@ beside its own. Both steps let other threads run.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
 from isal import isal_zlib
 
+from mattecli.media.containers.png import METRE, METRES_IN_INCH
 from mattecli.ops.lazy import LazyImage
-from mattecli.records import Array
+from mattecli.records import Array, Resolution
 
 __all__ = ["png_file"]
 
@@ -26,12 +28,16 @@ _LEVEL = 1  # of 0..3: a tenth smaller than 0 in the same time; 2 and 3 gain 2 %
 _BAND_BYTES = 1 << 20
 
 
-def png_file(image: Array | LazyImage) -> bytes:
+def png_file(
+    image: Array | LazyImage, *, icc: bytes | None = None, resolution: Resolution | None = None
+) -> bytes:
     """An image as a PNG file of all its pixels, unseen colours included.
 
     Args:
         image: H,W (grey), H,W,3 (RGB) or H,W,4 (RGBA, straight); uint8 or uint16. A lazy one is
             made band by band.
+        icc: profile of the colours.
+        resolution: for print and layout.
     """
     height, width = image.shape[:2]
     channels = 1 if image.ndim == 2 else image.shape[2]
@@ -39,6 +45,11 @@ def png_file(image: Array | LazyImage) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0)
     deflate = isal_zlib.compressobj(_LEVEL)
     parts = [_SIGNATURE, *_chunk(b"IHDR", head)]
+    if icc is not None:
+        parts += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
+    if resolution is not None:
+        across, down = (round(value / METRES_IN_INCH) for value in resolution)
+        parts += _chunk(b"pHYs", struct.pack(">IIB", across, down, METRE))
     for band in _filtered_bands(image, width * channels * image.dtype.itemsize):
         parts += _chunk(b"IDAT", deflate.compress(band))
     parts += _chunk(b"IDAT", deflate.flush())
